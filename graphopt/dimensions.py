@@ -1,0 +1,285 @@
+"""Symbolic dimensions: small integer polynomials in named sizes.
+
+A dimension of a tensor is a Python integer or a `Dim`, a polynomial with integer coefficients over named sizes and
+over the opaque forms `a // b`, `min(a, b)` and `max(a, b)`. Every name stands for an unknown integer of at least
+zero. Two dimensions are the same exactly if their normal forms are; arithmetic that yields a constant gives a plain
+`int`. These polynomials serve as shapes, as guards and as the index maps of kernels.
+
+What is not here: solving equations between dimensions (`graphopt.graph.unify` does the little that is needed).
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from graphopt.errors import InvalidArgument
+
+__all__ = ["Dim", "DimLike", "Opaque", "anonymous_dim", "dim", "dim_from_tree", "evaluate", "parse_dim", "product", "substitute", "symbols"]
+
+
+class Opaque(NamedTuple):
+    """A non-polynomial form that takes part in polynomials as if it were a name: `//`, `min` or `max`."""
+
+    function: str
+    operands: tuple[DimLike, DimLike]
+
+    def __str__(self) -> str:
+        if self.function != "//":
+            return f"{self.function}({self.operands[0]}, {self.operands[1]})"
+        a, b = (str(x) if str(x).isidentifier() or isinstance(x, int) else f"({x})" for x in self.operands)
+        return f"({a}//{b})"
+
+
+Atom = str | Opaque
+Monomial = tuple[Atom, ...]  # sorted, with repetition: n*n*m is ("m", "n", "n"); the empty one is the constant 1
+_FOLD: dict[str, Callable[[int, int], int]] = {"//": lambda a, b: a // b, "min": min, "max": max}
+
+
+class Dim:
+    """An integer polynomial that is not a constant. Build one with `dim("n")` and arithmetic.
+
+    Immutable, hashable, equal by normal form. Supports `+ - * //` with integers and other dimensions.
+    """
+
+    __slots__ = ("_hash", "terms")
+
+    def __init__(self, terms: tuple[tuple[Monomial, int], ...]) -> None:
+        self.terms = terms
+        self._hash = hash(terms)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Dim) and self._hash == other._hash and self.terms == other.terms)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Dim, (self.terms,))
+
+    @property
+    def symbol(self) -> str | None:
+        """The name, if this is one bare name."""
+        if len(self.terms) == 1 and self.terms[0][1] == 1 and len(self.terms[0][0]) == 1:
+            atom = self.terms[0][0][0]
+            return atom if isinstance(atom, str) else None
+        return None
+
+    def __add__(self, other: DimLike) -> DimLike:
+        if not isinstance(other, Dim | int):
+            return NotImplemented
+        return _collect(itertools.chain(self.terms, _terms(other)))
+
+    __radd__ = __add__
+
+    def __mul__(self, other: DimLike) -> DimLike:
+        if not isinstance(other, Dim | int):
+            return NotImplemented
+        return _collect((_merge(a, b), p * q) for a, p in self.terms for b, q in _terms(other))
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Dim:
+        return Dim(tuple((monomial, -factor) for monomial, factor in self.terms))
+
+    def __sub__(self, other: DimLike) -> DimLike:
+        if not isinstance(other, Dim | int):
+            return NotImplemented
+        return self + -other
+
+    def __rsub__(self, other: DimLike) -> DimLike:
+        return -self + other
+
+    def __floordiv__(self, other: DimLike) -> DimLike:
+        if isinstance(other, int) and other and all(factor % other == 0 for _, factor in self.terms):
+            return _collect((monomial, factor // other) for monomial, factor in self.terms)
+        quotient = _divide_by_monomial(self, other)
+        return opaque("//", self, other) if quotient is None else quotient
+
+    def __rfloordiv__(self, other: int) -> DimLike:
+        return opaque("//", other, self)
+
+    def __str__(self) -> str:
+        text = ""
+        for monomial, factor in self.terms:
+            names = "*".join(map(str, monomial))
+            body = str(abs(factor)) if not names else names if abs(factor) == 1 else f"{abs(factor)}*{names}"
+            text += (" - " if factor < 0 else " + ") + body if text else ("-" if factor < 0 else "") + body
+        return text
+
+    def __repr__(self) -> str:
+        return f"Dim({str(self)!r})"
+
+
+DimLike = int | Dim
+
+
+def dim(name: str) -> Dim:
+    """The dimension called `name`; the same name is the same dimension everywhere.
+
+    Raises
+    ------
+    InvalidArgument
+        If `name` is not an identifier.
+    """
+    if not isinstance(name, str) or not name.isidentifier():
+        raise InvalidArgument(f"a dimension's name must be an identifier, found {name!r}; try dim('n')")
+    return _named(name)
+
+
+_serial = itertools.count()
+
+
+def anonymous_dim() -> Dim:
+    """A dimension that is equal to no other; graphs rename it after the input that has it."""
+    return _named(f"?{next(_serial)}")
+
+
+def _named(name: str) -> Dim:
+    return Dim((((name,), 1),))
+
+
+def opaque(function: str, a: DimLike, b: DimLike) -> DimLike:
+    """`a // b`, `min(a, b)` or `max(a, b)` as a dimension, folded where both are constants or equal."""
+    if isinstance(a, int) and isinstance(b, int):
+        return _FOLD[function](a, b)
+    if a == b:
+        return 1 if function == "//" else a
+    if function == "//" and b == 1:
+        return a
+    return Dim((((Opaque(function, (a, b)),), 1),))
+
+
+def product(dims: Iterable[DimLike]) -> DimLike:
+    """The product of dimensions: a shape's number of elements. The empty product is 1."""
+    result: DimLike = 1
+    for d in dims:
+        result = result * d
+    return result
+
+
+def symbols(value: DimLike) -> set[str]:
+    """All names that occur in a dimension."""
+    if isinstance(value, int):
+        return set()
+    found: set[str] = set()
+    for monomial, _ in value.terms:
+        for atom in monomial:
+            if isinstance(atom, str):
+                found.add(atom)
+            else:
+                found |= symbols(atom.operands[0]) | symbols(atom.operands[1])
+    return found
+
+
+def substitute(value: DimLike, mapping: Mapping[str, DimLike]) -> DimLike:
+    """Replace names by dimensions, simultaneously; names without an entry stay."""
+    if isinstance(value, int):
+        return value
+    total: DimLike = 0
+    for monomial, factor in value.terms:
+        term: DimLike = factor
+        for atom in monomial:
+            if isinstance(atom, str):
+                term = term * mapping.get(atom, _named(atom))
+            else:
+                a, b = (substitute(operand, mapping) for operand in atom.operands)
+                term = term * opaque(atom.function, a, b)
+        total = total + term
+    return total
+
+
+def evaluate(value: DimLike, sizes: Mapping[str, int]) -> int:
+    """The integer a dimension has for given sizes.
+
+    Raises
+    ------
+    InvalidArgument
+        If a name has no size.
+    """
+    result = substitute(value, sizes)
+    if isinstance(result, int):
+        return result
+    raise InvalidArgument(f"dimension {value} needs a size for {', '.join(sorted(symbols(result)))}; known: {dict(sizes)}")
+
+
+def parse_dim(text: str) -> DimLike:
+    """Read the text form of a dimension back: integers, names, `+ - * //`, `min`, `max`, parentheses.
+
+    Raises
+    ------
+    InvalidArgument
+        If the text is anything else. Nothing is evaluated as Python.
+    """
+    # Anonymous names ("?3") are made into identifiers for the parse, then restored.
+    try:
+        tree = ast.parse(text.strip().replace("?", "ˀ"), mode="eval").body
+    except (SyntaxError, ValueError):
+        raise InvalidArgument(f"cannot read {text!r} as a dimension; write an integer, a name or such as 2*n + 1") from None
+    return dim_from_tree(tree, text)
+
+
+def dim_from_tree(tree: ast.expr, text: str) -> DimLike:
+    """A dimension from a parsed Python expression of which `text` is the source; see `parse_dim`."""
+    match tree:
+        case ast.Constant(value=int(value)) if not isinstance(value, bool):
+            return value
+        case ast.Name(id=name):
+            return _named(name.replace("ˀ", "?"))
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -dim_from_tree(operand, text)
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult() | ast.FloorDiv() as op, right=right):
+            a, b = dim_from_tree(left, text), dim_from_tree(right, text)
+            match op:
+                case ast.Add():
+                    return a + b
+                case ast.Sub():
+                    return a - b
+                case ast.Mult():
+                    return a * b
+            return a // b
+        case ast.Call(func=ast.Name(id="min" | "max" as name), args=[left, right], keywords=[]):
+            return opaque(name, dim_from_tree(left, text), dim_from_tree(right, text))
+    raise InvalidArgument(f"cannot read {text!r} as a dimension; write an integer, a name or such as 2*n + 1")
+
+
+def _terms(value: DimLike) -> tuple[tuple[Monomial, int], ...]:
+    return value.terms if isinstance(value, Dim) else (((), value),) if value else ()
+
+
+def _merge(a: Monomial, b: Monomial) -> Monomial:
+    return tuple(sorted(a + b, key=str)) if a and b else a or b
+
+
+def _collect(terms: Iterable[tuple[Monomial, int]]) -> DimLike:
+    """Sum equal monomials, drop zeros, order them (constant last), and unwrap a constant."""
+    sums: dict[Monomial, int] = {}
+    for monomial, factor in terms:
+        sums[monomial] = sums.get(monomial, 0) + factor
+    kept = [(monomial, factor) for monomial, factor in sums.items() if factor]
+    if not kept:
+        return 0
+    if len(kept) == 1 and not kept[0][0]:
+        return kept[0][1]
+    kept.sort(key=lambda term: (-len(term[0]), [str(atom) for atom in term[0]]))
+    return Dim(tuple(kept))
+
+
+def _divide_by_monomial(value: Dim, divisor: DimLike) -> DimLike | None:
+    """value // divisor where the divisor is one term that divides every term of the value exactly, else None."""
+    if not isinstance(divisor, Dim) or len(divisor.terms) != 1:
+        return None
+    by, by_factor = divisor.terms[0]
+    quotients = []
+    for monomial, factor in value.terms:
+        rest = list(monomial)
+        for atom in by:
+            if atom not in rest:
+                return None
+            rest.remove(atom)
+        if factor % by_factor:
+            return None
+        quotients.append((tuple(rest), factor // by_factor))
+    return _collect(quotients)

@@ -1,0 +1,177 @@
+"""From variables to a graph: naming, finding missing inputs, and unifying dimensions."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from graphopt.dimensions import Dim, DimLike, dim, symbols
+from graphopt.errors import GraphoptError, InvalidArgument, MissingInput
+from graphopt.graph.unify import Unifier, rename_attributes, rename_type
+from graphopt.ops.leaves import input_
+from graphopt.variable import Variable
+
+if TYPE_CHECKING:
+    from graphopt.graph.graph import Graph
+
+__all__ = ["build", "topological"]
+
+
+def build(
+    graph: Graph, inputs: Sequence[Variable], outputs: Variable | Sequence[Variable] | Mapping[str, Variable]
+) -> Graph:
+    """Fill an empty graph: see `Graph.from_outputs`."""
+    names = _input_names(inputs)
+    targets = _named_outputs(outputs)
+    with _collector_paused():
+        order = topological(list(targets.values()))
+        _check_inputs(order, inputs)
+        mapping = _unify(graph, order, inputs, names)
+        nodes = graph._nodes_of
+        for name, variable in zip(names, inputs, strict=True):
+            attributes = rename_attributes(variable.attributes, mapping)
+            node = graph._add_node(
+                input_, (), attributes, rename_type(variable.type, mapping), name, variable.origin
+            )
+            graph.inputs[name] = nodes[variable] = node
+            graph.variables[node] = variable
+        for variable in order:
+            if variable in nodes:
+                continue
+            operands = tuple([nodes[operand] for operand in variable.operands])
+            type, attributes = variable.type, variable.attributes
+            if mapping:
+                type, attributes = rename_type(type, mapping), rename_attributes(attributes, mapping)
+            nodes[variable] = graph._add_node(variable.op, operands, attributes, type, variable.name, variable.origin)
+        for name, variable in targets.items():
+            graph._set_output(name, nodes[variable])
+    graph._nodes_of = {variable: graph.inputs[name] for name, variable in zip(names, inputs, strict=True)}
+    graph.journal.clear()
+    return graph
+
+
+def topological(targets: Sequence[Variable]) -> list[Variable]:
+    """Everything the targets depend on, operands first, each once; without recursion."""
+    done: set[Variable] = set()
+    result: list[Variable] = []
+    for target in targets:
+        stack = [target]
+        while stack:
+            current = stack[-1]
+            if current in done:
+                stack.pop()
+                continue
+            waiting = [operand for operand in current.operands if operand not in done]
+            if waiting:
+                stack.extend(reversed(waiting))
+            else:
+                done.add(current)
+                result.append(current)
+                stack.pop()
+    return result
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Bulk building makes many objects and no garbage: with the collector on, its time grows superlinearly."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def unique_name(wanted: str, taken: set[str] | Mapping[str, object]) -> str:
+    """The wanted name, or the first of name_1, name_2, … that is free."""
+    name, serial = wanted, 0
+    while name in taken:
+        serial += 1
+        name = f"{wanted}_{serial}"
+    return name
+
+
+def _input_names(inputs: Sequence[Variable]) -> list[str]:
+    names: dict[str, None] = {}
+    seen: set[Variable] = set()
+    for position, variable in enumerate(inputs):
+        if not isinstance(variable, Variable) or variable.op is not input_:
+            raise InvalidArgument(f"input {position} is {variable!r}; expected a variable that is not computed from others")
+        if variable in seen:
+            raise InvalidArgument(f"input {variable!r} stands twice among the inputs; give each once")
+        seen.add(variable)
+        names[unique_name(variable.name or f"x{position}", names)] = None
+    return list(names)
+
+
+def _named_outputs(outputs: Variable | Sequence[Variable] | Mapping[str, Variable]) -> dict[str, Variable]:
+    if isinstance(outputs, Variable):
+        return {outputs.name or "output": outputs}
+    if isinstance(outputs, Mapping):
+        named = dict(outputs)
+    else:
+        named = {}
+        for position, variable in enumerate(outputs):
+            wanted = getattr(variable, "name", None) or f"output{position}"
+            named[unique_name(wanted, named)] = variable
+    for name, variable in named.items():
+        if not isinstance(variable, Variable):
+            raise InvalidArgument(f"output {name} is {variable!r}; expected a variable")
+    return named
+
+
+def _check_inputs(order: Sequence[Variable], inputs: Sequence[Variable]) -> None:
+    declared = set(inputs)
+    for variable in order:
+        if variable.op is input_ and variable not in declared:
+            listing = ", ".join(v.name or "an unnamed one" for v in inputs) or "none"
+            raise MissingInput(
+                f"the outputs depend on {variable!r}, made at {variable.origin}, which is not among the inputs "
+                f"({listing}); add it to the inputs"
+            )
+
+
+def _unify(
+    graph: Graph, order: Sequence[Variable], inputs: Sequence[Variable], names: Sequence[str]
+) -> dict[str, DimLike]:
+    """Collect the equations between dimensions; set the graph's guards; return how its dimensions are renamed."""
+    known: dict[str, None] = {}
+    for variable in inputs:
+        for size in variable.shape:
+            for name in sorted(symbols(size)):
+                known.setdefault(name)
+    unifier = Unifier(known)
+    for variable in order:
+        if not variable.operands or not any(operand.type.shape for operand in variable.operands):
+            continue
+        try:
+            variable.op.type_rule(tuple([v.type for v in variable.operands]), variable.attributes, unifier.unify)
+        except GraphoptError as error:
+            raise type(error)(f"{variable.op.name}: {error}; at {variable.origin}") from None
+    mapping = unifier.mapping()
+    _name_anonymous(mapping, inputs, names, set(known))
+    for name, value in list(mapping.items()):
+        if isinstance(value, Dim) and value.symbol in mapping:
+            mapping[name] = mapping[value.symbol]
+    from graphopt.dimensions import substitute
+
+    graph.guards = [(substitute(a, mapping), substitute(b, mapping)) for a, b in unifier.guards]
+    graph.renamed = dict(mapping)
+    return mapping
+
+
+def _name_anonymous(
+    mapping: dict[str, DimLike], inputs: Sequence[Variable], names: Sequence[str], taken: set[str]
+) -> None:
+    """Sizes without a name are called after the first input and axis that has them: x_0."""
+    for name, variable in zip(names, inputs, strict=True):
+        for axis, size in enumerate(variable.shape):
+            symbol = size.symbol if isinstance(size, Dim) else None
+            if symbol is not None and symbol.startswith("?") and symbol not in mapping:
+                label = "".join(c if c.isalnum() and c.isascii() else "_" for c in name)
+                fresh = unique_name(f"{label}_{axis}" if label[:1].isalpha() else f"d_{label}_{axis}", taken)
+                taken.add(fresh)
+                mapping[symbol] = dim(fresh)

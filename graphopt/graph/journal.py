@@ -1,0 +1,48 @@
+"""The undo journal: what the door did, and how to take it back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from graphopt.graph.graph import Graph
+
+__all__ = ["Journal"]
+
+
+class Journal:
+    """A list of edits, each with what is needed to reverse it. Marks are positions in it."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._entries: list[tuple[Any, ...]] = []
+
+    def record(self, *entry: Any) -> None:
+        """Note an edit: ("add", node), ("remove", node, data), ("operand", user, position, old), ("output", name, old)."""
+        self._entries.append(entry)
+
+    def mark(self) -> int:
+        """The present position, for `rollback` and `since`."""
+        return len(self._entries)
+
+    def since(self, mark: int) -> list[tuple[Any, ...]]:
+        """The edits made after a mark."""
+        return self._entries[mark:]
+
+    def clear(self) -> None:
+        """Forget: what was done so far cannot be taken back any more."""
+        self._entries.clear()
+
+    def rollback(self, mark: int) -> None:
+        """Reverse every edit made after a mark, newest first. The graph is then as it was."""
+        graph = self._graph
+        while len(self._entries) > mark:
+            match self._entries.pop():
+                case ("add", node):
+                    graph._delete(node)
+                case ("remove", node, data):
+                    graph._insert(node, **data)
+                case ("operand", user, position, old):
+                    graph._set_operand(user, position, old)
+                case ("output", name, old):
+                    graph._set_output(name, old)

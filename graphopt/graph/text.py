@@ -1,0 +1,232 @@
+"""Text forms: `str(graph)`, one line a node, which `Graph.parse` reads back; and `str(variable)`, as mathematics.
+
+Nodes are renumbered in a stable topological order, so equal graphs have equal text whatever their history:
+
+    %0 = input("x"): float32[n, m]
+    %1 = exp(%0): float32[n, m]
+    %2 = sum(%1, axis=(1,)): float32[n]  # softmax.py:12
+    output "total" = %2
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphopt.dimensions import Dim, DimLike, dim_from_tree, parse_dim
+from graphopt.errors import GraphoptError, InvalidArgument
+from graphopt.op import Attributes
+from graphopt.ops.define import find
+from graphopt.ops.leaves import ArrayConstant, constant, dimension, input_
+from graphopt.types import TensorType
+
+if TYPE_CHECKING:
+    from graphopt.graph.graph import Graph
+    from graphopt.variable import Variable
+
+__all__ = ["application_text", "expression_text", "graph_text", "parse_graph"]
+
+
+def stable_order(graph: Graph) -> list[int]:
+    """Inputs first, then what the outputs need, operands first: the order in which nodes are numbered for people."""
+    inputs = list(graph.inputs.values())
+    held = set(inputs)
+    return [*inputs, *(node for node in graph.order() if node not in held)]
+
+
+def graph_text(graph: Graph, origins: bool = True) -> str:
+    """The text form of a graph; without origins, equal for graphs that compute the same in the same way."""
+    order = stable_order(graph)
+    number = {node: position for position, node in enumerate(order)}
+    labels = {node: name for name, node in graph.inputs.items()}
+    lines = []
+    for node in order:
+        application = f"input({json.dumps(labels[node])})" if node in labels else application_text(graph, node, number)
+        line = f"%{number[node]} = {application}: {graph.type(node)}"
+        if origins:
+            notes = [json.dumps(graph.name(node))] if graph.name(node) and node not in labels else []
+            notes += [str(origin) for origin in graph.origins(node)]
+            line += f"  # {', '.join(notes)}" if notes else ""
+        lines.append(line)
+    lines += [f"guard {a} == {b}" for a, b in graph.guards]
+    lines += [f"output {json.dumps(name)} = %{number[node]}" for name, node in graph.outputs.items()]
+    return "\n".join(lines) + "\n"
+
+
+def application_text(graph: Graph, node: int, number: Mapping[int, int]) -> str:
+    """One application: `sum(%1, axis=(1,))`."""
+    operands = [f"%{number.get(operand, operand)}" for operand in graph.operands(node)]
+    op, attributes = graph.op(node), graph.attributes(node)
+    if op is constant or op is dimension or op is input_:  # dtype and shape stand in the type
+        attributes = Attributes({key: value for key, value in attributes.items() if key == "value"})
+    shown = [f"{key}={_value_text(value)}" for key, value in attributes.items()]
+    return f"{op.name}({', '.join(operands + shown)})"
+
+
+def _value_text(value: Any) -> str:
+    if isinstance(value, str):
+        return json.dumps(value)
+    if isinstance(value, tuple):
+        return f"({', '.join(_value_text(item) for item in value)}{',' if len(value) == 1 else ''})"
+    if isinstance(value, ArrayConstant):
+        return f"array({value.array.reshape(-1).tolist()!r})"
+    return repr(value) if not isinstance(value, Dim) else str(value)
+
+
+# --- reading back ------------------------------------------------------------------------------------------------
+
+_NODE = re.compile(r"%(\d+) = (\w+)\(")
+_OUTPUT = re.compile(r'output ("(?:[^"\\]|\\.)*") = %(\d+)\s*$')
+_GUARD = re.compile(r"guard (.+) == (.+)$")
+_TYPE = re.compile(r"\): (\w+(?:\[[^\]]*\])?)(?:  # .*)?$")
+
+
+def parse_graph(text: str) -> Graph:
+    """The graph a text form describes; origins, which are comments, are dropped.
+
+    Raises
+    ------
+    InvalidArgument
+        Naming the line that cannot be read. Nothing is evaluated.
+    """
+    from graphopt.graph.graph import Graph
+
+    graph = Graph()
+    nodes: dict[str, int] = {}
+    for position, raw in enumerate(text.splitlines(), 1):
+        line = raw.strip()
+        if not line or line.startswith("#"):
+            continue
+        try:
+            _parse_line(graph, nodes, line)
+        except (GraphoptError, KeyError, SyntaxError, ValueError, AttributeError) as error:
+            raise InvalidArgument(f"line {position} of the graph's text cannot be read: {line!r} ({error})") from None
+    graph.verify()
+    graph.journal.clear()
+    return graph
+
+
+def _parse_line(graph: Graph, nodes: dict[str, int], line: str) -> None:
+    if match := _OUTPUT.match(line):
+        graph._set_output(json.loads(match[1]), nodes[match[2]])
+        return
+    if match := _GUARD.match(line):
+        graph.guards.append((parse_dim(match[1]), parse_dim(match[2])))
+        return
+    head = _NODE.match(line)
+    end = _closing(line, head.end() if head else 0)
+    tail = _TYPE.match(line, end) if head else None
+    if head is None or tail is None:
+        raise InvalidArgument("expected '%1 = op(%0, attribute=value): type', 'guard a == b' or 'output \"y\" = %1'")
+    type = TensorType.parse(tail[1])
+    source = re.sub(r'%(\d+)|("(?:[^"\\]|\\.)*")', lambda m: f"_{m[1]}" if m[1] else m[2], line[head.start(2) : end + 1])
+    call = ast.parse(source, mode="eval").body
+    assert isinstance(call, ast.Call)
+    _parse_node(graph, nodes, head[1], head[2], type, call)
+
+
+def _parse_node(graph: Graph, nodes: dict[str, int], number: str, name: str, type: TensorType, call: ast.Call) -> None:
+    if name == "input":
+        label = ast.literal_eval(call.args[0])
+        attributes = Attributes(dtype=type.dtype, shape=type.shape)
+        from graphopt.variable import Origin, Variable
+
+        variable = Variable(type, input_, (), attributes, label, Origin("text"))
+        node = graph._add_node(input_, (), attributes, type, label)
+        graph.inputs[label], graph.variables[node], graph._nodes_of[variable] = node, variable, node
+        nodes[number] = node
+        return
+    op = find(name)
+    operands = tuple(nodes[argument.id[1:]] for argument in call.args if isinstance(argument, ast.Name))
+    values = {k.arg: _parse_value(k.value, type) for k in call.keywords if k.arg is not None}
+    if op is constant:
+        values |= {"dtype": type.dtype, "shape": type.shape}
+    elif op is dimension:
+        values |= {"dtype": type.dtype}
+    nodes[number] = graph._add_node(op, operands, Attributes(values), type)
+
+
+def _closing(line: str, start: int) -> int:
+    """Where the parenthesis opened before `start` closes, quoted text skipped."""
+    depth, quoted, position = 1, False, start
+    while position < len(line):
+        character = line[position]
+        if quoted:
+            position += character == "\\"
+            quoted = character != '"'
+        elif character == '"':
+            quoted = True
+        else:
+            depth += (character == "(") - (character == ")")
+            if not depth:
+                return position
+        position += 1
+    return 0
+
+
+_WORDS = {"inf": math.inf, "nan": math.nan}
+
+
+def _parse_value(tree: ast.expr, type: TensorType) -> Any:
+    match tree:
+        case ast.Constant(value=bool() | int() | float() | str() as value):
+            return value
+        case ast.Tuple(elts=items):
+            return tuple(_parse_value(item, type) for item in items)
+        case ast.Name(id=word) if word in _WORDS:
+            return _WORDS[word]
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=float(value))):
+            return -value
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Name(id="inf")):
+            return -math.inf
+        case ast.Call(func=ast.Name(id="array"), args=[ast.List(elts=items)]):
+            array = np.array([_parse_value(item, type) for item in items], dtype=type.dtype)
+            return ArrayConstant(array.reshape([size for size in type.shape if isinstance(size, int)]))
+    return dim_from_tree(tree, ast.unparse(tree))
+
+
+# --- as mathematics ------------------------------------------------------------------------------------------------
+
+_INFIX = {
+    "add": ("+", 4), "subtract": ("-", 4), "multiply": ("*", 5), "divide": ("/", 5), "floor_divide": ("//", 5),
+    "remainder": ("%", 5), "matmul": ("@", 5), "power": ("**", 7), "equal": ("==", 3), "not_equal": ("!=", 3),
+    "less": ("<", 3), "less_equal": ("<=", 3), "greater": (">", 3), "greater_equal": (">=", 3),
+    "logical_and": ("&", 2), "logical_or": ("|", 1),
+}  # fmt: skip
+_ATOM, _LIMIT = 9, 400
+
+
+def expression_text(variable: Variable) -> str:
+    """An expression as mathematics, `log(x + 1)`; what would grow long is abbreviated by an ellipsis."""
+    from graphopt.graph.build import topological
+
+    text: dict[Variable, tuple[str, int]] = {}  # with the precedence of its outermost operator
+    for current in topological([variable]):
+        text[current] = _one_expression(current, [text[operand] for operand in current.operands])
+    return text[variable][0]
+
+
+def _one_expression(v: Variable, operands: list[tuple[str, int]]) -> tuple[str, int]:
+    if v.op is input_:
+        return v.name or "_", _ATOM
+    if v.op is constant or v.op is dimension:
+        value: DimLike | ArrayConstant | float = v.attributes["value"]
+        return (f"{value:g}" if isinstance(value, float) else str(value)), _ATOM
+    if sum(len(part) for part, _ in operands) > _LIMIT:
+        return f"{v.op.name}(…)", _ATOM
+    if v.op.name in _INFIX:
+        symbol, level = _INFIX[v.op.name]
+        (left, a), (right, b) = operands
+        left = f"({left})" if a < level else left
+        right = f"({right})" if b <= level else right
+        return (f"{left}**{right}" if symbol == "**" else f"{left} {symbol} {right}"), level
+    if v.op.name == "negative":
+        return f"-{operands[0][0]}" if operands[0][1] > 5 else f"-({operands[0][0]})", 6
+    attributes = [f"{key}={_value_text(value)}" for key, value in v.attributes.items()]
+    return f"{v.op.name}({', '.join([part for part, _ in operands] + attributes)})", _ATOM

@@ -1,0 +1,299 @@
+"""The reference interpreter: runs a graph node by node, in NumPy, in mpmath, or with every operation rounded.
+
+It is the oracle that every transformation and every target is held against, so it is plain rather than fast. What
+differs between its modes is an `Arithmetic`:
+
+- `Native()`: each op's NumPy meaning, in the node's dtype;
+- `Exact(digits)`: floats are mpmath numbers, an op's `exact` meaning; the truth to that many digits;
+- `Rounded(format)`: operands and results are numbers of a small floating-point format, each operation correctly
+  rounded to it, sums from left to right. Formats: "float16", "bfloat16", "float32", "float64".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import mpmath
+import numpy as np
+
+from graphopt.dimensions import Dim, evaluate
+from graphopt.errors import InvalidArgument, MissingInput, ShapeMismatch, UnsupportedExpression
+from graphopt.graph.graph import Graph
+from graphopt.op import Attributes, Op
+from graphopt.ops.leaves import ArrayConstant, input_
+from graphopt.types import TensorType, is_float
+
+__all__ = ["Arithmetic", "Exact", "Native", "Rounded", "bind_dimensions", "interpret"]
+
+Array = Any  # a NumPy array; of dtype object where it holds mpmath numbers
+
+
+class Arithmetic(Protocol):
+    """How numbers are held and an op is evaluated."""
+
+    def enter(self, value: Any, type: TensorType) -> Array:
+        """An input or constant as this arithmetic holds it."""
+
+    def apply(self, op: Op, operands: tuple[Array, ...], attributes: Mapping[str, Any], type: TensorType) -> Array:
+        """An op's result."""
+
+
+class Native:
+    """NumPy, in each node's own dtype."""
+
+    def enter(self, value: Any, type: TensorType) -> Array:
+        return np.asarray(value, type.dtype)
+
+    def apply(self, op: Op, operands: tuple[Array, ...], attributes: Mapping[str, Any], type: TensorType) -> Array:
+        if op.numpy is None:
+            raise UnsupportedExpression(f"op {op.name} has no NumPy meaning")
+        with np.errstate(all="ignore"):
+            return np.asarray(op.numpy(*operands, **attributes)).astype(type.dtype, copy=False)
+
+
+class Exact:
+    """mpmath with the given number of decimal digits; integers and bools stay NumPy's."""
+
+    def __init__(self, digits: int = 50) -> None:
+        self.digits = digits
+
+    def enter(self, value: Any, type: TensorType) -> Array:
+        array = np.asarray(value, type.dtype)
+        return _to_mpf(array) if is_float(type.dtype) else array
+
+    def apply(self, op: Op, operands: tuple[Array, ...], attributes: Mapping[str, Any], type: TensorType) -> Array:
+        with mpmath.workdps(self.digits):
+            return self._apply(op, operands, attributes, type)
+
+    def _apply(self, op: Op, operands: tuple[Array, ...], attributes: Mapping[str, Any], type: TensorType) -> Array:
+        if op.name == "cast":
+            return _cast_exact(operands[0], type)
+        if not any(operand.dtype == object for operand in operands) and not is_float(type.dtype):
+            return Native().apply(op, operands, attributes, type)
+        if op.exact is None:
+            raise UnsupportedExpression(f"op {op.name} has no exact meaning")
+        if "elementwise" not in op.traits or op.name == "barrier":
+            return np.asarray(op.exact(*operands, **attributes), dtype=object if is_float(type.dtype) else type.dtype)
+        result = np.asarray(np.frompyfunc(op.exact, len(operands), 1)(*operands), dtype=object)
+        return result if is_float(type.dtype) else result.astype(type.dtype)
+
+
+class Rounded:
+    """Every operation correctly rounded to a floating-point format.
+
+    Values are held in float64, which holds every number of the smaller formats. An operation is evaluated in
+    float64 (or, for the format "float64", in mpmath) and rounded once. Rounding twice is innocuous for + - * / and
+    sqrt because 53 ≥ 2p + 2 for p ≤ 24 (S. A. Figueroa, "When is double rounding innocuous?", 1995); elementary
+    functions may, rarely, differ from a correct rounding by one unit.
+    """
+
+    FORMATS: Mapping[str, tuple[int, int]] = {
+        "float16": (11, -14), "bfloat16": (8, -126), "float32": (24, -126), "float64": (53, -1022),
+    }  # fmt: skip
+
+    def __init__(self, format: str) -> None:
+        if format not in self.FORMATS:
+            raise InvalidArgument(f"unknown format {format!r}; expected one of {', '.join(self.FORMATS)}")
+        self.format = format
+        self.precision, self.least_exponent = self.FORMATS[format]
+        self._exact = Exact(40)
+
+    def round(self, values: Array) -> Array:
+        """float64 values rounded to the format: ties to even, gradual underflow, overflow to infinity."""
+        if self.format == "float64":
+            return values
+        if self.format != "bfloat16":
+            with np.errstate(over="ignore"):
+                return np.asarray(values).astype(self.format).astype(np.float64)
+        _, exponent = np.frexp(values)
+        scale = np.ldexp(1.0, np.maximum(exponent - 1, self.least_exponent) - (self.precision - 1))
+        rounded = np.where(np.isfinite(values), np.rint(values / scale) * scale, values)
+        largest = (2.0 - 2.0 ** (1 - self.precision)) * 2.0 ** (1 - self.least_exponent)
+        return np.where(np.abs(rounded) > largest, np.copysign(np.inf, rounded), rounded)
+
+    def enter(self, value: Any, type: TensorType) -> Array:
+        array = np.asarray(value, np.float64 if is_float(type.dtype) else type.dtype)
+        return self.round(array) if is_float(type.dtype) else array
+
+    def apply(self, op: Op, operands: tuple[Array, ...], attributes: Mapping[str, Any], type: TensorType) -> Array:
+        if not is_float(type.dtype):
+            return Native().apply(op, operands, attributes, type)
+        if op.name == "cast":
+            return self.round(np.asarray(operands[0], np.float64))
+        if op.name in _FOLDS:
+            return self._fold(_FOLDS[op.name], operands[0], attributes["axis"])
+        if op.name == "matmul":
+            a, b = operands
+            products = self.round(a[..., :, :, None] * b[..., None, :, :])
+            return self._fold(np.add, products, (products.ndim - 2,))
+        if self.format == "float64" and "view" not in op.traits:
+            return self._through_exact(op, operands, attributes, type)
+        with np.errstate(all="ignore"):
+            assert op.numpy is not None
+            return self.round(np.asarray(op.numpy(*operands, **attributes), np.float64))
+
+    def _fold(self, ufunc: np.ufunc, x: Array, axis: tuple[int, ...]) -> Array:
+        moved = np.moveaxis(x, axis, range(len(axis))).reshape(-1, *(s for k, s in enumerate(x.shape) if k not in axis))
+        total = moved[0] if len(moved) else np.full(moved.shape[1:], float(ufunc.identity or 0))
+        with np.errstate(all="ignore"):
+            for term in moved[1:]:
+                total = self.round(ufunc(total, term))
+        return np.asarray(total)
+
+    def _through_exact(self, op: Op, operands: tuple[Array, ...], attributes: Mapping[str, Any], type: TensorType) -> Array:
+        wide = tuple(_to_mpf(x) if x.dtype == np.float64 else x for x in operands)
+        return from_mpf(self._exact.apply(op, wide, attributes, type), "float64")
+
+
+_FOLDS = {"sum": np.add, "prod": np.multiply}
+
+
+def _to_mpf(array: Array) -> Array:
+    return np.asarray(np.frompyfunc(lambda v: mpmath.mpf(float(v)), 1, 1)(array), dtype=object)
+
+
+def from_mpf(array: Array, dtype: str) -> Array:
+    """mpmath numbers rounded to a float dtype, to nearest; other arrays unchanged."""
+    if array.dtype != object:
+        return array
+    return np.asarray(np.frompyfunc(lambda v: round_mpf(v, dtype), 1, 1)(array)).astype(dtype)
+
+
+def round_mpf(value: Any, dtype: str) -> float:
+    """The float nearest to an mpmath number, subnormals and overflow included."""
+    if not mpmath.isfinite(value):
+        return float(value)
+    precision, least = Rounded.FORMATS[dtype]
+    sign, mantissa, exponent, bits = value._mpf_
+    if not mantissa:
+        return 0.0
+    keep = min(precision, exponent + bits - (least - (precision - 1)))  # fewer bits remain below the normal range
+    if keep < 0:
+        return -0.0 if sign else 0.0
+    with mpmath.workprec(max(keep, 1)):
+        if keep == 0:  # less than one unit of the least subnormal: half of it rounds to even, zero
+            unit = mpmath.ldexp(1, least - (precision - 1))
+            rounded = unit if 2 * abs(value) > unit else mpmath.mpf(0)
+            rounded = -rounded if sign else rounded
+        else:
+            rounded = +value
+    try:
+        wide = float(rounded)
+    except OverflowError:
+        return -np.inf if sign else np.inf
+    with np.errstate(over="ignore"):
+        return float(np.float32(wide)) if dtype == "float32" else wide
+
+
+def _cast_exact(x: Array, type: TensorType) -> Array:
+    if is_float(type.dtype):
+        return x if x.dtype == object else _to_mpf(x)
+    if x.dtype == object and type.dtype != "bool":
+        return np.asarray(np.frompyfunc(lambda v: int(v) if mpmath.isfinite(v) else np.iinfo(type.dtype).min, 1, 1)(x)).astype(type.dtype)
+    return np.asarray(x != 0 if type.dtype == "bool" else x).astype(type.dtype)
+
+
+def bind_dimensions(graph: Graph, arrays: Mapping[str, Array]) -> dict[str, int]:
+    """The size of every named dimension, read off the arrays; guards and all other sizes are checked.
+
+    Raises
+    ------
+    ShapeMismatch
+        Naming the argument whose rank or size does not fit.
+    """
+    sizes: dict[str, int] = {}
+    source: dict[str, str] = {}
+    for name, node in graph.inputs.items():
+        expected, found = graph.type(node), arrays[name].shape
+        if len(found) != expected.ndim:
+            raise ShapeMismatch(f"argument {name} has rank {len(found)} (shape {found}); expected {expected}")
+        for axis, (size, actual) in enumerate(zip(expected.shape, found, strict=True)):
+            symbol = size.symbol if isinstance(size, Dim) else None
+            if symbol is not None and symbol not in sizes:
+                sizes[symbol], source[symbol] = actual, f"axis {axis} of {name}"
+    for name, node in graph.inputs.items():
+        for axis, (size, actual) in enumerate(zip(graph.type(node).shape, arrays[name].shape, strict=True)):
+            wanted = evaluate(size, sizes)
+            if wanted != actual:
+                reason = f"{size} = {wanted}" if isinstance(size, Dim) else str(wanted)
+                where = f" (from {source[size.symbol]})" if isinstance(size, Dim) and size.symbol in source else ""
+                raise ShapeMismatch(
+                    f"argument {name} has shape {arrays[name].shape}: axis {axis} is {actual}, expected {reason}{where}"
+                )
+    for a, b in graph.guards:
+        if evaluate(a, sizes) != evaluate(b, sizes):
+            raise ShapeMismatch(f"sizes {a} = {evaluate(a, sizes)} and {b} = {evaluate(b, sizes)} must be equal")
+    return sizes
+
+
+def resolve(attributes: Attributes, sizes: Mapping[str, int]) -> dict[str, Any]:
+    """Attributes with every dimension as an integer."""
+
+    def value(item: Any) -> Any:
+        if isinstance(item, Dim):
+            return evaluate(item, sizes)
+        return tuple(value(part) for part in item) if isinstance(item, tuple) else item
+
+    return {key: value(item) for key, item in attributes.items()}
+
+
+def interpret(
+    graph: Graph,
+    arguments: Mapping[str, Any],
+    arithmetic: Arithmetic | None = None,
+    on_node: Callable[[int, Array], None] | None = None,
+) -> dict[str, Array]:
+    """Run a graph.
+
+    Parameters
+    ----------
+    graph
+        What to run.
+    arguments
+        An array for each input, by name.
+    arithmetic
+        `Native()` unless another is given.
+    on_node
+        Called with each node and its value, in order of evaluation.
+
+    Returns
+    -------
+    dict
+        An array for each output, by name, as the arithmetic holds numbers.
+
+    Raises
+    ------
+    MissingInput
+        If an argument is missing.
+    ShapeMismatch
+        If an argument's shape does not fit the graph.
+    """
+    arithmetic = arithmetic or Native()
+    if missing := [name for name in graph.inputs if name not in arguments]:
+        raise MissingInput(f"no value for input {', '.join(missing)}")
+    arrays = {name: np.asarray(arguments[name]) for name in graph.inputs}
+    sizes = bind_dimensions(graph, arrays)
+    values: dict[int, Array] = {
+        node: arithmetic.enter(arrays[name], graph.type(node)) for name, node in graph.inputs.items()
+    }
+    order = graph.order()
+    last_use = {operand: node for node in order for operand in graph.operands(node)}
+    held = set(graph.outputs.values())
+    for node in order:
+        op, type = graph.op(node), graph.type(node)
+        if op is not input_:
+            attributes = resolve(graph.attributes(node), sizes)
+            operands = tuple([values[operand] for operand in graph.operands(node)])
+            if "leaf" in op.traits:
+                value = attributes["value"]
+                array = value.array if isinstance(value, ArrayConstant) else np.full(attributes.get("shape", ()), value)
+                values[node] = arithmetic.enter(array, type)
+            else:
+                values[node] = arithmetic.apply(op, operands, attributes, type)
+        if on_node is not None:
+            on_node(node, values[node])
+        for operand in set(graph.operands(node)):
+            if last_use[operand] == node and operand not in held:
+                del values[operand]
+    return {name: values[node] for name, node in graph.outputs.items()}

@@ -1,0 +1,22 @@
+"""The ops of the array language, one file a family. `TABLE` holds them by name, `find(name)` looks one up.
+
+An op here takes canonical attributes and is what graphs, rules and derivatives are made of; `graphopt.tensor` puts
+NumPy's argument forms and defaults on top.
+"""
+
+from graphopt.ops import arithmetic, elementary, leaves, linear_algebra, logic, neural, reduction, shape
+from graphopt.ops.define import TABLE, define, find
+
+__all__ = [
+    "TABLE",
+    "arithmetic",
+    "define",
+    "elementary",
+    "find",
+    "leaves",
+    "linear_algebra",
+    "logic",
+    "neural",
+    "reduction",
+    "shape",
+]

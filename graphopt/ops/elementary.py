@@ -1,0 +1,164 @@
+"""Elementary and special functions, elementwise, with the derivatives a table of calculus has.
+
+The stable compositions (`sigmoid`, `softplus`, `log1mexp`, `logaddexp`, …) are ops of their own, so that rules can
+introduce them and each target can write them well.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from graphopt import exact
+from graphopt.exact import real
+from graphopt.ops.arithmetic import sqrt, square
+from graphopt.ops.define import elementwise
+from graphopt.ops.logic import equal, where
+from graphopt.ops.signatures import floating_signature
+
+LN2, LN10 = math.log(2), math.log(10)
+
+
+def _scipy(name: str) -> Callable[..., Any]:
+    """A function of scipy.special, imported when it is first called; results keep the operands' dtype."""
+
+    def function(*arrays: Any) -> Any:
+        from scipy import special
+
+        return np.asarray(getattr(special, name)(*arrays)).astype(np.result_type(*arrays), copy=False)
+
+    function.__name__ = name
+    return function
+
+
+def _infinite(limits: tuple[Any, Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` with its limits at -∞ and +∞, which mpmath does not know for every function."""
+    return lambda x: (limits[0] if x < 0 else limits[1]) if mpmath.isinf(x) else real(function)(x)
+
+
+INF, NAN = mpmath.inf, mpmath.nan
+
+# --- exponentials and logarithms ---------------------------------------------------------------------------------
+exp = elementwise("exp", np.exp, real(mpmath.exp), lambda g, y, x: (g * y,), cost=20)
+exp2 = elementwise("exp2", np.exp2, real(lambda x: mpmath.power(2, x)), lambda g, y, x: (g * (y * LN2),), cost=20)
+expm1 = elementwise("expm1", np.expm1, real(mpmath.expm1), lambda g, y, x: (g * (y + 1),), cost=20)
+log = elementwise("log", np.log, real(mpmath.log), lambda g, y, x: (g / x,), cost=20)
+log2 = elementwise("log2", np.log2, real(lambda x: mpmath.log(x, 2)), lambda g, y, x: (g / (x * LN2),), cost=20)
+log10 = elementwise("log10", np.log10, real(mpmath.log10), lambda g, y, x: (g / (x * LN10),), cost=20)
+log1p = elementwise("log1p", np.log1p, real(mpmath.log1p, -INF), lambda g, y, x: (g / (1 + x),), cost=20)
+
+# --- trigonometric -----------------------------------------------------------------------------------------------
+sin = elementwise("sin", np.sin, _infinite((NAN, NAN), mpmath.sin), lambda g, y, x: (g * cos(x),), cost=20)
+cos = elementwise("cos", np.cos, _infinite((NAN, NAN), mpmath.cos), lambda g, y, x: (-(g * sin(x)),), cost=20)
+tan = elementwise("tan", np.tan, _infinite((NAN, NAN), mpmath.tan), lambda g, y, x: (g * (1 + square(y)),), cost=25)
+arcsin = elementwise("arcsin", np.arcsin, real(mpmath.asin), lambda g, y, x: (g / sqrt((1 - x) * (1 + x)),), cost=25)
+arccos = elementwise("arccos", np.arccos, real(mpmath.acos), lambda g, y, x: (-(g / sqrt((1 - x) * (1 + x))),), cost=25)
+arctan = elementwise("arctan", np.arctan, real(mpmath.atan), lambda g, y, x: (g / (1 + square(x)),), cost=25)
+
+
+def _arctan2_pullback(g: Any, y: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    radius = square(a) + square(b)
+    return g * (b / radius), -(g * (a / radius))
+
+
+arctan2 = elementwise("arctan2", np.arctan2, real(mpmath.atan2), _arctan2_pullback, cost=30)
+
+# --- hyperbolic --------------------------------------------------------------------------------------------------
+sinh = elementwise("sinh", np.sinh, real(mpmath.sinh), lambda g, y, x: (g * cosh(x),), cost=25)
+cosh = elementwise("cosh", np.cosh, real(mpmath.cosh), lambda g, y, x: (g * sinh(x),), cost=25)
+tanh = elementwise("tanh", np.tanh, real(mpmath.tanh), lambda g, y, x: (g * ((1 - y) * (1 + y)),), cost=25)
+arcsinh = elementwise("arcsinh", np.arcsinh, real(mpmath.asinh), lambda g, y, x: (g / sqrt(1 + square(x)),), cost=25)
+arccosh = elementwise(
+    "arccosh", np.arccosh, real(mpmath.acosh), lambda g, y, x: (g / (sqrt(x - 1) * sqrt(x + 1)),), cost=25
+)
+arctanh = elementwise(
+    "arctanh", np.arctanh, _infinite((NAN, NAN), mpmath.atanh), lambda g, y, x: (g / ((1 - x) * (1 + x)),), cost=25
+)
+
+# --- error and gamma functions -----------------------------------------------------------------------------------
+TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
+_unary = floating_signature(1)
+erf = elementwise(
+    "erf", _scipy("erf"), real(mpmath.erf),
+    lambda g, y, x: (g * (TWO_OVER_SQRT_PI * exp(-square(x))),),
+    signature=_unary, cost=30,
+)  # fmt: skip
+erfc = elementwise(
+    "erfc", _scipy("erfc"), real(mpmath.erfc),
+    lambda g, y, x: (g * (-TWO_OVER_SQRT_PI * exp(-square(x))),),
+    signature=_unary, cost=40,
+)  # fmt: skip
+gamma = elementwise(
+    "gamma", _scipy("gamma"), _infinite((NAN, INF), real(mpmath.gamma)),
+    lambda g, y, x: (g * (y * digamma(x)),),
+    signature=_unary, cost=60,
+)  # fmt: skip
+lgamma = elementwise(
+    "lgamma", _scipy("gammaln"), _infinite((INF, INF), real(lambda x: mpmath.log(abs(mpmath.gamma(x))), INF)),
+    lambda g, y, x: (g * digamma(x),),
+    signature=_unary, cost=60,
+)  # fmt: skip
+digamma = elementwise(
+    "digamma", _scipy("digamma"), _infinite((NAN, INF), real(mpmath.digamma)),
+    lambda g, y, x: (g * trigamma(x),),
+    signature=_unary, cost=80,
+)  # fmt: skip
+trigamma = elementwise(
+    "trigamma", lambda x: _scipy("polygamma")(np.ones_like(x), x),
+    _infinite((NAN, mpmath.mpf(0)), real(lambda x: mpmath.psi(1, x), INF)),
+    signature=_unary, cost=80,
+)  # fmt: skip
+
+# --- stable compositions -----------------------------------------------------------------------------------------
+
+
+def _sigmoid(x: Any) -> Any:
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + small), small / (1 + small)).astype(x.dtype)
+
+
+def _softplus(x: Any) -> Any:
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def _log1mexp(x: Any) -> Any:
+    """log(1 - exp(x)) for x <= 0, split at -ln 2 (M. Mächler, "Accurately computing log(1 - exp(-|a|))", 2012)."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(x > -LN2, np.log(-np.expm1(x)), np.log1p(-np.exp(x))).astype(x.dtype)
+
+
+sigmoid = elementwise(
+    "sigmoid", _sigmoid, real(lambda x: 1 / (1 + mpmath.exp(-x))),
+    lambda g, y, x: (g * (y * sigmoid(-x)),),
+    signature=_unary, cost=25,
+)  # fmt: skip
+softplus = elementwise(
+    "softplus", _softplus, lambda x: exact.logaddexp(mpmath.mpf(0), x),
+    lambda g, y, x: (g * sigmoid(x),),
+    signature=_unary, cost=40,
+)  # fmt: skip
+log1mexp = elementwise(
+    "log1mexp", _log1mexp, real(lambda x: mpmath.log1p(-mpmath.exp(x)), -INF),
+    lambda g, y, x: (g / -expm1(-x),),
+    signature=_unary, cost=40,
+)  # fmt: skip
+logaddexp = elementwise(
+    "logaddexp", np.logaddexp, exact.logaddexp,
+    lambda g, y, a, b: (g * sigmoid(a - b), g * sigmoid(b - a)),
+    traits="commutative associative", cost=40,
+)  # fmt: skip
+logaddexp2 = elementwise(
+    "logaddexp2", np.logaddexp2,
+    lambda a, b: exact.logaddexp(a * mpmath.ln2, b * mpmath.ln2) / mpmath.ln2,
+    lambda g, y, a, b: (g * sigmoid((a - b) * LN2), g * sigmoid((b - a) * LN2)),
+    traits="commutative associative", cost=40,
+)  # fmt: skip
+xlogy = elementwise(
+    "xlogy", _scipy("xlogy"), exact.xlogy,
+    lambda g, y, a, b: (g * where(equal(a, 0), 0, log(b)), g * where(equal(a, 0), 0, a / b)),
+    arity=2, signature=floating_signature(2), cost=25,
+)  # fmt: skip

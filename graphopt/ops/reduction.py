@@ -1,0 +1,128 @@
+"""Reductions over the axes in the attribute `axis` (canonical: ascending, non-negative); the reduced axes disappear.
+
+`keepdims` is not an attribute: `graphopt.tensor` writes it as `expand_dims` of the reduction, the one form that
+patterns need to know. The cotangent of `max` and `min` is shared evenly between elements that tie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from graphopt import exact
+from graphopt.errors import ShapeMismatch, TypeMismatch
+from graphopt.op import Applied, Attributes, Op, TypeRule
+from graphopt.ops.arithmetic import cast, multiply
+from graphopt.ops.define import define
+from graphopt.ops.logic import equal, where
+from graphopt.ops.shape import broadcast_to, expand_dims, reshape
+from graphopt.types import DimLike, TensorType, Unify, is_float, shape_text
+
+__all__ = ["all_", "any_", "max_", "min_", "prod", "sum_", "sum_to"]
+
+Axis = tuple[int, ...]
+
+
+def reduced_shape(shape: tuple[DimLike, ...], axis: Axis) -> tuple[DimLike, ...]:
+    """The shape without the reduced axes.
+
+    Raises
+    ------
+    ShapeMismatch
+        If an axis is outside the rank.
+    """
+    if any(not 0 <= position < len(shape) for position in axis):
+        raise ShapeMismatch(f"axis {axis} is outside shape {shape_text(shape)}")
+    return tuple(size for position, size in enumerate(shape) if position not in axis)
+
+
+def _rule(accumulates: bool) -> TypeRule:
+    def rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Unify) -> TensorType:
+        dtype = types[0].dtype
+        if accumulates and not is_float(dtype):
+            dtype = "uint64" if dtype.startswith("u") else "int64"
+        return TensorType(dtype, reduced_shape(types[0].shape, attributes["axis"]))
+
+    return rule
+
+
+def _bool_rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Unify) -> TensorType:
+    if types[0].dtype != "bool":
+        raise TypeMismatch(f"expected bool, found {types[0].dtype}")
+    return TensorType("bool", reduced_shape(types[0].shape, attributes["axis"]))
+
+
+def _over(function: Callable[[Any, Any], Any], initial: Any) -> Callable[..., Any]:
+    """An exact reduction: fold a function of two mpmath scalars over the axes of an object array."""
+    combine = np.frompyfunc(function, 2, 1)
+
+    def reduce(x: Any, axis: Axis) -> Any:
+        for position in sorted(axis, reverse=True):
+            x = np.asarray(combine.reduce(x, axis=position, initial=initial), dtype=object)
+        return x
+
+    return reduce
+
+
+def spread(y: Any, axis: Axis) -> Any:
+    """A reduction's result with its reduced axes back as axes of length 1."""
+    return expand_dims(y, axis=axis) if axis else y
+
+
+def _sum_pullback(g: Any, node: Applied) -> Sequence[Any]:
+    return (broadcast_to(spread(g, node.attributes["axis"]), shape=node.operands[0].shape),)
+
+
+def _prod_pullback(g: Any, node: Applied) -> Sequence[Any]:
+    """result/x, except where zeros take part: a single zero gets the product of the others, two or more leave 0."""
+    x, axis = node.operands[0], node.attributes["axis"]
+    zero = equal(x, 0)
+    nonzero = where(zero, 1, x)
+    zeros = spread(sum_(cast(zero, dtype="int64"), axis=axis), axis)
+    others = spread(prod(nonzero, axis=axis), axis)
+    slope = where(equal(zeros, 0), others / nonzero, where(zero & equal(zeros, 1), others, 0))
+    return (multiply(spread(g, axis), slope),)
+
+
+def _extremum_pullback(g: Any, node: Applied) -> Sequence[Any]:
+    x, axis = node.operands[0], node.attributes["axis"]
+    winners = cast(equal(x, spread(node.result, axis)), dtype=x.dtype)
+    return (multiply(spread(g / sum_(winners, axis=axis), axis), winners),)
+
+
+def _reduction(
+    name: str, rule: TypeRule, numpy: Callable[..., Any], exact: Callable[..., Any] | None, pullback: Any, **more: Any
+) -> Op:
+    return define(
+        Op(name, 1, rule, lambda x, axis: numpy(x, axis=axis), exact, pullback, traits=frozenset({"reduction"}), **more)
+    )
+
+
+def _no_pullback(g: Any, node: Applied) -> Sequence[Any]:
+    return (None,)
+
+
+def _to_bool(kinds: tuple[Any, ...]) -> tuple[str, ...]:
+    return ("bool",)
+
+
+sum_ = _reduction("sum", _rule(True), np.sum, _over(lambda a, b: a + b, mpmath.mpf(0)), _sum_pullback, cost=1)
+prod = _reduction("prod", _rule(True), np.prod, _over(lambda a, b: a * b, mpmath.mpf(1)), _prod_pullback, cost=1)
+max_ = _reduction("max", _rule(False), np.max, _over(exact.maximum, -mpmath.inf), _extremum_pullback, cost=1)
+min_ = _reduction("min", _rule(False), np.min, _over(exact.minimum, mpmath.inf), _extremum_pullback, cost=1)
+any_ = _reduction("any", _bool_rule, np.any, np.any, _no_pullback, operand_dtypes=_to_bool)
+all_ = _reduction("all", _bool_rule, np.all, np.all, _no_pullback, operand_dtypes=_to_bool)
+
+
+def sum_to(g: Any, shape: tuple[DimLike, ...]) -> Any:
+    """Undo broadcasting: sum `g` over the axes that were stretched to get from `shape` to `g`'s shape."""
+    if g.shape == tuple(shape):
+        return g
+    lead = g.ndim - len(shape)
+    stretched = [lead + k for k, size in enumerate(shape) if size == 1 and g.shape[lead + k] != 1]
+    axis = (*range(lead), *stretched)
+    summed = sum_(g, axis=axis) if axis else g
+    return reshape(summed, shape=tuple(shape)) if stretched else summed

@@ -1,0 +1,120 @@
+"""NumPy's reductions: argument forms, defaults, `keepdims`; and what is composed of them (mean, var, std).
+
+`keepdims` becomes `expand_dims` of the reduction: the one form that rules have to know.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphopt.dimensions import DimLike, product
+from graphopt.errors import InvalidArgument
+from graphopt.op import Op
+from graphopt.ops import neural
+from graphopt.ops import reduction as ops
+from graphopt.ops.arithmetic import multiply, sqrt, square
+from graphopt.ops.logic import not_equal
+from graphopt.tensor.shape import canonical_axes, expression
+from graphopt.types import is_float
+from graphopt.variable import Variable
+
+__all__ = ["all", "any", "log_softmax", "logsumexp", "max", "mean", "min", "prod", "softmax", "std", "sum", "var"]
+
+
+def _axes(x: Any, axis: Any, what: str) -> Any:
+    return canonical_axes(axis, x.ndim, what) if isinstance(x, Variable) else axis
+
+
+def _reduce(op: Op, x: Any, axis: Any, keepdims: bool) -> Any:
+    x = expression(x)
+    axes = _axes(x, axis, op.name)
+    if axes == ():
+        return x
+    reduced = op(x, axis=axes)
+    return ops.spread(reduced, axes) if keepdims else reduced
+
+
+def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The sum over axes; bools and integers add up in 64 bits."""
+    return _reduce(ops.sum_, x, axis, keepdims)
+
+
+def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The product over axes; bools and integers multiply in 64 bits."""
+    return _reduce(ops.prod, x, axis, keepdims)
+
+
+def max(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The largest element over axes; NaN if one is."""
+    return _reduce(ops.max_, x, axis, keepdims)
+
+
+def min(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The smallest element over axes; NaN if one is."""
+    return _reduce(ops.min_, x, axis, keepdims)
+
+
+def any(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Whether some element over axes is nonzero."""
+    return _reduce(ops.any_, _truth(x), axis, keepdims)
+
+
+def all(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Whether every element over axes is nonzero."""
+    return _reduce(ops.all_, _truth(x), axis, keepdims)
+
+
+def _truth(x: Any) -> Any:
+    x = expression(x)
+    return not_equal(x, 0) if isinstance(x, Variable) and x.dtype != "bool" else x
+
+
+def _count(x: Any, axis: Any) -> DimLike:
+    return product(x.shape[a] for a in canonical_axes(axis, x.ndim, "mean"))
+
+
+def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The arithmetic mean over axes; integers give float64."""
+    x = expression(x)
+    total = sum(x if is_float(x.dtype) else x.astype("float64"), axis, keepdims)
+    return total / _count(x, axis)
+
+
+def var(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
+    """The variance over axes, by the two-pass formula; the divisor is the count less `ddof`."""
+    x = expression(x)
+    deviation = x - mean(x, axis, keepdims=True)
+    return sum(square(deviation), axis, keepdims) / (_count(x, axis) - ddof)
+
+
+def std(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
+    """The standard deviation over axes."""
+    return sqrt(var(x, axis, ddof, keepdims))
+
+
+def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """log of the sum of exp over axes, without overflow."""
+    return _reduce(neural.logsumexp, _floating(x), axis, keepdims)
+
+
+def softmax(x: Any, axis: Any = -1) -> Any:
+    """exp(x) over its sum along axes, without overflow."""
+    x = _floating(x)
+    return neural.softmax(x, axis=_nonempty(_axes(x, axis, "softmax")))
+
+
+def log_softmax(x: Any, axis: Any = -1) -> Any:
+    """The logarithm of softmax, without overflow or cancellation."""
+    x = _floating(x)
+    return neural.log_softmax(x, axis=_nonempty(_axes(x, axis, "log_softmax")))
+
+
+def _nonempty(axes: Any) -> Any:
+    if axes == ():
+        raise InvalidArgument("softmax needs an axis; a scalar has none")
+    return axes
+
+
+def _floating(x: Any) -> Any:
+    x = expression(x)
+    return multiply(x, 1.0) if isinstance(x, Variable) and not is_float(x.dtype) else x

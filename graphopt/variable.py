@@ -1,0 +1,287 @@
+"""Variables: the immutable, typed symbolic values that expressions are built with.
+
+A variable is an input, a constant, or an op applied to operands. It knows its type and where the user made it. Ops
+applied to variables make variables (`Variable.build`); graphs are made from them (`graphopt.graph`).
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from types import CodeType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from graphopt.dimensions import Dim, DimLike
+from graphopt.errors import GraphoptError, InvalidArgument, TypeMismatch
+from graphopt.op import EMPTY, Attributes, Expression, Op
+from graphopt.operators import Operators
+from graphopt.ops.arithmetic import cast
+from graphopt.ops.leaves import ArrayConstant, constant, dimension, input_
+from graphopt.types import TensorType, agree, check_dtype, is_float, is_integer
+
+__all__ = ["Origin", "Variable", "as_variable", "literal", "variable"]
+
+
+class Origin(NamedTuple):
+    """Where a value came from: a line of the user's file, or an expression of another system."""
+
+    code: CodeType | str
+    line: int = 0
+
+    def __str__(self) -> str:
+        return self.code if isinstance(self.code, str) else f"{self.code.co_filename}:{self.line}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Origin, (str(self), 0))
+
+
+_PACKAGE = str(Path(__file__).parent)
+
+
+def caller() -> Origin:
+    """The innermost line outside this package: the user's."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return Origin(frame.f_code, frame.f_lineno)
+
+
+class Variable(Operators, Expression):
+    """A symbolic value. Immutable; hashed by identity; `==` is elementwise.
+
+    Attributes
+    ----------
+    type, dtype, shape, ndim
+        Its tensor type and the parts of it.
+    op, operands, attributes
+        What it is: an op applied to other variables. Inputs and constants are ops without operands.
+    name
+        The user's name for it, or None.
+    origin
+        Where it was made, or None.
+    """
+
+    __slots__ = ("__weakref__", "attributes", "name", "op", "operands", "origin", "type")
+    precedence = 1
+
+    def __init__(
+        self,
+        type: TensorType,
+        op: Op,
+        operands: tuple[Variable, ...] = (),
+        attributes: Attributes = EMPTY,
+        name: str | None = None,
+        origin: Origin | None = None,
+    ) -> None:
+        self.type = type
+        self.op = op
+        self.operands = operands
+        self.attributes = attributes
+        self.name = name
+        self.origin = origin
+
+    @property
+    def dtype(self) -> str:
+        return self.type.dtype
+
+    @property
+    def shape(self) -> tuple[DimLike, ...]:
+        return self.type.shape
+
+    @property
+    def ndim(self) -> int:
+        return len(self.type.shape)
+
+    @property
+    def size(self) -> DimLike:
+        return self.type.size
+
+    @property
+    def result(self) -> Variable:
+        """Itself: a variable is its own application, as derivative rules see it."""
+        return self
+
+    @classmethod
+    def build(cls, op: Op, operands: tuple[Any, ...], attributes: Attributes) -> Variable:
+        """Apply an op: operands are made variables, cast to the dtypes the op computes in, and the result typed.
+
+        Raises
+        ------
+        TypeMismatch, ShapeMismatch
+            If the op has no meaning for the operands' types; the message names op, operands and the user's line.
+        """
+        if op.arity is not None and len(operands) != op.arity:
+            raise TypeMismatch(f"{op.name} takes {op.arity} operands, found {len(operands)}")
+        origin = caller()
+        try:
+            variables = _coerce(op, operands)
+            type = op.type_rule(tuple([v.type for v in variables]), attributes, agree)
+        except GraphoptError as error:
+            listing = ", ".join(_describe(operand) for operand in operands)
+            raise _same(error, f"{op.name}({listing}): {error}; at {origin}") from None
+        return Variable(type, op, variables, attributes, None, origin)
+
+    def named(self, name: str) -> Variable:
+        """The same value under a name, which generated code uses for its temporary."""
+        return Variable(self.type, self.op, self.operands, self.attributes, name, self.origin)
+
+    def __repr__(self) -> str:
+        return f"<{self.name or self.op.name}: {self.type}>"
+
+    def __str__(self) -> str:
+        from graphopt.graph.text import expression_text
+
+        return expression_text(self)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeMismatch("variables are compared by identity and do not pickle; pickle the compiled function")
+
+
+def variable(name: str | None, type: str | TensorType, *, origin: Origin | None = None) -> Variable:
+    """An input of the given type, such as `variable("x", "float32[n, 784]")`.
+
+    Raises
+    ------
+    InvalidArgument
+        If the name is no text or the type cannot be read.
+    TypeMismatch
+        If the dtype is not supported.
+    """
+    if name is not None and (not isinstance(name, str) or not name):
+        raise InvalidArgument(f"a variable's name is a non-empty text or None, found {name!r}")
+    parsed = TensorType.parse(type) if isinstance(type, str) else type
+    attributes = Attributes(dtype=parsed.dtype, shape=parsed.shape)
+    return Variable(parsed, input_, (), attributes, name, origin or caller())
+
+
+def literal(value: Any, dtype: str, shape: tuple[DimLike, ...] = ()) -> Variable:
+    """A scalar constant (broadcast to `shape`), rounded once and correctly to `dtype`.
+
+    Raises
+    ------
+    InvalidArgument
+        If an integer does not fit the dtype.
+    """
+    attributes = Attributes(value=_round(value, dtype), dtype=dtype, shape=shape)
+    return Variable(TensorType(dtype, shape), constant, (), attributes)
+
+
+def as_variable(value: Any, dtype: str | None = None) -> Variable:
+    """A variable for a number, a dimension, an array or nested lists; variables pass through.
+
+    Raises
+    ------
+    TypeMismatch
+        If there is no such array: ragged lists, objects, text, complex numbers.
+    """
+    if isinstance(value, Variable):
+        return value
+    if isinstance(value, Dim):
+        dtype = dtype or "int64"
+        return Variable(TensorType(dtype), dimension, (), Attributes(value=value, dtype=dtype))
+    if isinstance(value, bool | int | float | Fraction) and not isinstance(value, np.generic):
+        return literal(value, dtype or _DEFAULT[type(value)])
+    if isinstance(value, Expression):
+        raise TypeMismatch(f"{value!r} is a {type(value).__name__}; expected a variable, an array or a number")
+    array = _array(value)
+    dtype = dtype or check_dtype(array.dtype)
+    if array.ndim == 0:
+        return literal(array.astype(dtype).item(), dtype)
+    frozen = ArrayConstant(array.astype(dtype))
+    attributes = Attributes(value=frozen, dtype=dtype, shape=array.shape)
+    return Variable(TensorType(dtype, array.shape), constant, (), attributes)
+
+
+_DEFAULT = {bool: "bool", int: "int64", float: "float64", Fraction: "float64"}
+
+
+def _array(value: Any) -> np.ndarray[Any, Any]:
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise TypeMismatch(f"expected a rectangular array, found ragged nested lists: {str(value)[:60]}") from None
+    check_dtype(array.dtype)
+    return array
+
+
+def _coerce(op: Op, operands: Sequence[Any]) -> tuple[Variable, ...]:
+    """Operands as variables in the dtypes the op computes in. Python numbers take part weakly, as in NumPy."""
+    if op.operand_dtypes is None:
+        return tuple([as_variable(operand) for operand in operands])
+    kinds = tuple([operand.type.dtype if isinstance(operand, Variable) else _kind(operand) for operand in operands])
+    wanted = op.operand_dtypes(kinds)
+    return tuple(
+        [
+            operand
+            if isinstance(operand, Variable) and operand.type.dtype == dtype
+            else convert(operand, dtype)
+            for operand, dtype in zip(operands, wanted, strict=True)
+        ]
+    )
+
+
+def convert(operand: Any, dtype: str) -> Variable:
+    """A variable of that dtype: constants and dimensions are converted, everything else is cast."""
+    if not isinstance(operand, Variable):
+        return as_variable(operand, dtype)
+    if operand.op is dimension:
+        return as_variable(operand.attributes["value"], dtype)
+    if operand.op is constant and not isinstance(operand.attributes["value"], ArrayConstant):
+        return literal(operand.attributes["value"], dtype, operand.shape)
+    return cast(operand, dtype=dtype)  # type: ignore[no-any-return]
+
+
+def _kind(operand: Any) -> Any:
+    """What promotion sees: a dtype's name, or int / float for numbers that are weak."""
+    if isinstance(operand, bool | np.generic):
+        return check_dtype(np.asarray(operand).dtype)
+    if isinstance(operand, int | Dim):
+        return int
+    if isinstance(operand, float | Fraction):
+        return float
+    if isinstance(operand, complex):
+        raise TypeMismatch(f"complex number {operand} has no meaning here; write real and imaginary parts apart")
+    return check_dtype(_array(operand).dtype)
+
+
+def _round(value: Any, dtype: str) -> bool | int | float:
+    """The Python number nearest to a number in a dtype."""
+    if dtype == "bool":
+        return bool(value)
+    if is_integer(dtype):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InvalidArgument(f"{value} does not fit {dtype}")
+        number = int(value)
+        limits = np.iinfo(dtype)
+        if not limits.min <= number <= limits.max:
+            raise InvalidArgument(f"{number} does not fit {dtype}, which holds {limits.min} to {limits.max}")
+        return number
+    assert is_float(dtype)
+    try:
+        wide = float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    if dtype == "float64" or not math.isfinite(wide):
+        return wide
+    with np.errstate(over="ignore"):
+        narrow = np.float32(wide)
+    if isinstance(value, Fraction | int) and np.isfinite(narrow):  # undo a double rounding: pick the nearest exactly
+        candidates = [np.nextafter(narrow, np.float32(-np.inf)), narrow, np.nextafter(narrow, np.float32(np.inf))]
+        finite = [c for c in candidates if np.isfinite(c)]
+        narrow = min(finite, key=lambda c: (abs(Fraction(float(c)) - value), c != narrow))
+    return float(narrow)
+
+
+def _describe(operand: Any) -> str:
+    if isinstance(operand, Variable):
+        return f"{operand.name or operand.op.name}: {operand.type}"
+    return repr(operand)[:40]
+
+
+def _same(error: GraphoptError, message: str) -> GraphoptError:
+    return type(error)(message)
