@@ -1,5 +1,77 @@
-"""graphopt: formulas and tensor programs to rewritten graphs, gradients, C and CUDA."""
+"""graphopt: formulas and tensor programs to rewritten graphs, gradients, C and CUDA.
+
+    >>> import graphopt as go, graphopt.tensor as T
+    >>> x = T.matrix("x")
+    >>> f = go.function([x], T.log(T.exp(x) / T.exp(x).sum(axis=1, keepdims=True)))
+    >>> f([[1000.0, 0.0]])
+    array([[    0., -1000.]])
+"""
+
 from graphopt import tensor
+from graphopt.config import config
 from graphopt.dimensions import dim
+from graphopt.errors import (
+    CheckFailed,
+    CompilationFailed,
+    CompilerNotFound,
+    DeviceFailed,
+    DisconnectedInput,
+    GraphoptError,
+    InvalidArgument,
+    MissingInput,
+    NotDifferentiable,
+    RewriteFailed,
+    ShapeMismatch,
+    TargetUnavailable,
+    TypeMismatch,
+    UnsupportedExpression,
+    UnusedInput,
+    VerificationFailed,
+)
+from graphopt.frontend import from_sympy, to_sympy
+from graphopt.function import Function, Lowered, c_source, cuda_source, function, lower
+from graphopt.graph import Graph
+from graphopt.options import Options
+from graphopt.rewrite.pipeline import Pipeline
+from graphopt.rewrite.registry import available_passes
 from graphopt.types import TensorType
 from graphopt.variable import Variable, variable
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CheckFailed",
+    "CompilationFailed",
+    "CompilerNotFound",
+    "DeviceFailed",
+    "DisconnectedInput",
+    "Function",
+    "Graph",
+    "GraphoptError",
+    "InvalidArgument",
+    "Lowered",
+    "MissingInput",
+    "NotDifferentiable",
+    "Options",
+    "Pipeline",
+    "RewriteFailed",
+    "ShapeMismatch",
+    "TargetUnavailable",
+    "TensorType",
+    "TypeMismatch",
+    "UnsupportedExpression",
+    "UnusedInput",
+    "Variable",
+    "VerificationFailed",
+    "available_passes",
+    "c_source",
+    "config",
+    "cuda_source",
+    "dim",
+    "from_sympy",
+    "function",
+    "lower",
+    "tensor",
+    "to_sympy",
+    "variable",
+]

@@ -12,12 +12,16 @@ from __future__ import annotations
 
 import ast
 import itertools
+import keyword
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from graphopt.errors import InvalidArgument
 
-__all__ = ["Dim", "DimLike", "Opaque", "anonymous_dim", "dim", "dim_from_tree", "evaluate", "parse_dim", "product", "substitute", "symbols"]
+__all__ = [
+    "Dim", "DimLike", "Opaque", "anonymous_dim", "dim", "dim_from_tree", "evaluate", "parse_dim", "product",
+    "substitute", "symbols",
+]  # fmt: skip
 
 
 class Opaque(NamedTuple):
@@ -93,6 +97,8 @@ class Dim:
         return -self + other
 
     def __floordiv__(self, other: DimLike) -> DimLike:
+        if not isinstance(other, Dim | int):
+            return NotImplemented
         if isinstance(other, int) and other and all(factor % other == 0 for _, factor in self.terms):
             return _collect((monomial, factor // other) for monomial, factor in self.terms)
         quotient = _divide_by_monomial(self, other)
@@ -122,9 +128,9 @@ def dim(name: str) -> Dim:
     Raises
     ------
     InvalidArgument
-        If `name` is not an identifier.
+        If `name` is not an identifier, or a word of Python's.
     """
-    if not isinstance(name, str) or not name.isidentifier():
+    if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
         raise InvalidArgument(f"a dimension's name must be an identifier, found {name!r}; try dim('n')")
     return _named(name)
 
@@ -143,6 +149,8 @@ def _named(name: str) -> Dim:
 
 def opaque(function: str, a: DimLike, b: DimLike) -> DimLike:
     """`a // b`, `min(a, b)` or `max(a, b)` as a dimension, folded where both are constants or equal."""
+    if function == "//" and b == 0:
+        raise InvalidArgument(f"dimension {a} // 0 has no value")
     if isinstance(a, int) and isinstance(b, int):
         return _FOLD[function](a, b)
     if a == b:
@@ -202,7 +210,8 @@ def evaluate(value: DimLike, sizes: Mapping[str, int]) -> int:
     result = substitute(value, sizes)
     if isinstance(result, int):
         return result
-    raise InvalidArgument(f"dimension {value} needs a size for {', '.join(sorted(symbols(result)))}; known: {dict(sizes)}")
+    missing = ", ".join(sorted(symbols(result)))
+    raise InvalidArgument(f"dimension {value} needs a size for {missing}; known: {dict(sizes)}")
 
 
 def parse_dim(text: str) -> DimLike:
@@ -217,8 +226,12 @@ def parse_dim(text: str) -> DimLike:
     try:
         tree = ast.parse(text.strip().replace("?", "ˀ"), mode="eval").body
     except (SyntaxError, ValueError):
-        raise InvalidArgument(f"cannot read {text!r} as a dimension; write an integer, a name or such as 2*n + 1") from None
+        raise _unreadable(text) from None
     return dim_from_tree(tree, text)
+
+
+def _unreadable(text: str) -> InvalidArgument:
+    return InvalidArgument(f"cannot read {text!r} as a dimension; write an integer, a name or such as 2*n + 1")
 
 
 def dim_from_tree(tree: ast.expr, text: str) -> DimLike:
@@ -242,7 +255,7 @@ def dim_from_tree(tree: ast.expr, text: str) -> DimLike:
             return a // b
         case ast.Call(func=ast.Name(id="min" | "max" as name), args=[left, right], keywords=[]):
             return opaque(name, dim_from_tree(left, text), dim_from_tree(right, text))
-    raise InvalidArgument(f"cannot read {text!r} as a dimension; write an integer, a name or such as 2*n + 1")
+    raise _unreadable(text)
 
 
 def _terms(value: DimLike) -> tuple[tuple[Monomial, int], ...]:

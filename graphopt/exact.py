@@ -13,7 +13,10 @@ from typing import Any
 import mpmath
 from mpmath import mp
 
-__all__ = ["divide", "logaddexp", "maximum", "minimum", "power", "real", "remainder", "round_half_even", "sign", "xlogy"]
+__all__ = [
+    "arctan2", "divide", "floor_divide", "fmod", "logaddexp", "maximum", "minimum", "power", "real", "remainder",
+    "round_half_even", "sign", "xlogy",
+]  # fmt: skip
 
 Number = Any  # mpmath.mpf; mpmath ships no types
 INFINITY, NAN = mpmath.inf, mpmath.nan
@@ -69,7 +72,34 @@ def remainder(a: Number, b: Number) -> Number:
         return NAN
     if mpmath.isinf(b):
         return a if a == 0 or (a > 0) == (b > 0) else b
-    return a - b * mpmath.floor(mp.mpf(a) / b)
+    rest = mpmath.fmod(abs(a), abs(b))  # exact, however far apart the two are
+    if rest and (a > 0) != (b > 0):
+        rest = abs(b) - rest
+    return rest if b > 0 else -rest
+
+
+def fmod(a: Number, b: Number) -> Number:
+    """The remainder with the sign of the dividend, as C's fmod."""
+    if b == 0 or mpmath.isnan(a) or mpmath.isnan(b) or mpmath.isinf(a):
+        return NAN
+    return a if mpmath.isinf(b) else sign(a) * mpmath.fmod(abs(a), abs(b))
+
+
+def floor_divide(a: Number, b: Number) -> Number:
+    """The floor of the quotient, as NumPy's floor_divide: NaN for an infinite dividend."""
+    if b == 0:
+        return divide(a, b)
+    if mpmath.isnan(a) or mpmath.isnan(b) or mpmath.isinf(a):
+        return NAN
+    if mpmath.isinf(b):
+        return mp.mpf(0) if a == 0 or (a > 0) == (b > 0) else mp.mpf(-1)
+    return (a - remainder(a, b)) / b
+
+
+def arctan2(a: Number, b: Number) -> Number:
+    if mpmath.isinf(a) and mpmath.isinf(b):
+        return sign(a) * mp.pi * (1 if b > 0 else 3) / 4
+    return real(mpmath.atan2)(a, b)
 
 
 def maximum(a: Number, b: Number) -> Number:

@@ -59,11 +59,13 @@ class Exact:
         self.digits = digits
 
     def enter(self, value: Any, type: TensorType) -> Array:
+        if isinstance(value, np.ndarray) and value.dtype == object:  # mpmath numbers already: kept to the last digit
+            return value
         array = np.asarray(value, type.dtype)
         return _to_mpf(array) if is_float(type.dtype) else array
 
     def apply(self, op: Op, operands: tuple[Array, ...], attributes: Mapping[str, Any], type: TensorType) -> Array:
-        with mpmath.workdps(self.digits):
+        with mpmath.workdps(self.digits), np.errstate(all="ignore"):
             return self._apply(op, operands, attributes, type)
 
     def _apply(self, op: Op, operands: tuple[Array, ...], attributes: Mapping[str, Any], type: TensorType) -> Array:
@@ -150,14 +152,16 @@ _FOLDS = {"sum": np.add, "prod": np.multiply}
 
 
 def _to_mpf(array: Array) -> Array:
-    return np.asarray(np.frompyfunc(lambda v: mpmath.mpf(float(v)), 1, 1)(array), dtype=object)
+    with np.errstate(all="ignore"):
+        return np.asarray(np.frompyfunc(lambda v: mpmath.mpf(float(v)), 1, 1)(array), dtype=object)
 
 
 def from_mpf(array: Array, dtype: str) -> Array:
     """mpmath numbers rounded to a float dtype, to nearest; other arrays unchanged."""
     if array.dtype != object:
         return array
-    return np.asarray(np.frompyfunc(lambda v: round_mpf(v, dtype), 1, 1)(array)).astype(dtype)
+    with np.errstate(all="ignore"):
+        return np.asarray(np.frompyfunc(lambda v: round_mpf(v, dtype), 1, 1)(array)).astype(dtype)
 
 
 def round_mpf(value: Any, dtype: str) -> float:

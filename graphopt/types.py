@@ -150,7 +150,7 @@ def broadcast(shapes: Sequence[tuple[DimLike, ...]], unify: Unify = agree) -> tu
         If the shapes cannot go together.
     """
     first = shapes[0]
-    if all(shape == first for shape in shapes):
+    if tuple(shapes).count(first) == len(shapes):
         return first
     ndim = max(len(shape) for shape in shapes)
     result: list[DimLike] = []

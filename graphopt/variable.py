@@ -7,6 +7,7 @@ applied to variables make variables (`Variable.build`); graphs are made from the
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Sequence
 from fractions import Fraction
@@ -28,19 +29,22 @@ __all__ = ["Origin", "Variable", "as_variable", "literal", "variable"]
 
 
 class Origin(NamedTuple):
-    """Where a value came from: a line of the user's file, or an expression of another system."""
+    """Where a value came from: a line of the user's file, or an expression of another system.
 
-    code: CodeType | str
+    What is not a line is anything that has a text; `str()` of it is taken when someone asks.
+    """
+
+    code: CodeType | object
     line: int = 0
 
     def __str__(self) -> str:
-        return self.code if isinstance(self.code, str) else f"{self.code.co_filename}:{self.line}"
+        return f"{self.code.co_filename}:{self.line}" if isinstance(self.code, CodeType) else str(self.code)
 
     def __reduce__(self) -> tuple[object, ...]:
         return (Origin, (str(self), 0))
 
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = str(Path(__file__).parent) + os.sep
 
 
 def caller() -> Origin:
@@ -268,13 +272,24 @@ def _round(value: Any, dtype: str) -> bool | int | float:
         return math.inf if value > 0 else -math.inf
     if dtype == "float64" or not math.isfinite(wide):
         return wide
+    return _round_to_float32(value, wide)
+
+
+_FLOAT32 = np.finfo(np.float32)
+_FLOAT32_OVERFLOWS = 2**128 - 2**103  # halfway between the largest float32 and the next power of two
+
+
+def _round_to_float32(value: Any, wide: float) -> float:
     with np.errstate(over="ignore"):
         narrow = np.float32(wide)
-    if isinstance(value, Fraction | int) and np.isfinite(narrow):  # undo a double rounding: pick the nearest exactly
+    if not isinstance(value, Fraction | int) or abs(value) >= _FLOAT32_OVERFLOWS:
+        return float(narrow)
+    # Undo a double rounding: of the neighbours, pick the one that is exactly nearest.
+    narrow = np.clip(narrow, _FLOAT32.min, _FLOAT32.max)
+    with np.errstate(over="ignore", under="ignore"):
         candidates = [np.nextafter(narrow, np.float32(-np.inf)), narrow, np.nextafter(narrow, np.float32(np.inf))]
-        finite = [c for c in candidates if np.isfinite(c)]
-        narrow = min(finite, key=lambda c: (abs(Fraction(float(c)) - value), c != narrow))
-    return float(narrow)
+    finite = [c for c in candidates if np.isfinite(c)]
+    return float(min(finite, key=lambda c: (abs(Fraction(float(c)) - value), c != narrow)))
 
 
 def _describe(operand: Any) -> str:

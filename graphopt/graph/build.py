@@ -7,16 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from graphopt.dimensions import Dim, DimLike, dim, symbols
-from graphopt.errors import GraphoptError, InvalidArgument, MissingInput
+from graphopt.dimensions import Dim, DimLike, dim, substitute, symbols
+from graphopt.errors import GraphoptError, InvalidArgument, MissingInput, ShapeMismatch
 from graphopt.graph.unify import Unifier, rename_attributes, rename_type
+from graphopt.graph.handle import Handle
+from graphopt.op import Attributes
 from graphopt.ops.leaves import input_
+from graphopt.types import TensorType
 from graphopt.variable import Variable
 
 if TYPE_CHECKING:
     from graphopt.graph.graph import Graph
 
-__all__ = ["build", "topological"]
+__all__ = ["build", "collector_paused", "topological"]
 
 
 def build(
@@ -25,10 +28,12 @@ def build(
     """Fill an empty graph: see `Graph.from_outputs`."""
     names = _input_names(inputs)
     targets = _named_outputs(outputs)
-    with _collector_paused():
+    with collector_paused():
         order = topological(list(targets.values()))
         _check_inputs(order, inputs)
         mapping = _unify(graph, order, inputs, names)
+        renamed_types: dict[TensorType, TensorType] = {}  # a program has few types: each is renamed once
+        renamed_attributes: dict[Attributes, Attributes] = {}
         nodes = graph._nodes_of
         for name, variable in zip(names, inputs, strict=True):
             attributes = rename_attributes(variable.attributes, mapping)
@@ -42,8 +47,16 @@ def build(
                 continue
             operands = tuple([nodes[operand] for operand in variable.operands])
             type, attributes = variable.type, variable.attributes
-            if mapping:
-                type, attributes = rename_type(type, mapping), rename_attributes(attributes, mapping)
+            if mapping and type.shape:
+                known = renamed_types.get(type)
+                if known is None:
+                    known = renamed_types[type] = rename_type(type, mapping)
+                type = known
+            if mapping and attributes:
+                found = renamed_attributes.get(attributes)
+                if found is None:
+                    found = renamed_attributes[attributes] = rename_attributes(attributes, mapping)
+                attributes = found
             nodes[variable] = graph._add_node(variable.op, operands, attributes, type, variable.name, variable.origin)
         for name, variable in targets.items():
             graph._set_output(name, nodes[variable])
@@ -74,7 +87,7 @@ def topological(targets: Sequence[Variable]) -> list[Variable]:
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
     """Bulk building makes many objects and no garbage: with the collector on, its time grows superlinearly."""
     enabled = gc.isenabled()
     gc.disable()
@@ -126,6 +139,8 @@ def _named_outputs(outputs: Variable | Sequence[Variable] | Mapping[str, Variabl
 def _check_inputs(order: Sequence[Variable], inputs: Sequence[Variable]) -> None:
     declared = set(inputs)
     for variable in order:
+        if isinstance(variable, Handle):
+            raise InvalidArgument(f"{variable!r} is a node of a graph; add expressions over it to that graph")
         if variable.op is input_ and variable not in declared:
             listing = ", ".join(v.name or "an unnamed one" for v in inputs) or "none"
             raise MissingInput(
@@ -156,11 +171,24 @@ def _unify(
     for name, value in list(mapping.items()):
         if isinstance(value, Dim) and value.symbol in mapping:
             mapping[name] = mapping[value.symbol]
-    from graphopt.dimensions import substitute
-
-    graph.guards = [(substitute(a, mapping), substitute(b, mapping)) for a, b in unifier.guards]
+    graph.guards = _guards(unifier.guards, mapping)
     graph.renamed = dict(mapping)
     return mapping
+
+
+def _guards(
+    found: Sequence[tuple[DimLike, DimLike]], mapping: Mapping[str, DimLike]
+) -> list[tuple[DimLike, DimLike]]:
+    """What still has to be checked once every name is known: each pair once, none that always holds."""
+    guards: dict[tuple[DimLike, DimLike], None] = {}
+    for pair in dict.fromkeys(found):
+        a, b = (substitute(side, mapping) for side in pair)
+        difference = a - b
+        if isinstance(difference, int) and difference:
+            raise ShapeMismatch(f"sizes {pair[0]} = {a} and {pair[1]} = {b} must be equal")
+        if difference != 0 and (b, a) not in guards:
+            guards[a, b] = None
+    return list(guards)
 
 
 def _name_anonymous(

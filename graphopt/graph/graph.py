@@ -164,8 +164,15 @@ class Graph:
         return Handle(self, node)
 
     # --- the door ----------------------------------------------------------------------------------------------
-    def add(self, expression: Any) -> int:
+    def add(self, expression: Any, origins: tuple[Origin, ...] | None = None) -> int:
         """Add the nodes of an expression built over handles of this graph, its inputs' variables and numbers.
+
+        Parameters
+        ----------
+        expression
+            What to add.
+        origins
+            Where the user made what it derives from; by default, where the expression was built.
 
         Raises
         ------
@@ -173,18 +180,22 @@ class Graph:
             If the expression contains an input variable that is not this graph's. Nothing is added then.
         """
         root = as_variable(expression)
-        mark = self.journal.mark()
+        mark, before = self.journal.mark(), self._next
         try:
-            return self._add_all(root)
+            node = self._add_all(root)
         except Exception:
             self.journal.rollback(mark)
             raise
+        if origins is not None:
+            for fresh in range(before, self._next):
+                self._data[fresh]["origins"] = origins
+        return node
 
     def replace(self, old: int, new: Any) -> int:
         """Let every user of `old`, and the outputs, use `new` (a node or an expression) instead.
 
-        Nodes that nothing uses any more are removed. An expression may use `old` itself: only those that used it
-        before are redirected. Returns the new node.
+        Nodes that nothing uses any more are removed. The new value may use `old` itself, as an operand: only the
+        others that used it before are redirected. Returns the new node.
 
         Raises
         ------
@@ -201,12 +212,14 @@ class Graph:
             return node
         self._inherit(old, range(before, self._next), node)
         for user in users:
+            if user == node:
+                continue
             for position, operand in enumerate(self.operands(user)):
                 if operand == old:
                     self.journal.record("operand", user, position, old)
                     self._set_operand(user, position, node)
-        for name, target in self.outputs.items():
-            if target == old and self._output_uses.get(old):
+        if self.is_output(old):
+            for name in [name for name, target in self.outputs.items() if target == old]:
                 self.journal.record("output", name, old)
                 self._set_output(name, node)
         self._release([old])
@@ -217,8 +230,9 @@ class Graph:
         needed = set(self.order())
         needed.update(self.inputs.values())
         dead = [node for node in self._data if node not in needed]
-        for node in sorted(dead, reverse=True):
-            self._remove(node)
+        for node in reversed(self.order(dead)):  # users first, so that no edge is lost before it is journaled
+            if node not in needed:
+                self._remove(node)
         return len(dead)
 
     # --- behind the door -----------------------------------------------------------------------------------------
@@ -288,6 +302,9 @@ class Graph:
         self.journal.record("remove", node, dict(self._data[node]))
         self._delete(node)
 
+    def _set_name(self, node: int, name: str | None) -> None:
+        self._data[node]["name"] = name
+
     def _delete(self, node: int) -> None:
         self.fusion.ungroup((node,))
         self._nx.remove_node(node)
@@ -312,10 +329,9 @@ class Graph:
 
     def _release(self, candidates: list[int]) -> None:
         """Remove candidates that nothing uses, and what only they used."""
-        inputs = set(self.inputs.values())
         while candidates:
             node = candidates.pop()
-            if node in self._data and node not in inputs and not self.uses(node):
+            if node in self._data and self.op(node) is not input_ and not self.uses(node):
                 operands = self.operands(node)
                 self._remove(node)
                 candidates.extend(operands)
@@ -329,7 +345,8 @@ class Graph:
                 data["origins"] = origins
         data = self._data[node]
         if data["name"] is None and data["op"] is not input_:
-            data["name"] = self._data[old]["name"]
+            self.journal.record("name", node, None)
+            self._set_name(node, self._data[old]["name"])
 
     # --- forms -------------------------------------------------------------------------------------------------
     def verify(self) -> None:

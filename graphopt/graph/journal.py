@@ -18,7 +18,11 @@ class Journal:
         self._entries: list[tuple[Any, ...]] = []
 
     def record(self, *entry: Any) -> None:
-        """Note an edit: ("add", node), ("remove", node, data), ("operand", user, position, old), ("output", name, old)."""
+        """Note an edit.
+
+        One of ("add", node), ("remove", node, data), ("operand", user, position, old), ("output", name, old),
+        ("name", node, old).
+        """
         self._entries.append(entry)
 
     def mark(self) -> int:
@@ -34,7 +38,7 @@ class Journal:
         self._entries.clear()
 
     def rollback(self, mark: int) -> None:
-        """Reverse every edit made after a mark, newest first. The graph is then as it was."""
+        """Reverse every edit made after a mark, newest first. The graph is then as it was, its fusion plan excepted."""
         graph = self._graph
         while len(self._entries) > mark:
             match self._entries.pop():
@@ -46,3 +50,5 @@ class Journal:
                     graph._set_operand(user, position, old)
                 case ("output", name, old):
                     graph._set_output(name, old)
+                case ("name", node, old):
+                    graph._set_name(node, old)

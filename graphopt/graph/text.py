@@ -14,14 +14,14 @@ import ast
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graphopt.dimensions import Dim, DimLike, dim_from_tree, parse_dim
 from graphopt.errors import GraphoptError, InvalidArgument
-from graphopt.op import Attributes
+from graphopt.op import Attributes, Op
 from graphopt.ops.define import find
 from graphopt.ops.leaves import ArrayConstant, constant, dimension, input_
 from graphopt.types import TensorType
@@ -51,7 +51,7 @@ def graph_text(graph: Graph, origins: bool = True) -> str:
         line = f"%{number[node]} = {application}: {graph.type(node)}"
         if origins:
             notes = [json.dumps(graph.name(node))] if graph.name(node) and node not in labels else []
-            notes += [str(origin) for origin in graph.origins(node)]
+            notes += [" ".join(str(origin).split()) for origin in graph.origins(node)]
             line += f"  # {', '.join(notes)}" if notes else ""
         lines.append(line)
     lines += [f"guard {a} == {b}" for a, b in graph.guards]
@@ -62,11 +62,15 @@ def graph_text(graph: Graph, origins: bool = True) -> str:
 def application_text(graph: Graph, node: int, number: Mapping[int, int]) -> str:
     """One application: `sum(%1, axis=(1,))`."""
     operands = [f"%{number.get(operand, operand)}" for operand in graph.operands(node)]
-    op, attributes = graph.op(node), graph.attributes(node)
+    return application(graph.op(node), operands, graph.attributes(node))
+
+
+def application(op: Op, operands: Sequence[str], attributes: Attributes) -> str:
+    """An op over operands that are text already."""
     if op is constant or op is dimension or op is input_:  # dtype and shape stand in the type
         attributes = Attributes({key: value for key, value in attributes.items() if key == "value"})
     shown = [f"{key}={_value_text(value)}" for key, value in attributes.items()]
-    return f"{op.name}({', '.join(operands + shown)})"
+    return f"{op.name}({', '.join([*operands, *shown])})"
 
 
 def _value_text(value: Any) -> str:
@@ -99,7 +103,7 @@ def parse_graph(text: str) -> Graph:
 
     graph = Graph()
     nodes: dict[str, int] = {}
-    for position, raw in enumerate(text.splitlines(), 1):
+    for position, raw in enumerate(text.split("\n"), 1):
         line = raw.strip()
         if not line or line.startswith("#"):
             continue
@@ -193,7 +197,7 @@ def _parse_value(tree: ast.expr, type: TensorType) -> Any:
 
 # --- as mathematics ------------------------------------------------------------------------------------------------
 
-_INFIX = {
+INFIX = {
     "add": ("+", 4), "subtract": ("-", 4), "multiply": ("*", 5), "divide": ("/", 5), "floor_divide": ("//", 5),
     "remainder": ("%", 5), "matmul": ("@", 5), "power": ("**", 7), "equal": ("==", 3), "not_equal": ("!=", 3),
     "less": ("<", 3), "less_equal": ("<=", 3), "greater": (">", 3), "greater_equal": (">=", 3),
@@ -220,8 +224,8 @@ def _one_expression(v: Variable, operands: list[tuple[str, int]]) -> tuple[str, 
         return (f"{value:g}" if isinstance(value, float) else str(value)), _ATOM
     if sum(len(part) for part, _ in operands) > _LIMIT:
         return f"{v.op.name}(…)", _ATOM
-    if v.op.name in _INFIX:
-        symbol, level = _INFIX[v.op.name]
+    if v.op.name in INFIX:
+        symbol, level = INFIX[v.op.name]
         (left, a), (right, b) = operands
         left = f"({left})" if a < level else left
         right = f"({right})" if b <= level else right

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import networkx as nx
 
 from graphopt.errors import GraphoptError, RewriteFailed
+from graphopt.ops.leaves import input_
 from graphopt.types import agree
 
 if TYPE_CHECKING:
@@ -24,23 +26,35 @@ def verify(graph: Graph) -> None:
         Naming the first node that breaks one.
     """
     view = graph._nx
+    if set(view) != set(graph):
+        raise RewriteFailed(f"nodes {sorted(set(view) ^ set(graph))} are known to the graph or to NetworkX alone")
     for node in graph:
         operands = graph.operands(node)
         edges = {key: operand for operand, _, key in view.in_edges(node, keys=True)}
         if edges != dict(enumerate(operands)):
             raise RewriteFailed(f"node {node} ({graph.op(node)}): edges {edges} are not its operands {operands}")
-        types = tuple(graph.type(operand) for operand in operands)
+        types = tuple([graph.type(operand) for operand in operands])
+        op, kinds = graph.op(node), tuple([type.dtype for type in types])
+        if op.arity is not None and len(operands) != op.arity:
+            raise RewriteFailed(f"node {node} ({op}) has {len(operands)} operands; {op} takes {op.arity}")
         try:
-            expected = graph.op(node).type_rule(types, graph.attributes(node), agree)
+            expected = op.type_rule(types, graph.attributes(node), agree)
+            computes_in = kinds if op.operand_dtypes is None else op.operand_dtypes(kinds)
         except GraphoptError as error:
             raise RewriteFailed(f"node {node} ({graph.op(node)}): {error}") from None
         if expected != graph.type(node):
             raise RewriteFailed(
                 f"node {node} ({graph.op(node)}) says {graph.type(node)}; its operands make it {expected}"
             )
+        if computes_in != kinds:
+            raise RewriteFailed(f"node {node} ({op}) meets operands of {kinds}; it computes in {computes_in}: cast them")
     for role, nodes in (("input", graph.inputs), ("output", graph.outputs)):
         for name, node in nodes.items():
             if node not in graph:
                 raise RewriteFailed(f"{role} {name} is node {node}, which is not in the graph")
+    if stray := {node for node in graph if graph.op(node) is input_} ^ set(graph.inputs.values()):
+        raise RewriteFailed(f"nodes {sorted(stray)} are inputs without a name, or named as inputs without being one")
+    if graph._output_uses != Counter(graph.outputs.values()):
+        raise RewriteFailed(f"outputs are counted as {graph._output_uses}, which are {dict(graph.outputs)}")
     if not nx.is_directed_acyclic_graph(view):
         raise RewriteFailed(f"the graph has a cycle: {nx.find_cycle(view)}")

@@ -14,6 +14,7 @@ import numpy as np
 from graphopt import exact
 from graphopt.op import Attributes, Op
 from graphopt.ops.define import define, elementwise
+from graphopt.ops.leaves import constant
 from graphopt.ops.logic import equal, greater, isnan, less, where
 from graphopt.ops.signatures import floating_signature
 from graphopt.types import TensorType, Unify, check_dtype, is_float
@@ -57,12 +58,20 @@ cbrt = elementwise(
 
 
 def _power_pullback(g: Any, y: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    if b.op is constant and isinstance(exponent := b.attributes["value"], float):
+        return _power_rule(g, a, exponent), None
     # x**0 is 1 for every x, so its derivative is 0 even at x = 0, where the general formula says 0·∞.
     flat = equal(b, 0)
     base = where(flat, 0, b * power(a, where(flat, 1, b - 1)))
     # 0**b is flat in b for b > 0; log(1) stands in for log(0).
     exponent = y * _log(where(equal(a, 0), 1, a))
     return g * base, g * exponent
+
+
+def _power_rule(g: Any, a: Any, exponent: float) -> Any:
+    if exponent in (0, 1):
+        return g if exponent else None
+    return g * (exponent * (a if exponent == 2 else power(a, exponent - 1)))
 
 
 def _log(x: Any) -> Any:
@@ -79,25 +88,25 @@ fma = elementwise(
 )  # fmt: skip
 maximum = elementwise(
     "maximum", np.maximum, exact.maximum,
-    lambda g, y, a, b: (g * _share(greater(a, b), equal(a, b)), g * _share(less(a, b), equal(a, b))),
+    lambda g, y, a, b: (_share(g, greater(a, b), equal(a, b)), _share(g, less(a, b), equal(a, b))),
     traits="commutative associative",
 )  # fmt: skip
 minimum = elementwise(
     "minimum", np.minimum, exact.minimum,
-    lambda g, y, a, b: (g * _share(less(a, b), equal(a, b)), g * _share(greater(a, b), equal(a, b))),
+    lambda g, y, a, b: (_share(g, less(a, b), equal(a, b)), _share(g, greater(a, b), equal(a, b))),
     traits="commutative associative",
 )  # fmt: skip
 fmax = elementwise(
     "fmax", np.fmax, lambda a, b: b if mpmath.isnan(a) else a if mpmath.isnan(b) else max(a, b),
     lambda g, y, a, b: (
-        g * _share(greater(a, b) | isnan(b), equal(a, b)), g * _share(less(a, b) | isnan(a), equal(a, b))
+        _share(g, greater(a, b) | isnan(b), equal(a, b)), _share(g, less(a, b) | isnan(a), equal(a, b))
     ),
     traits="commutative associative",
 )  # fmt: skip
 fmin = elementwise(
     "fmin", np.fmin, lambda a, b: b if mpmath.isnan(a) else a if mpmath.isnan(b) else min(a, b),
     lambda g, y, a, b: (
-        g * _share(less(a, b) | isnan(b), equal(a, b)), g * _share(greater(a, b) | isnan(a), equal(a, b))
+        _share(g, less(a, b) | isnan(b), equal(a, b)), _share(g, greater(a, b) | isnan(a), equal(a, b))
     ),
     traits="commutative associative",
 )  # fmt: skip
@@ -114,7 +123,7 @@ trunc = elementwise("trunc", np.trunc, lambda a: a if mpmath.isinf(a) else exact
 rint = elementwise("rint", np.rint, exact.round_half_even, _zero)
 
 floor_divide = elementwise(
-    "floor_divide", np.floor_divide, lambda a, b: exact.divide(a - exact.remainder(a, b), b), _zero, cost=8
+    "floor_divide", np.floor_divide, exact.floor_divide, _zero, cost=8
 )
 remainder = elementwise(
     "remainder", np.remainder, exact.remainder,
@@ -122,13 +131,13 @@ remainder = elementwise(
     cost=8,
 )  # fmt: skip
 fmod = elementwise(
-    "fmod", np.fmod, exact.real(lambda a, b: exact.sign(a) * mpmath.fmod(abs(a), abs(b)) if not mpmath.isinf(b) else a),
+    "fmod", np.fmod, exact.fmod,
     lambda g, y, a, b: (g, -g * trunc(a / b)),
     cost=8,
 )  # fmt: skip
 
 copysign = elementwise(
-    "copysign", np.copysign, lambda a, b: abs(a) if b >= 0 else -abs(a),
+    "copysign", np.copysign, lambda a, b: -abs(a) if b < 0 else abs(a),
     lambda g, y, a, b: (g * copysign(1, a) * copysign(1, b), None),
 )  # fmt: skip
 nextafter = elementwise("nextafter", np.nextafter, None, _zero, cost=4)
@@ -143,16 +152,28 @@ hypot = elementwise(
 )  # fmt: skip
 
 
-def _share(wins: Any, ties: Any) -> Any:
-    return where(wins, 1, where(ties, 0.5, 0))
+def _share(g: Any, wins: Any, ties: Any) -> Any:
+    return where(wins, g, where(ties, g * 0.5, 0))
 
 
 def _fma(a: Any, b: Any, c: Any) -> Any:
-    """One rounding for float32 (through float64); exact rational arithmetic for float64."""
+    """One rounding: of a float64 sum rounded to odd for float32, of exact arithmetic for float64."""
     if np.result_type(a, b, c) == np.float32:
-        wide = np.multiply(a, b, dtype=np.float64)
-        return np.asarray(wide + c).astype(np.float32)
-    return np.frompyfunc(_fma_scalar, 3, 1)(a, b, c).astype(np.float64)
+        return _sum_to_odd(np.multiply(a, b, dtype=np.float64), np.asarray(c, np.float64)).astype(np.float32)
+    return np.asarray(np.frompyfunc(_fma_scalar, 3, 1)(a, b, c)).astype(np.float64)
+
+
+def _sum_to_odd(a: Any, b: Any) -> Any:
+    """a + b in float64, where inexact with an odd last bit, so that a second, narrower rounding does no harm.
+
+    S. Boldo and G. Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to
+    odd", IEEE Trans. Comput. 57 (2008).
+    """
+    total = np.asarray(a + b)
+    part = total - a
+    error = (a - (total - part)) + (b - part)
+    even = (total.view(np.int64) & 1) == 0
+    return np.where((error != 0) & np.isfinite(error) & even, np.nextafter(total, np.copysign(np.inf, error)), total)
 
 
 def _fma_scalar(a: float, b: float, c: float) -> float:

@@ -65,7 +65,7 @@ def _arctan2_pullback(g: Any, y: Any, a: Any, b: Any) -> tuple[Any, Any]:
     return g * (b / radius), -(g * (a / radius))
 
 
-arctan2 = elementwise("arctan2", np.arctan2, real(mpmath.atan2), _arctan2_pullback, cost=30)
+arctan2 = elementwise("arctan2", np.arctan2, exact.arctan2, _arctan2_pullback, cost=30)
 
 # --- hyperbolic --------------------------------------------------------------------------------------------------
 sinh = elementwise("sinh", np.sinh, real(mpmath.sinh), lambda g, y, x: (g * cosh(x),), cost=25)
@@ -82,33 +82,51 @@ arctanh = elementwise(
 # --- error and gamma functions -----------------------------------------------------------------------------------
 TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
 _unary = floating_signature(1)
+
+
+def _lgamma(x: Any) -> Any:
+    """SciPy's, which has -∞ at -∞ and ∞ for subnormal numbers, with C's values there."""
+    tiny = np.abs(x) < np.finfo(x.dtype).tiny
+    with np.errstate(divide="ignore"):
+        near_zero = -np.log(np.abs(x))
+    return np.where(np.isinf(x), np.inf, np.where(tiny, near_zero, _scipy("gammaln")(x))).astype(x.dtype)
+
+
+def _exact_lgamma(x: Any) -> Any:
+    return INF if x <= 0 and x == mpmath.floor(x) else mpmath.log(abs(mpmath.gamma(x)))
+
+
+def _trigamma(x: Any) -> Any:
+    return np.where(x == -np.inf, np.nan, _scipy("polygamma")(np.ones_like(x), x)).astype(x.dtype)
+
+
 erf = elementwise(
     "erf", _scipy("erf"), real(mpmath.erf),
     lambda g, y, x: (g * (TWO_OVER_SQRT_PI * exp(-square(x))),),
     signature=_unary, cost=30,
 )  # fmt: skip
 erfc = elementwise(
-    "erfc", _scipy("erfc"), real(mpmath.erfc),
+    "erfc", _scipy("erfc"), real(lambda x: mpmath.erfc(x) if x < 1e10 else mpmath.mpf(0)),
     lambda g, y, x: (g * (-TWO_OVER_SQRT_PI * exp(-square(x))),),
     signature=_unary, cost=40,
 )  # fmt: skip
 gamma = elementwise(
-    "gamma", _scipy("gamma"), _infinite((NAN, INF), real(mpmath.gamma)),
+    "gamma", _scipy("gamma"), _infinite((NAN, INF), lambda x: mpmath.gamma(x) if x else INF),
     lambda g, y, x: (g * (y * digamma(x)),),
     signature=_unary, cost=60,
 )  # fmt: skip
 lgamma = elementwise(
-    "lgamma", _scipy("gammaln"), _infinite((INF, INF), real(lambda x: mpmath.log(abs(mpmath.gamma(x))), INF)),
+    "lgamma", _lgamma, _infinite((INF, INF), _exact_lgamma),
     lambda g, y, x: (g * digamma(x),),
     signature=_unary, cost=60,
 )  # fmt: skip
 digamma = elementwise(
-    "digamma", _scipy("digamma"), _infinite((NAN, INF), real(mpmath.digamma)),
+    "digamma", _scipy("digamma"), _infinite((NAN, INF), lambda x: mpmath.digamma(x) if x else -INF),
     lambda g, y, x: (g * trigamma(x),),
     signature=_unary, cost=80,
 )  # fmt: skip
 trigamma = elementwise(
-    "trigamma", lambda x: _scipy("polygamma")(np.ones_like(x), x),
+    "trigamma", _trigamma,
     _infinite((NAN, mpmath.mpf(0)), real(lambda x: mpmath.psi(1, x), INF)),
     signature=_unary, cost=80,
 )  # fmt: skip
@@ -142,7 +160,7 @@ softplus = elementwise(
     signature=_unary, cost=40,
 )  # fmt: skip
 log1mexp = elementwise(
-    "log1mexp", _log1mexp, real(lambda x: mpmath.log1p(-mpmath.exp(x)), -INF),
+    "log1mexp", _log1mexp, real(lambda x: mpmath.log(-mpmath.expm1(x)), -INF),
     lambda g, y, x: (g / -expm1(-x),),
     signature=_unary, cost=40,
 )  # fmt: skip

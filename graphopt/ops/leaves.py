@@ -80,8 +80,8 @@ barrier = define(
         name="barrier",
         arity=1,
         type_rule=lambda types, attributes, unify: types[0],
-        numpy=lambda x: x,
-        exact=lambda x: x,
+        numpy=lambda x, tag=0: x,  # values held for different reasons have different tags, so that none are merged
+        exact=lambda x, tag=0: x,
         pullback=lambda g, node: (g,),
         traits=frozenset({"elementwise", "hold"}),
     )

@@ -22,6 +22,8 @@ _signature = ufunc_signature(np.multiply)
 
 def _matmul_rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Unify) -> TensorType:
     a, b = types[0].shape, types[1].shape
+    if len(a) < 2 or len(b) < 2:
+        raise ShapeMismatch(f"expected matrices, found shapes {shape_text(a)} and {shape_text(b)}; use T.matmul")
     try:
         unify(a[-1], b[-2])
         batch = broadcast((a[:-2], b[:-2]), unify)

@@ -13,13 +13,14 @@ import mpmath
 import numpy as np
 
 from graphopt import exact
+from graphopt.dimensions import DimLike
 from graphopt.errors import ShapeMismatch, TypeMismatch
 from graphopt.op import Applied, Attributes, Op, TypeRule
 from graphopt.ops.arithmetic import cast, multiply
 from graphopt.ops.define import define
 from graphopt.ops.logic import equal, where
-from graphopt.ops.shape import broadcast_to, expand_dims, reshape
-from graphopt.types import DimLike, TensorType, Unify, is_float, shape_text
+from graphopt.ops.shape import broadcast_to, expand_dims
+from graphopt.types import TensorType, Unify, is_float, shape_text
 
 __all__ = ["all_", "any_", "max_", "min_", "prod", "sum_", "sum_to"]
 
@@ -122,7 +123,6 @@ def sum_to(g: Any, shape: tuple[DimLike, ...]) -> Any:
     if g.shape == tuple(shape):
         return g
     lead = g.ndim - len(shape)
-    stretched = [lead + k for k, size in enumerate(shape) if size == 1 and g.shape[lead + k] != 1]
-    axis = (*range(lead), *stretched)
-    summed = sum_(g, axis=axis) if axis else g
-    return reshape(summed, shape=tuple(shape)) if stretched else summed
+    stretched = tuple(k for k, size in enumerate(shape) if size == 1 and g.shape[lead + k] != 1)
+    axis = (*range(lead), *(lead + k for k in stretched))
+    return spread(sum_(g, axis=axis) if axis else g, stretched)

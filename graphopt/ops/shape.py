@@ -9,6 +9,7 @@ import numpy as np
 from graphopt.errors import ShapeMismatch
 from graphopt.op import Applied, Attributes, Op
 from graphopt.ops.define import define
+from graphopt.ops.leaves import constant
 from graphopt.types import TensorType, Unify, broadcast, shape_text
 
 __all__ = ["broadcast_to", "expand_dims", "reshape", "squeeze", "stack", "transpose"]
@@ -135,7 +136,6 @@ def _unstack(g: Any, node: Applied) -> tuple[Any, ...]:
     pieces = len(node.operands)
     lead = node.result.ndim - len(node.attributes["shape"])
     flat = reshape(g, shape=(*node.result.shape[:lead], pieces))
-    # Each operand's share is picked by a product with a row of the identity: exact, since all other terms are zeros.
     return tuple(sum_to(pick(flat, index=k), node.operands[k].shape) for k in range(pieces))
 
 
@@ -148,7 +148,7 @@ def _pick_rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Uni
 
 def _unpick(g: Any, node: Applied) -> tuple[Any]:
     size = node.operands[0].shape[-1]
-    zero = g * 0
+    zero = constant(value=0.0, dtype=g.dtype, shape=tuple(g.shape))
     return (stack(*[g if k == node.attributes["index"] else zero for k in range(size)], shape=(size,)),)
 
 

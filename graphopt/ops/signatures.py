@@ -73,6 +73,8 @@ def elementwise_rule(signature: Signature) -> TypeRule:
 
     def rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Unify) -> TensorType:
         dtype = signature(tuple([t.dtype for t in types]))[1]
-        return TensorType(dtype, broadcast(tuple([t.shape for t in types]), unify))
+        shape = broadcast(tuple([t.shape for t in types]), unify)
+        first = types[0]  # most often the result's type is an operand's: one object then serves a whole program
+        return first if first.shape == shape and first.dtype == dtype else TensorType(dtype, shape)
 
     return rule

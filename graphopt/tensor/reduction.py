@@ -9,13 +9,14 @@ from typing import Any
 
 from graphopt.dimensions import DimLike, product
 from graphopt.errors import InvalidArgument
-from graphopt.op import Op
+from graphopt.op import Attributes, Op
 from graphopt.ops import neural
 from graphopt.ops import reduction as ops
 from graphopt.ops.arithmetic import multiply, sqrt, square
 from graphopt.ops.logic import not_equal
+from graphopt.tensor.elementwise import cast
 from graphopt.tensor.shape import canonical_axes, expression
-from graphopt.types import is_float
+from graphopt.types import agree, is_float
 from graphopt.variable import Variable
 
 __all__ = ["all", "any", "log_softmax", "logsumexp", "max", "mean", "min", "prod", "softmax", "std", "sum", "var"]
@@ -28,8 +29,8 @@ def _axes(x: Any, axis: Any, what: str) -> Any:
 def _reduce(op: Op, x: Any, axis: Any, keepdims: bool) -> Any:
     x = expression(x)
     axes = _axes(x, axis, op.name)
-    if axes == ():
-        return x
+    if axes == () and isinstance(x, Variable):  # nothing is combined; small integers still become wide ones
+        return cast(x, op.type_rule((x.type,), Attributes(axis=()), agree).dtype)
     reduced = op(x, axis=axes)
     return ops.spread(reduced, axes) if keepdims else reduced
 

@@ -1,0 +1,1 @@
+"""Facts that passes and schedule share."""

@@ -1,0 +1,242 @@
+"""The iteration space of a fusion group: which loops its nodes share, and whether a node may join.
+
+All nodes of a group live on the same axes, in one of two levels: on the `outer` axes alone ("row"), or on the outer
+and all `inner` axes ("lane"). Reductions go from lane to row, over all inner axes; broadcasts go from row to lane.
+This is what a nest of loops without any further transformation can compute in one kernel, in stages: a node's stage
+is the number of reductions beneath it.
+
+The pass `fuse` grows groups by asking a space; the schedule replays a group through a new space to check it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from graphopt.analysis.views import TRACKABLE, track
+from graphopt.dimensions import DimLike
+from graphopt.ops.shape import stack
+
+if TYPE_CHECKING:
+    from graphopt.graph.graph import Graph
+
+__all__ = ["IterationSpace", "fusible"]
+
+Axes = tuple[int | None, ...]  # an axis for each dimension; None for length 1
+
+
+def fusible(graph: Graph, node: int) -> bool:
+    """Whether a node can be computed inside a loop nest: elementwise ops, reductions and stacks."""
+    op = graph.op(node)
+    return "elementwise" in op.traits or "reduction" in op.traits or op is stack
+
+
+class IterationSpace:
+    """The axes of a group of nodes, grown node by node in topological order.
+
+    Attributes
+    ----------
+    extents
+        The size of each axis, by axis number.
+    outer, inner
+        The axes of rows, and those within a row (None while no node has told them apart).
+    place
+        For each node, the axis of every dimension of its result.
+    domain
+        For each node, the axis of every dimension it iterates over: its operand's, for a reduction.
+    stage
+        For each node, the number of reductions beneath it.
+    reductions
+        The nodes that reduce.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.extents: dict[int, DimLike] = {}
+        self.outer: tuple[int, ...] = ()
+        self.inner: tuple[int, ...] | None = None
+        self.place: dict[int, Axes] = {}
+        self.domain: dict[int, Axes] = {}
+        self.stage: dict[int, int] = {}
+        self.reductions: set[int] = set()
+        self._next = 0
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    def __contains__(self, node: object) -> bool:
+        return node in self.place
+
+    def is_row(self, node: int) -> bool:
+        """Whether a node's result lives on the outer axes alone. Without inner axes every node is a lane."""
+        return self.inner is not None and not set(self.inner) & set(self.place[node])
+
+    def source(self, node: int) -> tuple[int, Axes] | None:
+        """The member that a value is, seen through trackable views, and the axes of the value; None if outside."""
+        chain = []
+        while node not in self.place:
+            if self.graph.op(node) not in TRACKABLE:
+                return None
+            chain.append(node)
+            (node,) = self.graph.operands(node)
+        if self.graph.op(node) is stack:
+            return None
+        axes = self.place[node]
+        for view in reversed(chain):
+            axes = track(self.graph, view, axes)
+        return node, axes
+
+    # --- joining -----------------------------------------------------------------------------------------------
+    def add(self, node: int) -> bool:
+        """Let a node join if one nest of loops can compute it with the others. A refusal changes nothing."""
+        op, graph = self.graph.op(node), self.graph
+        sources = [self.source(operand) for operand in graph.operands(node)]
+        stage = max((self.stage[s[0]] + (s[0] in self.reductions) for s in sources if s), default=0)
+        if "reduction" in op.traits:
+            return self._add_reduction(node, sources[0], stage)
+        shape = graph.type(node).shape
+        trailing = len(graph.attributes(node)["shape"]) if op is stack else 0
+        shape = shape[: len(shape) - trailing]
+        axes = self._aligned([s[1] for s in sources if s], len(shape))
+        if axes is None:
+            return False
+        return self._place(node, axes, shape, stage, trailing)
+
+    def _aligned(self, operands: list[Axes], ndim: int) -> list[int | None] | None:
+        """The axes that broadcasting operands give to a result; None if they contradict each other."""
+        axes: list[int | None] = [None] * ndim
+        for operand in operands:
+            for k, axis in enumerate(operand, ndim - len(operand)):
+                if axis is not None and axes[k] is not None and axes[k] != axis:
+                    return None
+                axes[k] = axis if axis is not None else axes[k]
+        used = [axis for axis in axes if axis is not None]
+        return axes if len(set(used)) == len(used) else None
+
+    def _place(self, node: int, axes: list[int | None], shape: tuple[DimLike, ...], stage: int, trailing: int) -> bool:
+        missing = [k for k, size in enumerate(shape) if size != 1 and axes[k] is None]
+        fresh: list[int] = []
+        outer, inner = self.outer, self.inner
+        if missing:
+            used = {axis for axis in axes if axis is not None}
+            wanted = [shape[k] for k in missing]
+            if not self.place:
+                fresh = self._fresh(len(missing))
+                outer = tuple(fresh)
+            else:
+                free = self._free_axes(used, wanted)
+                if free is not None:
+                    fresh = free
+                elif inner is None and used == set(outer) and missing == list(range(len(shape) - len(missing), len(shape))):
+                    fresh = self._fresh(len(missing))
+                    inner = tuple(fresh)
+                else:
+                    return False
+            for k, axis in zip(missing, fresh, strict=True):
+                axes[k] = axis
+        held = {axis for axis in axes if axis is not None}
+        everything = set(outer) | set(inner or ())
+        if held != everything and not (inner is not None and held == set(outer)):
+            return False
+        if inner and not outer and stage and held == everything:
+            return False  # a single row that is reduced and then mapped: two kernels, each parallel
+        for k, axis in zip(missing, fresh, strict=True):
+            self.extents[axis] = shape[k]
+        self.outer, self.inner = outer, inner
+        self.domain[node] = tuple(axes)
+        self.place[node] = (*axes, *((None,) * trailing))
+        self.stage[node] = stage
+        return True
+
+    def _free_axes(self, used: set[int], wanted: list[DimLike]) -> list[int] | None:
+        """Known axes that dimensions without one can take: those not in use, if the sizes are the same in order."""
+        for candidates in ([*self.outer, *(self.inner or ())], list(self.outer)):
+            free = [axis for axis in candidates if axis not in used]
+            if used <= set(candidates) and [self.extents[axis] for axis in free] == wanted:
+                return free
+        return None
+
+    def _add_reduction(self, node: int, source: tuple[int, Axes] | None, stage: int) -> bool:
+        (operand,) = self.graph.operands(node)
+        shape, reduced = self.graph.type(operand).shape, self.graph.attributes(node)["axis"]
+        outer, inner = self.outer, self.inner
+        if source is None:
+            axes: list[int | None] = [None] * len(shape)
+            real = [k for k, size in enumerate(shape) if size != 1]
+            if not self.place:
+                fresh = self._fresh(len(real))
+                assigned = dict(zip(real, fresh, strict=True))
+                outer = tuple(assigned[k] for k in real if k not in reduced)
+                inner = tuple(assigned[k] for k in real if k in reduced)
+            else:
+                kept = [k for k in real if k not in reduced]
+                gone = [k for k in real if k in reduced]
+                if inner is None or [self.extents[a] for a in (*outer, *inner)] != [shape[k] for k in (*kept, *gone)]:
+                    return False
+                if len(kept) != len(outer):
+                    return False
+                assigned = dict(zip((*kept, *gone), (*outer, *inner), strict=True))
+            for k, axis in assigned.items():
+                axes[k] = axis
+        else:
+            axes = list(source[1])
+            if any(size != 1 and axes[k] is None for k, size in enumerate(shape)):
+                return False
+            gone_axes = {axes[k] for k in reduced if axes[k] is not None}
+            if inner is None:
+                inner = tuple(axis for axis in outer if axis in gone_axes)
+                outer = tuple(axis for axis in outer if axis not in gone_axes)
+            elif gone_axes != set(inner):
+                return False
+        if not outer and stage:
+            return False
+        if inner is not None and not inner and self.place:
+            return False
+        for k, axis in enumerate(axes):
+            if axis is not None:
+                self.extents[axis] = shape[k]
+        self.outer, self.inner = outer, inner
+        self.domain[node] = tuple(axes)
+        self.place[node] = tuple(axis for k, axis in enumerate(axes) if k not in reduced)
+        self.stage[node] = stage
+        self.reductions.add(node)
+        return True
+
+    def _fresh(self, count: int) -> list[int]:
+        first = self._next
+        self._next += count
+        return list(range(first, self._next))
+
+    # --- merging -----------------------------------------------------------------------------------------------
+    def absorb(self, other: IterationSpace, pairs: list[tuple[int, int]]) -> bool:
+        """Take over another space whose axes are these, given pairs (axis here, axis there) that are the same.
+
+        The two must not depend on each other. A refusal changes nothing.
+        """
+        if other.inner is not None and self.inner is None:
+            return False
+        mapping: dict[int, int] = {}
+        for here, there in pairs:
+            if mapping.setdefault(there, here) != here:
+                return False
+        for mine, theirs in ((self.outer, other.outer), (self.inner or (), other.inner or ())):
+            rest_here = [axis for axis in mine if axis not in mapping.values()]
+            rest_there = [axis for axis in theirs if axis not in mapping]
+            if [self.extents[a] for a in rest_here] == [other.extents[a] for a in rest_there]:
+                mapping |= dict(zip(rest_there, rest_here, strict=True))
+        if set(mapping) != set(other.extents) or len(set(mapping.values())) != len(mapping):
+            return False
+        if any(self.extents[here] != other.extents[there] for there, here in mapping.items()):
+            return False
+        theirs = {mapping[axis] for axis in other.outer}
+        if other.inner is not None:
+            if theirs != set(self.outer) or {mapping[axis] for axis in other.inner} != set(self.inner or ()):
+                return False
+        elif theirs != set(self.outer) | set(self.inner or ()) and not (self.inner is not None and theirs == set(self.outer)):
+            return False
+        for name in ("place", "domain"):
+            mine, yours = getattr(self, name), getattr(other, name)
+            for node, axes in yours.items():
+                mine[node] = tuple(None if axis is None else mapping[axis] for axis in axes)
+        self.stage |= other.stage
+        self.reductions.update(other.reductions)
+        return True

@@ -1,0 +1,143 @@
+"""Reverse accumulation inside one graph: the rules of the ops, the chain rule, and nothing else.
+
+What users call is in `graphopt.autodiff.reverse`. The method is W. Speelpenning's ("Compiling fast partial
+derivatives of functions given by algorithms", 1980): one sweep over the nodes from users to operands, whose cost is
+a small multiple of the function's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graphopt.errors import GraphoptError, NotDifferentiable, TypeMismatch
+from graphopt.graph.graph import Graph
+from graphopt.graph.handle import Handle
+from graphopt.op import Attributes
+from graphopt.ops.arithmetic import add
+from graphopt.ops.reduction import sum_to
+from graphopt.ops.shape import broadcast_to
+from graphopt.types import is_float
+from graphopt.variable import Origin, Variable, as_variable
+
+__all__ = ["accumulate"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Application:
+    """A node as derivative rules see it: an `graphopt.op.Applied` made of handles."""
+
+    operands: tuple[Handle, ...]
+    result: Handle
+    attributes: Attributes
+
+
+def accumulate(
+    graph: Graph,
+    seeds: Mapping[int, Sequence[int]],
+    wrt: Collection[int],
+    constants: Collection[int] = (),
+    known: Mapping[int, int] | None = None,
+) -> dict[int, int]:
+    """Add the cotangents of `wrt` to a graph.
+
+    Only nodes on a path from `wrt` to a seeded node are visited, and a cotangent that is zero is never made.
+
+    Parameters
+    ----------
+    graph
+        The graph, which is added to.
+    seeds
+        Node to the nodes of the cotangents that come to it from outside.
+    wrt
+        The nodes whose cotangents are wanted.
+    constants
+        Nodes that nothing flows through.
+    known
+        Node to the node of its whole cotangent: what its users contribute is not looked at.
+
+    Returns
+    -------
+    dict
+        The node of the cotangent for each of `wrt`; those whose cotangent is zero are left out.
+
+    Raises
+    ------
+    NotDifferentiable
+        If a node on a path has no derivative.
+    """
+    known = known or {}
+    order = graph.order([*seeds, *known])
+    active = _active(graph, order, wrt, constants)
+    flowing: dict[int, list[int]] = {node: list(given) for node, given in seeds.items()}
+    flowing |= {node: [given] for node, given in known.items()}
+    result: dict[int, int] = {}
+    for node in reversed(order):
+        parts = flowing.pop(node, None)
+        if not parts or node not in active:
+            continue
+        cotangent = _total(graph, parts, graph.origins(node))
+        if node in wrt:
+            result[node] = cotangent
+        if not any(operand in active for operand in graph.operands(node)):
+            continue
+        for operand, part in zip(graph.operands(node), _pull_back(graph, node, cotangent), strict=True):
+            if part is not None and operand in active and operand not in known:
+                contribution = graph.add(_fitted(graph, node, operand, part), graph.origins(node))
+                flowing.setdefault(operand, []).append(contribution)
+    return result
+
+
+def _total(graph: Graph, parts: Sequence[int], origins: tuple[Origin, ...]) -> int:
+    total = parts[0]
+    for part in parts[1:]:
+        total = graph.add(add(graph.handle(total), graph.handle(part)), origins)
+    return total
+
+
+def _active(graph: Graph, order: Sequence[int], wrt: Collection[int], constants: Collection[int]) -> set[int]:
+    """The nodes that depend on `wrt` through floating-point values: what cotangents have to pass."""
+    active: set[int] = set()
+    for node in order:
+        reaches = node in wrt or any(operand in active for operand in graph.operands(node))
+        if reaches and node not in constants and is_float(graph.type(node).dtype):
+            active.add(node)
+    return active
+
+
+def _pull_back(graph: Graph, node: int, cotangent: int) -> Sequence[Any]:
+    op = graph.op(node)
+    if op.pullback is None:
+        raise NotDifferentiable(
+            f"{op.name} has no derivative{_where(graph, node)}; keep derivatives from passing it with "
+            "consider_constant, or ask with respect to something else"
+        )
+    handles = tuple([graph.handle(operand) for operand in graph.operands(node)])
+    parts = op.pullback(graph.handle(cotangent), _Application(handles, graph.handle(node), graph.attributes(node)))
+    if len(parts) != len(handles):
+        raise TypeMismatch(f"the pullback of {op.name} returned {len(parts)} cotangents for {len(handles)} operands")
+    return parts
+
+
+def _fitted(graph: Graph, node: int, operand: int, part: Any) -> Any:
+    """A contribution with the type of the operand it belongs to; broadcasting of elementwise ops is undone."""
+    op, wanted = graph.op(node), graph.type(operand)
+    try:
+        part = as_variable(part, None if isinstance(part, Variable) else wanted.dtype)
+        if "elementwise" in op.traits:
+            shape = graph.type(node).shape
+            part = sum_to(part if part.shape == shape else broadcast_to(part, shape=shape), wanted.shape)
+    except GraphoptError as error:
+        raise TypeMismatch(f"the pullback of {op.name} failed{_where(graph, node)}: {error}") from None
+    if part.type != wanted:
+        raise TypeMismatch(
+            f"the pullback of {op.name} returned a cotangent of type {part.type} for an operand of type {wanted}"
+            f"{_where(graph, node)}"
+        )
+    return part
+
+
+def _where(graph: Graph, node: int) -> str:
+    origins = graph.origins(node)
+    return f" (at {', '.join(map(str, origins))})" if origins else ""

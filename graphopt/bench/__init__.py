@@ -1,0 +1,11 @@
+"""Comparing callables so that a sceptic believes the result.
+
+Contestants are validated before and after they are timed, take turns in random order, and are judged by paired ratios
+with confidence intervals. The baseline runs twice in every comparison: what it scores against itself bounds what any
+verdict may claim.
+"""
+
+from graphopt.bench.compare import NothingMeasured, compare
+from graphopt.bench.record import Change, Comparison, Row
+
+__all__ = ["Change", "Comparison", "NothingMeasured", "Row", "compare"]

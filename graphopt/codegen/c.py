@@ -1,0 +1,110 @@
+"""A program as C text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from graphopt.codegen.columns import carried, in_columns
+from graphopt.codegen.environment import SUFFIX, environment, size_text, template_folders
+from graphopt.schedule.program import Axis, Buffer, Kernel, MatrixProduct, Program, Reduce
+from graphopt.schedule.segments import is_long, live_slots, segments
+
+__all__ = ["CSource", "c_source", "passed_buffers"]
+
+HEADERS = ("elementary.h", "library.h", "scalar.h", "integer.h", "special.h")
+BUILT_IN = {("sum", "f32"): "+", ("sum", "f64"): "+", ("prod", "f32"): "*", ("prod", "f64"): "*"}
+STRIP = 128
+
+
+@dataclass(frozen=True)
+class CSource:
+    """C text. `text` is the program, `headers` what it includes, by file name; `uses_blas` whether it calls BLAS."""
+
+    text: str
+    headers: dict[str, str]
+    uses_blas: bool
+
+
+def c_source(
+    program: Program, *, templates: Sequence[str | Path] = (), openmp: bool = True, blas: str | None = "scipy_"
+) -> CSource:
+    """Write a program down in C.
+
+    Parameters
+    ----------
+    program
+        What to write.
+    templates
+        Folders laid over the package's templates.
+    openmp
+        Whether the text may use OpenMP's library.
+    blas
+        The prefix of BLAS's names; None writes matrix products as loops.
+    """
+    jinja = environment(template_folders(templates)).overlay()
+    jinja.filters |= {
+        "arguments": arguments,
+        "carried": lambda kernel: carried(kernel).items(),
+        "in_columns": in_columns,
+        "live_dtypes": lambda kernel: live_slots(segments(kernel)),
+        "position": position_text,
+        "reduction_identifier": _identifier,
+        "segmented": is_long,
+        "segments": segments,
+    }
+    products = [step for step in program.steps if isinstance(step, MatrixProduct)]
+    calls_blas = blas is not None and any(step.dtype in ("float32", "float64") for step in products)
+    headers = {name: jinja.get_template(f"c/{name}.j2").render() for name in HEADERS}
+    if calls_blas:
+        headers["blas.h"] = jinja.get_template("c/blas.h.j2").render(blas=blas)
+    text = jinja.get_template("c/program.c.j2").render(
+        program=program,
+        headers=list(headers),
+        openmp=openmp,
+        blas=blas,
+        reductions=_declared_reductions(program),
+        passed=passed_buffers(program),
+        temporaries=program.of_role("temporary"),
+        strip=_strip(program),
+    )
+    return CSource(text, headers, calls_blas)
+
+
+def passed_buffers(program: Program) -> list[Buffer]:
+    """The buffers a call passes, in order: inputs, outputs, constants."""
+    return [buffer for role in ("input", "output", "constant") for buffer in program.of_role(role)]
+
+
+def arguments(step: Kernel | MatrixProduct) -> list[str]:
+    """The buffers a step is given, each once, in order."""
+    return list(dict.fromkeys((*step.reads, *step.writes)))
+
+
+def position_text(axes: Sequence[Axis]) -> str:
+    """The number of a position in a nest of axes, counted row by row."""
+    text = "0"
+    for axis in axes:
+        text = axis.name if text == "0" else f"({text} * ({size_text(axis.extent)}) + {axis.name})"
+    return text
+
+
+def _strip(program: Program) -> int:
+    """Elements a long body is done for at a time; 0 if the program has no such body, 1 for scalars."""
+    long = [kernel for kernel in program.kernels if is_long(kernel)]
+    return (STRIP if any(kernel.inner for kernel in long) else 1) if long else 0
+
+
+def _identifier(reduction: Reduce) -> str:
+    key = (reduction.op.name, SUFFIX[reduction.dtype])
+    return BUILT_IN.get(key, f"go_{key[0]}_{key[1]}")
+
+
+def _declared_reductions(program: Program) -> list[dict[str, Any]]:
+    """The reductions that OpenMP does not have built in, each once."""
+    found = {
+        (s.op.name, SUFFIX[s.dtype]) for kernel in program.kernels for s in kernel.statements() if isinstance(s, Reduce)
+    }
+    return [{"op": op, "t": t} for op, t in sorted(found) if (op, t) not in BUILT_IN]

@@ -1,0 +1,267 @@
+"""The worklist engine: applies rules until none fires.
+
+Nodes wait in a queue, operands before users. At each, the rules that its op and its operands' ops admit are tried in
+the order in which they are given; the first that matches, accepts and gives the right type fires. A firing puts back
+into the queue what it touched: the nodes it added, and the users whose patterns could see them. There are no sweeps,
+so the work is linear in nodes plus firings.
+
+An engine that does not end is stopped three ways: a replacement that comes back at the same place is a cycle, and the
+error names the rules that undo each other; a graph that grows past a multiple of its size is an explosion; and so is
+a number of firings past another multiple.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from graphopt.errors import GraphoptError, RewriteFailed, ShapeMismatch, TypeMismatch
+from graphopt.graph.build import topological
+from graphopt.graph.graph import Graph
+from graphopt.graph.handle import Handle
+from graphopt.op import Op
+from graphopt.ops.leaves import constant
+from graphopt.rewrite.log import RuleRecord
+from graphopt.rewrite.match import Match, match
+from graphopt.rewrite.passes import Context
+from graphopt.rewrite.pattern import AnyOp, Application, Literal, Pattern
+from graphopt.rewrite.rules import Refusal, Rule
+from graphopt.variable import Variable
+
+__all__ = ["GROWTH", "RuleIndex", "rewrite", "touched"]
+
+GROWTH = 8
+"""How many times its size (and a thousand nodes) a graph may grow to in one run."""
+
+FIRINGS = 50
+"""How many firings per node (and a thousand) one run may take."""
+
+REPEATS = 3
+"""How often the same replacement may come at the same place."""
+
+Candidates = tuple[tuple[Rule, tuple[Pattern, ...]], ...]
+
+
+def rewrite(graph: Graph, rules: Sequence[Rule], context: Context) -> None:
+    """Apply rules until none fires, or the allowed number of firings is used up.
+
+    Raises
+    ------
+    RewriteFailed
+        If a rule raises, or the rules do not come to an end; the caller rolls back.
+    """
+    _Engine(graph, rules, context).run()
+
+
+def touched(graph: Graph, mark: int) -> list[int]:
+    """The nodes that edits since a mark of the journal may have made matchable."""
+    found: dict[int, None] = {}
+    for entry in graph.journal.since(mark):
+        match entry:
+            case ("add", node) | ("operand", node, _, _):
+                found[node] = None
+            case ("remove", _, data):  # what it used has one user less
+                for operand in data["operands"]:
+                    if operand in graph:
+                        found.update(dict.fromkeys(graph.users(operand)) if graph.uses(operand) == 1 else {})
+    return sorted(node for node in found if node in graph)
+
+
+class RuleIndex:
+    """Rules by the op of a node and the ops of its operands."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.rules = tuple(rules)
+        self.depth = max((rule.depth for rule in rules), default=1)
+        self._by_ops: dict[tuple[Op, ...], Candidates] = {}
+        self.edges: set[tuple[Op, Op]] = set()  # (operand's op, user's op) pairs below the root of some pattern
+        for rule in rules:
+            for part in rule.pattern.parts():
+                if isinstance(part, Application):
+                    self.edges |= {(o.op, part.op) for o in part.operands if isinstance(o, Application)}
+        self.inner = {op for op, _ in self.edges}
+
+    def candidates(self, op: Op, operand_ops: tuple[Op, ...]) -> Candidates:
+        """The rules that can match an op over such operands, with the orientations that can."""
+        key = (op, *operand_ops)
+        found = self._by_ops.get(key)
+        if found is None:
+            pairs = [(r, tuple(o for o in r.orientations if _admits(o, op, operand_ops))) for r in self.rules]
+            found = self._by_ops[key] = tuple(pair for pair in pairs if pair[1])
+        return found
+
+
+def _admits(pattern: Pattern, op: Op, operand_ops: tuple[Op, ...]) -> bool:
+    """Whether ops alone allow a match."""
+    if isinstance(pattern, AnyOp):
+        return pattern.admits(op, operand_ops)
+    if not isinstance(pattern, Application) or pattern.op is not op or len(pattern.operands) != len(operand_ops):
+        return False
+    for part, found in zip(pattern.operands, operand_ops, strict=True):
+        if isinstance(part, Application) and part.op is not found:
+            return False
+        if isinstance(part, Literal) and found is not constant:
+            return False
+    return True
+
+
+class _Engine:
+    def __init__(self, graph: Graph, rules: Sequence[Rule], context: Context) -> None:
+        self.graph = graph
+        self.context = context
+        ordered = list(rules)
+        if context.random is not None:
+            context.random.shuffle(ordered)
+        self.index = RuleIndex(ordered)
+        self.queue: list[tuple[float, int]] = []
+        self.waiting: set[int] = set()
+        self.rank: dict[int, float] = {}
+        self.limit = GROWTH * len(graph) + 1000
+        self.firings_left = FIRINGS * len(graph) + 1000
+        self.history: dict[int, tuple[tuple[int, str], ...]] = {}  # node -> (replacement, rule) at its place, in order
+        self.recent: list[str] = []
+
+    def run(self) -> None:
+        if self.context.touched is None:
+            self._start(self.graph.order())
+        else:
+            self._start([*self.context.touched, *self._above(self.context.touched)])
+        while self.queue and not self.context.exhausted:
+            _, node = heapq.heappop(self.queue)
+            self.waiting.discard(node)
+            if node in self.graph:
+                self._visit(node)
+
+    def _start(self, nodes: Sequence[int]) -> None:
+        shuffle = self.context.random
+        for position, node in enumerate(nodes):
+            self.rank[node] = position if shuffle is None else shuffle.random()
+        self._enqueue(nodes)
+
+    def _enqueue(self, nodes: Iterable[int]) -> None:
+        for node in nodes:
+            if node not in self.waiting:
+                self.waiting.add(node)
+                heapq.heappush(self.queue, (self.rank.get(node, node), node))
+
+    def _visit(self, node: int) -> None:
+        graph, log, step = self.graph, self.context.log, self.context.step
+        op = graph.op(node)
+        operand_ops = tuple([graph.op(operand) for operand in graph.operands(node)])
+        for rule, orientations in self.index.candidates(op, operand_ops):
+            record = log.record(step, rule.name, rule.claim)
+            record.tried += 1
+            for orientation in orientations:
+                found = match(orientation, graph, node)
+                if found is not None:
+                    record.matched += 1
+                    if self._fire(rule, found, record):
+                        return
+
+    def _fire(self, rule: Rule, found: Match, record: RuleRecord) -> bool:
+        """Replace what was matched, unless the rule refuses or its result has another type."""
+        graph, node = self.graph, found.node
+        expression = self._expression(rule, found)
+        if isinstance(expression, Variable) and expression.type != graph.type(node):
+            expression = Refusal(f"its result would be {expression.type}, not {graph.type(node)}")
+        if isinstance(expression, Refusal):
+            record.declined += 1
+            record.reason = expression.reason
+            return False
+        self._remember(rule, node, expression)
+        mark = graph.journal.mark()
+        try:
+            new = self.context.replace(node, expression, rule.name, claim=rule.claim, matched=found.nodes)
+        except GraphoptError as error:
+            raise RewriteFailed(f"{_place(rule, graph, node)}: {error}") from error
+        if new != node and node in self.history:
+            self.history[new] = self.history.pop(node)
+        self._check_growth(rule, node)
+        rank = self.rank.get(node, node)
+        for entry in graph.journal.since(mark):
+            if entry[0] == "add":
+                self.rank[entry[1]] = rank
+        changed = touched(graph, mark)
+        self._enqueue([*changed, *self._above(changed)])
+        return True
+
+    def _expression(self, rule: Rule, found: Match) -> Variable | Refusal:
+        try:
+            return rule.expression(found)
+        except (TypeMismatch, ShapeMismatch) as error:
+            if callable(rule.replacement) and not isinstance(rule.replacement, Pattern):
+                raise RewriteFailed(f"{_place(rule, self.graph, found.node)}: {error}") from error
+            return Refusal(str(error))
+        except Exception as error:
+            message = f"{_place(rule, self.graph, found.node)}: {type(error).__name__}: {error}"
+            raise RewriteFailed(message) from error
+
+    def _above(self, nodes: Iterable[int]) -> list[int]:
+        """Users, as many levels up as patterns are deep, along pairs of ops that some pattern has.
+
+        A pair's upper op may be a root that can be of any op (`AnyOp`): such rules look one level down only, and the
+        users whose operands changed are in the queue already.
+        """
+        graph, edges, inner = self.graph, self.index.edges, self.index.inner
+        level, found = list(nodes), dict[int, None]()
+        for _ in range(self.index.depth - 1):
+            users: dict[int, None] = {}
+            for node in level:
+                op = graph.op(node)
+                for user in graph.users(node) if op in inner else ():
+                    if user not in found and (op, graph.op(user)) in edges:
+                        users[user] = None
+            found.update(users)
+            level = list(users)
+        return list(found)
+
+    # --- coming to an end ----------------------------------------------------------------------------------------
+    def _remember(self, rule: Rule, node: int, expression: Variable) -> None:
+        """Raise if the same replacement comes again and again at the same place."""
+        if isinstance(expression, Handle):
+            return
+        key = _fingerprint(expression)
+        history = self.history.get(node, ())
+        before = [position for position, (seen, _) in enumerate(history) if seen == key]
+        if len(before) >= REPEATS - 1:
+            names = sorted({name for _, name in history[before[-1] + 1 :]} | {rule.name})
+            listing = f"rules {' and '.join(names)} undo each other" if len(names) > 1 else f"rule {names[0]} repeats itself"
+            raise RewriteFailed(f"pass {self.context.step}: {listing} at {_described(self.graph, node)}")
+        self.history[node] = (*history[-63:], (key, rule.name))
+
+    def _check_growth(self, rule: Rule, node: int) -> None:
+        self.recent.append(rule.name)
+        self.firings_left -= 1
+        if len(self.graph) <= self.limit and self.firings_left > 0:
+            return
+        names = ", ".join(f"{name} ({count})" for name, count in Counter(self.recent[-200:]).most_common(3))
+        what = (
+            f"the graph grew to {len(self.graph)} nodes, beyond {self.limit}"
+            if len(self.graph) > self.limit
+            else f"{len(self.recent)} firings brought no end"
+        )
+        raise RewriteFailed(
+            f"pass {self.context.step}: {what}; the last rule was {rule.name} at node {node}, the latest firings: {names}"
+        )
+
+
+def _fingerprint(expression: Variable) -> int:
+    """Equal for equal expressions over the same nodes."""
+    keys: dict[Variable, int] = {}
+    for part in topological([expression]):
+        if isinstance(part, Handle):
+            keys[part] = hash((part.node,))
+        else:
+            keys[part] = hash((part.op, part.attributes, tuple([keys[operand] for operand in part.operands])))
+    return keys[expression]
+
+
+def _place(rule: Rule, graph: Graph, node: int) -> str:
+    return f"rule {rule.name} failed at {_described(graph, node)}"
+
+
+def _described(graph: Graph, node: int) -> str:
+    origin = graph.origins(node)
+    made = f", made at {origin[0]}" if origin else ""
+    return f"node {node} ({graph.op(node).name}: {graph.type(node)}{made})"

@@ -1,0 +1,145 @@
+"""What a pass is: a transformation of a whole graph, with parameters, requirements and guarantees.
+
+    @dataclass(frozen=True)
+    class MyPass(Pass):
+        "What holds after it ran."
+        name: ClassVar[str] = "my-pass"
+        k: int = 2                      # written my-pass{k=3} in a pipeline's text
+        def run(self, graph, context): ...
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+from graphopt.errors import InvalidArgument
+from graphopt.graph.graph import Graph
+from graphopt.rewrite.log import Firing, Log, Snapshot
+from graphopt.rewrite.rules import Rule
+
+__all__ = ["Context", "Pass", "RulePass"]
+
+
+@dataclass
+class Context:
+    """What a pipeline hands to a pass.
+
+    Attributes
+    ----------
+    graph, log
+        What is rewritten, and the record of it.
+    step
+        The name of the pass that runs.
+    remaining
+        How many more firings are allowed; None for any number.
+    random
+        Shuffles the order of rules and nodes; None for the stable order.
+    touched
+        The nodes that were edited since the same pass last ran to its end; None for all.
+    options
+        The user's, for passes that read some.
+    """
+
+    graph: Graph
+    log: Log = field(default_factory=Log)
+    step: str = ""
+    remaining: int | None = None
+    random: random.Random | None = None
+    touched: Sequence[int] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the allowed number of firings is used up: passes that may be left unfinished stop then."""
+        return self.remaining is not None and self.remaining <= 0
+
+    def replace(self, node: int, new: Any, rule: str, *, claim: object = "", matched: Iterable[int] = ()) -> int:
+        """Replace a node through the graph's door and log it as a firing of `rule`. Returns the new node."""
+        graph = self.graph
+        before = tuple([Snapshot.of(graph, n) for n in dict.fromkeys((node, *matched))])
+        mark = graph.journal.mark()
+        result = graph.replace(node, new)
+        added = [entry[1] for entry in graph.journal.since(mark) if entry[0] == "add"]
+        after = tuple([Snapshot.of(graph, n) for n in added if n in graph])
+        self.log.firings.append(Firing(rule, self.step, node, result, before, after))
+        self.log.record(self.step, rule, claim).fired += 1
+        if self.remaining is not None:
+            self.remaining -= 1
+        return result
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Base of all passes: a frozen dataclass whose fields are its parameters, each with a default.
+
+    Attributes
+    ----------
+    name
+        What it is called in a pipeline's text.
+    requires
+        Facts about the graph that an earlier pass must have established.
+    establishes
+        Facts that hold after it.
+    excludes
+        Facts after which it may not run.
+    mandatory
+        Whether no complete pipeline may lack it.
+    """
+
+    name: ClassVar[str] = ""
+    requires: ClassVar[frozenset[str]] = frozenset()
+    establishes: ClassVar[frozenset[str]] = frozenset()
+    excludes: ClassVar[frozenset[str]] = frozenset()
+    mandatory: ClassVar[bool] = False
+
+    def run(self, graph: Graph, context: Context) -> None:
+        """Transform the graph through its door."""
+        raise NotImplementedError(f"pass {self.name} has no run method")
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> Pass:
+        """The pass with parameters as a pipeline's text gives them.
+
+        Raises
+        ------
+        InvalidArgument
+            For a parameter that the pass does not have, or a value of another kind than its default.
+        """
+        known = {f.name: f for f in fields(cls)}
+        for key, value in parameters.items():
+            if key not in known:
+                listing = ", ".join(known) or "none"
+                raise InvalidArgument(f"pass {cls.name} has no parameter {key!r}; it has: {listing}")
+            kind = type(known[key].default)
+            if kind in (bool, int, float, str) and type(value) is not kind and not (kind is float and type(value) is int):
+                raise InvalidArgument(f"pass {cls.name}: {key} is of kind {kind.__name__}, found {value!r}")
+        return cls(**parameters)
+
+    def __str__(self) -> str:
+        """The pass as a pipeline's text writes it: parameters that have their defaults are left out."""
+        changed = [
+            f"{f.name}={_parameter_text(getattr(self, f.name))}"
+            for f in fields(self)
+            if getattr(self, f.name) != f.default
+        ]
+        return f"{self.name}{{{','.join(changed)}}}" if changed else self.name
+
+
+def _parameter_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@dataclass(frozen=True)
+class RulePass(Pass):
+    """A pass that applies rules until none fires."""
+
+    rules: ClassVar[Sequence[Rule]] = ()
+
+    def run(self, graph: Graph, context: Context) -> None:
+        """Apply `rules` everywhere, in the order in which they stand."""
+        from graphopt.rewrite.engine import rewrite
+
+        rewrite(graph, self.rules, context)

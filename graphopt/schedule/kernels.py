@@ -1,0 +1,105 @@
+"""From stages to a kernel: collapsing axes that lie behind one another in memory, and giving the axes their roles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from graphopt.dimensions import DimLike
+from graphopt.schedule.program import Axis, Index, Kernel, Load, Reduce, Stage, Statement, Store
+
+__all__ = ["make_kernel"]
+
+
+def make_kernel(
+    name: str,
+    stages: tuple[Stage, ...],
+    outer: Sequence[tuple[str, DimLike]],
+    inner: Sequence[tuple[str, DimLike]] | None,
+    note: str,
+) -> Kernel:
+    """A kernel from stages over provisionally named axes.
+
+    Parameters
+    ----------
+    outer, inner
+        Name and extent of each axis, slowest first. Without `inner`, the last axis that remains after collapsing
+        the outer ones becomes the inner one.
+    """
+    indices = [s.index for stage in stages for s in (*stage.row, *stage.lane) if isinstance(s, Load | Store)]
+    groups_outer = _collapse(outer, indices)
+    groups_inner = _collapse(inner, indices) if inner is not None else groups_outer[-1:]
+    if inner is None:
+        groups_outer = groups_outer[:-1]
+    renamed: dict[str, str] = {}
+    axes_outer = _axes(groups_outer, "i", renamed)
+    axes_inner = _axes(groups_inner, "j", renamed)
+    stages = tuple(Stage(_rename(stage.row, renamed), _rename(stage.lane, renamed)) for stage in stages)
+    reads = dict.fromkeys(s.buffer for stage in stages for s in (*stage.row, *stage.lane) if isinstance(s, Load))
+    writes = dict.fromkeys(s.buffer for stage in stages for s in (*stage.row, *stage.lane) if isinstance(s, Store))
+    kernel = Kernel(name, "map", axes_outer, axes_inner, stages, tuple(reads), tuple(writes), note)
+    return replace(kernel, form=_form(kernel))
+
+
+def _form(kernel: Kernel) -> str:
+    if not any(isinstance(s, Reduce) for s in kernel.statements()) or not kernel.inner:
+        return "map" if not any(isinstance(s, Reduce) for s in kernel.statements()) else "rows"
+    if not kernel.outer:
+        return "total"
+    return "columns" if _runs_along_outer(kernel) else "rows"
+
+
+def _runs_along_outer(kernel: Kernel) -> bool:
+    """Whether most lane accesses are contiguous along the last outer axis and not along the last inner one."""
+    across, along = kernel.outer[-1].name, kernel.inner[-1].name
+    votes = 0
+    for stage in kernel.stages:
+        for statement in stage.lane:
+            if isinstance(statement, Load | Store):
+                strides = dict(statement.index.terms)
+                votes += (strides.get(across) == 1) - (strides.get(along) == 1)
+    return votes > 0
+
+
+def _collapse(
+    axes: Sequence[tuple[str, DimLike]], indices: Sequence[Index]
+) -> list[tuple[list[str], DimLike]]:
+    """Join neighbours that every access runs through as if they were one axis."""
+    groups: list[tuple[list[str], DimLike]] = []
+    for name, extent in axes:
+        if groups and all(_behind(groups[-1][0][-1], name, extent, index) for index in indices):
+            names, size = groups.pop()
+            groups.append(([*names, name], size * extent))
+        else:
+            groups.append(([name], extent))
+    return groups
+
+
+def _behind(slow: str, fast: str, extent: DimLike, index: Index) -> bool:
+    strides = dict(index.terms)
+    return strides.get(slow, 0) == strides.get(fast, 0) * extent
+
+
+def _axes(groups: list[tuple[list[str], DimLike]], letter: str, renamed: dict[str, str]) -> tuple[Axis, ...]:
+    """Final names; a collapsed axis takes the stride of its fastest part, the others vanish."""
+    result = []
+    for position, (names, extent) in enumerate(groups):
+        name = letter if len(groups) == 1 else f"{letter}{position}"
+        renamed |= dict.fromkeys(names[:-1], "")
+        renamed[names[-1]] = name
+        result.append(Axis(name, extent))
+    return tuple(result)
+
+
+def _rename(statements: tuple[Statement, ...], renamed: Mapping[str, str]) -> tuple[Statement, ...]:
+    known: dict[Index, Index] = {}
+    result = []
+    for statement in statements:
+        if isinstance(statement, Load | Store):
+            index = known.get(statement.index)
+            if index is None:
+                terms = tuple((renamed[a], s) for a, s in statement.index.terms if renamed[a])
+                index = known[statement.index] = Index(statement.index.offset, terms)
+            statement = replace(statement, index=index)
+        result.append(statement)
+    return tuple(result)

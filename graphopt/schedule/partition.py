@@ -1,0 +1,103 @@
+"""Which nodes each kernel computes: the fusion plan, checked, and a kernel of its own for every other node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from graphopt.analysis.iteration import IterationSpace, fusible
+from graphopt.analysis.views import View, is_view
+
+if TYPE_CHECKING:
+    from graphopt.graph.graph import Graph
+
+__all__ = ["Part", "partition"]
+
+
+class Part:
+    """Nodes that one step computes. `space` is None for a step that is no loop nest: a matrix product, or a copy."""
+
+    def __init__(self, members: list[int], space: IterationSpace | None) -> None:
+        self.members = members
+        self.space = space
+
+    def __repr__(self) -> str:
+        return f"Part({self.members})"
+
+
+def partition(graph: Graph, order: list[int], found: dict[int, View]) -> list[Part]:
+    """The parts in an order in which they can run.
+
+    A group of the plan that one nest of loops cannot compute is split where it fails; groups that need results of
+    each other are dissolved. A node outside every group is a part of its own.
+    """
+    computed = [node for node in order if graph.op(node).arity != 0 and not is_view(graph, node)]
+    parts: list[Part] = []
+    covered: set[int] = set()
+    for group in graph.fusion.groups:
+        members = [node for node in computed if node in group]
+        for part in _legal(graph, members):
+            parts.append(part)
+            covered.update(part.members)
+    parts += [_single(graph, node) for node in computed if node not in covered]
+    ordered = _ordered(graph, parts, order, found)
+    if ordered is None:
+        ordered = _ordered(graph, [_single(graph, node) for node in computed], order, found)
+    assert ordered is not None, "parts of single nodes of an acyclic graph can be ordered"
+    return ordered
+
+
+def _single(graph: Graph, node: int) -> Part:
+    if not fusible(graph, node):
+        return Part([node], None)
+    space = IterationSpace(graph)
+    accepted = space.add(node)
+    assert accepted, f"an iteration space holds any single fusible node, yet not {graph.op(node)}"
+    return Part([node], space)
+
+
+def _legal(graph: Graph, members: list[int]) -> Iterable[Part]:
+    space = IterationSpace(graph)
+    accepted: list[int] = []
+    for node in members:
+        if not fusible(graph, node):
+            yield Part([node], None)
+            continue
+        if not space.add(node):
+            if accepted:
+                yield Part(accepted, space)
+            space, accepted = IterationSpace(graph), []
+            space.add(node)
+        accepted.append(node)
+    if accepted:
+        yield Part(accepted, space)
+
+
+def _ordered(graph: Graph, parts: list[Part], order: list[int], found: dict[int, View]) -> list[Part] | None:
+    """A topological order of the parts, by the position of their first node; None if they form a cycle."""
+    position = {node: k for k, node in enumerate(order)}
+    owner: dict[int, Part] = {}
+    for part in parts:
+        for node in part.members:
+            owner.setdefault(node, part)
+    needs: dict[Part, set[Part]] = {part: set() for part in parts}
+    for part in parts:
+        inside = set(part.members)
+        for node in part.members:
+            for operand in graph.operands(node):
+                source = operand
+                while is_view(graph, source):
+                    (source,) = graph.operands(source)
+                if source not in inside and source in owner:
+                    needs[part].add(owner[source])
+    waiting = sorted(parts, key=lambda part: position[part.members[-1]])
+    result: list[Part] = []
+    done: set[Part] = set()
+    while waiting:
+        ready = [part for part in waiting if needs[part] <= done]
+        if not ready:
+            return None
+        result += ready
+        done.update(ready)
+        waiting = [part for part in waiting if part not in done]
+    return result

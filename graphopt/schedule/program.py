@@ -1,0 +1,268 @@
+"""What a schedule produces: kernels, matrix products and buffers in execution order. Plain data, for every target.
+
+Dimensions stay symbolic (`graphopt.dimensions`); axes are named; index maps are an offset and a stride per axis. A
+template writes a program down, and decides nothing but the words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphopt.dimensions import DimLike, product
+from graphopt.op import Attributes, Op
+from graphopt.types import TensorType
+
+__all__ = ["Axis", "Buffer", "Compute", "Extent", "Index", "Keep", "Kernel", "Literal", "Load", "Local", "Matrix",
+           "MatrixProduct", "Program", "Recall", "Reduce", "Stage", "Statement", "Store", "Value"]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A loop variable from 0 to `extent` - 1."""
+
+    name: str
+    extent: DimLike
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """Contiguous, row-major memory. `role` is "input", "output", "constant" or "temporary"."""
+
+    name: str
+    type: TensorType
+    role: str
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Where an element lies: offset + Σ axis · stride, in elements."""
+
+    offset: DimLike
+    terms: tuple[tuple[str, DimLike], ...] = ()
+
+
+# --- operands of statements ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A named scalar of the kernel."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A constant."""
+
+    value: bool | int | float
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A dimension used as a number."""
+
+    value: DimLike
+    dtype: str
+
+
+Value = Local | Literal | Extent
+
+
+# --- statements ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """target = buffer[index]"""
+
+    target: str
+    dtype: str
+    buffer: str
+    index: Index
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """target = op(operands); `loop` is the dtype the operands have, `dtype` the result's."""
+
+    target: str
+    dtype: str
+    op: Op
+    operands: tuple[Value, ...]
+    loop: str
+    attributes: Attributes
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce:
+    """target = target ∘ value for the reduction `op`, over the kernel's inner loops."""
+
+    target: str
+    dtype: str
+    op: Op
+    value: Value
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """buffer[index] = value"""
+
+    buffer: str
+    index: Index
+    value: Value
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Remember a value of each inner position for a later stage."""
+
+    slot: str
+    value: Value
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """target = what `Keep` remembered at this inner position."""
+
+    target: str
+    dtype: str
+    slot: str
+
+
+Statement = Load | Compute | Reduce | Store | Keep | Recall
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Statements done once a row, then statements done for every inner position, which may feed reductions."""
+
+    row: tuple[Statement, ...]
+    lane: tuple[Statement, ...]
+
+    @property
+    def reductions(self) -> tuple[Reduce, ...]:
+        """The reductions this stage completes."""
+        return tuple(s for s in self.lane if isinstance(s, Reduce))
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """One nest of loops.
+
+    `form` says what the axes are for:
+
+    - "map": no reductions; `outer` × `inner`, all positions independent;
+    - "rows": for every position of `outer`, stages over `inner`, whose last axis runs through memory;
+    - "columns": the reduced `inner` axes are stepped through one after the other while a block of the last `outer`
+      axis, which runs through memory, is done side by side;
+    - "total": no `outer` axes, one stage, results that leave the kernel: `inner` may be split into chunks.
+    """
+
+    name: str
+    form: str
+    outer: tuple[Axis, ...]
+    inner: tuple[Axis, ...]
+    stages: tuple[Stage, ...]
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    note: str = ""
+
+    @property
+    def slots(self) -> tuple[Keep, ...]:
+        """What is kept between stages, each once."""
+        return tuple({s.slot: s for s in self.statements() if isinstance(s, Keep)}.values())
+
+    def statements(self) -> Iterator[Statement]:
+        """All statements, in order."""
+        for stage in self.stages:
+            yield from stage.row
+            yield from stage.lane
+
+    @property
+    def flops(self) -> DimLike:
+        """Floating-point operations, by the ops' cost."""
+        rows, lanes = product(a.extent for a in self.outer), product(a.extent for a in (*self.outer, *self.inner))
+        total: DimLike = 0
+        for stage in self.stages:
+            for statements, times in ((stage.row, rows), (stage.lane, lanes)):
+                cost = sum(int(s.op.cost) for s in statements if isinstance(s, Compute | Reduce))
+                total = total + times * cost
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """An operand of a matrix product: where it starts, how its batches step, and whether it is stored transposed."""
+
+    buffer: str
+    offset: DimLike
+    leading: DimLike
+    transposed: bool
+    batch_strides: tuple[DimLike, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixProduct:
+    """result = left @ right for every batch; `result` is contiguous."""
+
+    name: str
+    dtype: str
+    result: str
+    left: Matrix
+    right: Matrix
+    batch: tuple[DimLike, ...]
+    rows: DimLike
+    columns: DimLike
+    depth: DimLike
+    note: str = ""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.left.buffer, self.right.buffer)
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return (self.result,)
+
+    @property
+    def flops(self) -> DimLike:
+        """Two operations for every product that is added."""
+        return product(self.batch) * self.rows * self.columns * self.depth * 2
+
+
+@dataclass(frozen=True)
+class Program:
+    """Buffers, sizes and steps. `sizes` are the names of dimensions in the order a call passes them."""
+
+    name: str
+    buffers: dict[str, Buffer]
+    sizes: tuple[str, ...]
+    steps: tuple[Kernel | MatrixProduct, ...]
+    inputs: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+
+    def of_role(self, role: str) -> list[Buffer]:
+        """The buffers of one role, in order."""
+        return [buffer for buffer in self.buffers.values() if buffer.role == role]
+
+    @property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """The steps that are loops."""
+        return tuple(step for step in self.steps if isinstance(step, Kernel))
+
+    def bytes(self, step: Kernel | MatrixProduct) -> DimLike:
+        """Bytes a step must move if every buffer it touches is read or written once."""
+        total: DimLike = 0
+        for name in dict.fromkeys((*step.reads, *step.writes)):
+            buffer = self.buffers[name]
+            total = total + buffer.type.size * buffer.type.itemsize
+        return total

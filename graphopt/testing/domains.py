@@ -1,0 +1,55 @@
+"""Where each elementwise op is defined and well conditioned: the intervals that generators and tests draw from.
+
+A domain here is a sensible one, not the largest: away from poles and from overflow, so that an error in a test is the
+program's and not the rounding's. Edges and special values are tested on their own.
+"""
+
+from __future__ import annotations
+
+__all__ = ["DOMAINS", "SMOOTH", "Interval", "domain"]
+
+Interval = tuple[float, float]
+
+_WIDE: Interval = (-4.0, 4.0)
+_POSITIVE: Interval = (0.2, 4.0)
+
+DOMAINS: dict[str, tuple[Interval, ...]] = {
+    "divide": (_WIDE, _POSITIVE),
+    "power": (_POSITIVE, (-3.0, 3.0)),
+    "sqrt": (_POSITIVE,),
+    "cbrt": (_POSITIVE,),
+    "floor_divide": (_WIDE, _POSITIVE),
+    "remainder": (_WIDE, _POSITIVE),
+    "fmod": (_WIDE, _POSITIVE),
+    "hypot": (_POSITIVE, _WIDE),
+    "log": (_POSITIVE,),
+    "log2": (_POSITIVE,),
+    "log10": (_POSITIVE,),
+    "log1p": ((-0.8, 4.0),),
+    "tan": ((-1.3, 1.3),),
+    "arcsin": ((-0.9, 0.9),),
+    "arccos": ((-0.9, 0.9),),
+    "arctan2": (_POSITIVE, _WIDE),
+    "arccosh": ((1.1, 9.0),),
+    "arctanh": ((-0.9, 0.9),),
+    "gamma": ((0.3, 5.0),),
+    "lgamma": ((0.3, 5.0),),
+    "digamma": ((0.3, 5.0),),
+    "trigamma": ((0.3, 5.0),),
+    "log1mexp": ((-5.0, -0.1),),
+    "xlogy": (_POSITIVE, _POSITIVE),
+}
+"""Op name to an interval for each operand; operands without an entry are in [-4, 4]."""
+
+SMOOTH: tuple[str, ...] = (
+    "add", "multiply", "subtract", "negative", "divide", "square", "exp", "log", "sqrt", "tanh", "sin", "cos", "sigmoid",
+    "softplus", "log1p", "expm1", "arctan", "erf", "logaddexp", "power", "hypot", "cbrt", "exp2", "log2", "log10", "tan",
+    "arcsin", "arccos", "arctan2", "sinh", "cosh", "arcsinh", "arccosh", "arctanh", "erfc", "gamma", "lgamma", "digamma",
+    "log1mexp", "logaddexp2", "xlogy", "fma",
+)  # fmt: skip
+"""Elementwise ops with derivatives of every order on their domains, the simplest first."""
+
+
+def domain(name: str, arity: int) -> tuple[Interval, ...]:
+    """An interval for each operand of an elementwise op."""
+    return DOMAINS.get(name, (_WIDE,) * arity)

@@ -1,0 +1,1 @@
+"""The passes, one module each. `graphopt.rewrite.available_passes` finds them by name."""

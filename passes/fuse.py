@@ -1,0 +1,129 @@
+"""Fusion: asks for one kernel wherever one nest of loops can do the work of several nodes.
+
+Contract: the graph is unchanged; `graph.fusion` holds a plan in which every group is a legal `IterationSpace` and the
+groups can be put in an order (no group needs a result of another that needs one of its own).
+
+One sweep in topological order, linear in the graph. Every group has a rank, one more than the highest of the groups
+it was refused by or had to wait for; a value flows from lower to higher rank or stays in its group, so no cycle can
+arise, and groups of equal rank never depend on each other. A node joins the group of highest rank among its operands'
+if the loops allow it, merging several such groups; what cannot join starts a group of the next rank.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from graphopt.analysis.iteration import IterationSpace, fusible
+from graphopt.analysis.views import TRACKABLE, is_view
+from graphopt.graph import Graph
+from graphopt.rewrite.passes import Context, Pass
+
+
+@dataclass(frozen=True)
+class Fuse(Pass):
+    """Write the fusion plan. `max` bounds the nodes of a group."""
+
+    name: ClassVar[str] = "fuse"
+    max: int = 100_000
+
+    def run(self, graph: Graph, context: Context) -> None:
+        graph.fusion.clear()
+        planner = _Planner(graph, self.max)
+        for node in graph.order():
+            if graph.op(node).arity != 0 and not is_view(graph, node):
+                planner.visit(node)
+        planner.merge_siblings()
+        for group in planner.groups():
+            if len(group.space) > 1:
+                graph.fusion.group(group.space.place)
+
+
+@dataclass(eq=False)
+class _Group:
+    space: IterationSpace
+    rank: int
+    closed: bool = False
+    reads: set[int] = field(default_factory=set)
+
+
+class _Planner:
+    def __init__(self, graph: Graph, limit: int) -> None:
+        self.graph = graph
+        self.limit = limit
+        self.of: dict[int, _Group] = {}
+
+    def groups(self) -> list[_Group]:
+        return list(dict.fromkeys(self.of.values()))
+
+    def visit(self, node: int) -> None:
+        """Let a node join the group of its operands, or start one."""
+        needed = [self._source(operand) for operand in self.graph.operands(node)]
+        rank = max((self.of[base].rank for base, _ in needed if base in self.of), default=-1)
+        near = [(self.of[base], reachable) for base, reachable in needed if base in self.of and self.of[base].rank == rank]
+        if fusible(self.graph, node) and near and all(reachable and not group.closed for group, reachable in near):
+            group = self._merged(node, list(dict.fromkeys(group for group, _ in near)))
+            if group is not None and len(group.space) < self.limit and group.space.add(node):
+                self._enter(node, group, needed)
+                return
+        group = _Group(IterationSpace(self.graph), rank + 1)
+        if not fusible(self.graph, node) or not group.space.add(node):
+            group.closed = True
+        self._enter(node, group, needed)
+
+    def _enter(self, node: int, group: _Group, needed: list[tuple[int, bool]]) -> None:
+        self.of[node] = group
+        group.reads |= {base for base, _ in needed if self.of.get(base) is not group}
+
+    def _source(self, node: int) -> tuple[int, bool]:
+        """What a value is computed by, and whether a loop can reach it there through views."""
+        reachable = True
+        while is_view(self.graph, node):
+            reachable &= self.graph.op(node) in TRACKABLE
+            (node,) = self.graph.operands(node)
+        return node, reachable
+
+    def _merged(self, node: int, groups: list[_Group]) -> _Group | None:
+        """One group for all; None if their loops differ."""
+        groups.sort(key=lambda group: (group.space.inner is None, -len(group.space)))
+        first, *rest = groups
+        for other in rest:
+            pairs = self._pairs(node, first.space, other.space)
+            if len(first.space) + len(other.space) > self.limit or not first.space.absorb(other.space, pairs):
+                return None
+            self._retarget(first, other)
+        return first
+
+    def _retarget(self, first: _Group, other: _Group) -> None:
+        first.reads |= other.reads
+        for member in other.space.place:
+            self.of[member] = first
+
+    def _pairs(self, node: int, first: IterationSpace, other: IterationSpace) -> list[tuple[int, int]]:
+        """The axes that meet in the operands of a node, aligned as broadcasting aligns them."""
+        here: dict[int, int] = {}
+        there: dict[int, int] = {}
+        for operand in self.graph.operands(node):
+            for space, axes in ((first, here), (other, there)):
+                source = space.source(operand)
+                if source is not None:
+                    axes.update({k - len(source[1]): a for k, a in enumerate(source[1]) if a is not None})
+        return [(here[k], there[k]) for k in here.keys() & there.keys()]
+
+    def merge_siblings(self) -> None:
+        """Groups of one rank with the same loops that read the same values become one kernel."""
+        kin: dict[object, list[_Group]] = {}
+        for group in self.groups():
+            if group.closed:
+                continue
+            space = group.space
+            extents = tuple(tuple(space.extents[a] for a in axes) for axes in (space.outer, space.inner or ()))
+            siblings = kin.setdefault((group.rank, extents, space.inner is None), [])
+            for sibling in siblings:
+                together = len(sibling.space) + len(space)
+                related = sibling.reads & group.reads or not space.extents
+                if related and together <= self.limit and sibling.space.absorb(space, []):
+                    self._retarget(sibling, group)
+                    break
+            else:
+                siblings.append(group)
