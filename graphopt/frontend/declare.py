@@ -15,7 +15,8 @@ __all__ = ["Declared", "declare", "is_sympy"]
 
 def is_sympy(value: Any) -> bool:
     """Whether a value is one of SymPy's, without importing SymPy."""
-    return any(base.__module__.partition(".")[0] == "sympy" for base in type(value).__mro__)
+    # The class of an undefined function, such as that of q(t), has no module.
+    return any((base.__module__ or "").partition(".")[0] == "sympy" for base in type(value).__mro__)
 
 
 @dataclass(frozen=True)

@@ -96,8 +96,8 @@ def _applied(reader: Reader, node: Any, values: Sequence[Value]) -> Value:
             return as_variable(made)
     raise unsupported(
         node,
-        f"the function {function.__name__} is not defined; list {function.__name__}(…) among the inputs, or say what "
-        f"it is with functions={{{function.__name__}: …}}",
+        f"the function {function.__name__} is not defined; list it among the inputs as it stands here, or say what it "
+        f"computes with functions={{{function.__name__}: …}}",
     )
 
 

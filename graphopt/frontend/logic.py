@@ -9,7 +9,7 @@ from typing import Any
 import sympy as s
 from sympy.core.relational import Equality, GreaterThan, LessThan, StrictGreaterThan, StrictLessThan, Unequality
 from sympy.functions.elementary.piecewise import ExprCondPair
-from sympy.logic.boolalg import BooleanFalse, BooleanFunction, BooleanTrue
+from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 from sympy.sets.contains import Contains
 
 from graphopt.frontend.arithmetic import fold
@@ -23,9 +23,12 @@ from graphopt.variable import Variable, literal
 __all__ = ["FORMS", "truth_parts"]
 
 
+CONNECTIVES = (s.And, s.Or, s.Xor, s.Nand, s.Nor, s.Not, s.Implies, s.Equivalent, s.ITE)
+
+
 def truth_parts(node: Any) -> Sequence[Any]:
     """The arguments of a node that stand where a truth value is expected."""
-    if isinstance(node, BooleanFunction):
+    if isinstance(node, CONNECTIVES):
         return node.args  # type: ignore[no-any-return]
     return node.args[1:] if isinstance(node, ExprCondPair) else ()
 

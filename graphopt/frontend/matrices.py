@@ -23,6 +23,7 @@ from graphopt.frontend.leaves import size_of
 from graphopt.ops import arithmetic as a
 from graphopt.ops import linear_algebra, reduction, shape
 from graphopt.ops.signatures import ufunc_signature
+from graphopt.types import is_float
 from graphopt.variable import Variable, as_variable, literal
 
 __all__ = ["FORMS", "stacked"]
@@ -36,11 +37,8 @@ def stacked(reader: Reader, values: Sequence[Value], sizes: tuple[int, ...]) -> 
     if not values:
         return literal(0, "float64", sizes)
     dtypes = list(dict.fromkeys(v.dtype for v in values if isinstance(v, Variable)))
-    if any(not isinstance(v, Variable) for v in values):
-        # Numbers are weak: they take the others' dtype unless that cannot hold them.
-        dtypes += [reader.builder.variable(v).dtype for v in values if not isinstance(v, Variable)] if not any(
-            dtype.startswith("float") for dtype in dtypes
-        ) else []
+    if not any(is_float(dtype) for dtype in dtypes):  # numbers are weak: floats hold them all, other dtypes may not
+        dtypes += [reader.builder.variable(v).dtype for v in values if not isinstance(v, Variable)]
     dtype = dtypes[0]
     for other in dtypes[1:]:
         dtype = _common((dtype, other))[1]
@@ -120,7 +118,7 @@ def _product(reader: Reader, node: Any, values: Sequence[Value]) -> Value:
         if not _is_matrix(factor):
             if isinstance(value, Variable) and value.ndim:
                 raise unsupported(node, f"the factor {factor} has type {value.type}; only scalars multiply matrices")
-            if value != 1 if not isinstance(value, Variable) else True:
+            if isinstance(value, Variable) or value != 1:
                 scalars.append(value)
         else:
             matrices.append(value)
@@ -128,9 +126,9 @@ def _product(reader: Reader, node: Any, values: Sequence[Value]) -> Value:
     if not scalars:
         return result
     factor = fold(reader.apply, a.multiply, scalars)
-    return reader.apply(a.negative, result) if factor == -1 and not isinstance(factor, Variable) else reader.apply(
-        a.multiply, factor, result
-    )
+    if not isinstance(factor, Variable) and factor == -1:
+        return reader.apply(a.negative, result)
+    return reader.apply(a.multiply, factor, result)
 
 
 def _is_matrix(factor: Any) -> bool:

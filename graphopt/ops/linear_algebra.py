@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import mpmath
 import numpy as np
 
 from graphopt.errors import ShapeMismatch
@@ -47,7 +48,7 @@ matmul = define(
         arity=2,
         type_rule=_matmul_rule,
         numpy=np.matmul,
-        exact=np.matmul,
+        exact=lambda a, b: np.matmul(a, b) + mpmath.mpf(0),  # a sum of no products is NumPy's integer 0
         pullback=_matmul_pullback,
         operand_dtypes=lambda kinds: _signature(kinds)[0],
         traits=frozenset({"contraction"}),

@@ -15,6 +15,7 @@ from graphopt.dimensions import DimLike, symbols
 from graphopt.errors import UnsupportedExpression
 from graphopt.ops.leaves import ArrayConstant, constant, dimension, input_
 from graphopt.ops.linear_algebra import matmul
+from graphopt.ops.shape import stack
 from graphopt.schedule.kernels import make_kernel
 from graphopt.schedule.partition import Part, partition
 from graphopt.schedule.program import (
@@ -115,21 +116,22 @@ class _Scheduler:
         """The nodes that need a buffer, inputs and constants excepted: in topological order."""
         graph = self.graph
         stored: set[int] = set()
+
+        def store(node: int) -> None:
+            while node not in stored:
+                stored.add(node)
+                node = self.views[node].base  # a view that is stored is copied from what it is a view of
+
         for part in parts:
-            inside = set(part.members)
             for node in part.members:
-                if graph.op(node) is matmul or graph.op(node).name == "stack":
-                    stored.add(node)
-                for position, operand in enumerate(graph.operands(node)):
-                    if part.space is not None and part.space.source(operand) is not None:
-                        continue
-                    base = self._matrix_base(operand) if graph.op(node) is matmul else self.views[operand].base
-                    if base not in inside or part.space is None:
-                        stored.add(base)
-                    assert position < len(graph.operands(node))
-        for node in self.order:  # what a stored or read view in turn is a view of
-            if node in stored and is_view(graph, node):
-                stored.add(self.views[graph.operands(node)[0]].base)
+                if graph.op(node) is matmul or graph.op(node) is stack:
+                    store(node)
+                for operand in graph.operands(node):
+                    if part.space is None or part.space.source(operand) is None:
+                        store(self._matrix_base(operand) if graph.op(node) is matmul else self.views[operand].base)
+        for node in graph.outputs.values():
+            if is_view(graph, self.views[node].base):
+                store(self.views[node].base)
         return [n for n in self.order if n in stored and not self._in_place(n)]
 
     def _in_place(self, node: int) -> bool:
@@ -176,7 +178,7 @@ class _Scheduler:
 
     def _permuted(self, node: int, base: int) -> tuple[DimLike, ...] | None:
         """The strides with which the kernel of `base` writes its transposed view `node`; None if it cannot."""
-        if self.graph.op(base).name == "stack":
+        if self.graph.op(base) is stack:
             return None
         chain = []
         current = node

@@ -115,8 +115,10 @@ def test_composites_need_floats_at_the_op_and_convert_in_the_function():
     with pytest.raises(TypeMismatch, match="cast it first"):
         TABLE["softmax"](T.lvector("x"), axis=(0,))
     assert T.softmax(T.lvector("x")).dtype == "float64"
-    with pytest.raises(InvalidArgument, match="softmax needs an axis"):
+    with pytest.raises(InvalidArgument, match="softmax: axis -1 is outside"):
         T.softmax(T.scalar("x"))
+    with pytest.raises(InvalidArgument, match="softmax needs an axis"):
+        T.softmax(T.scalar("x"), axis=None)
 
 
 # --- shapes ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,106 @@
+"""The arithmetic half of the canonical form: one way to write negation, division, squares and neutral elements.
+
+What is not here, because it is not true in floating point: x + 0 → x (it changes -0), x - x → 0, x/x → 1, 0·x → 0
+(infinities and NaN), -(x - y) → y - x and 0 - x → -x (the sign of zero).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import graphopt.tensor as T
+from graphopt.ops.leaves import ArrayConstant, constant
+from graphopt.rewrite import AnyOp, Attr, Exact, Improves, Match, Rule, Ulps, V, floating, integral, refuse, rule
+from graphopt.variable import literal
+
+__all__ = ["RULES"]
+
+x, y = V("x"), V("y")
+c = V("c", constant=True, ndim=0)
+a = Attr("a")
+
+# name, pattern, replacement, claim                                                                         # algebra
+SIGNS = (
+    Rule("double-negation", -(-x), x, claim=Exact()),                                                       # -(-x) = x
+    Rule("times-minus-one", x * -1, -x, claim=Exact()),                                                     # x·(-1) = -x
+    Rule("add-negative", x + (-y), x - y, claim=Exact()),                                                   # x + (-y) = x - y
+    Rule("subtract-negative", x - (-y), x + y, claim=Exact()),                                              # x - (-y) = x + y
+    Rule("multiply-negative", (-x) * y, -(x * y), claim=Exact()),                                           # (-x)·y = -(x·y)
+    Rule("negative-over", (-x) / y, -(x / y), claim=Exact()),                                               # (-x)/y = -(x/y)
+    Rule("over-negative", x / (-y), -(x / y), claim=Exact()),                                               # x/(-y) = -(x/y)
+    Rule("absolute-negative", T.abs(-x), T.abs(x), claim=Exact()),                                          # |-x| = |x|
+    Rule("square-negative", T.square(-x), T.square(x), claim=Exact()),                                      # (-x)² = x²
+    Rule("add-spread-negative", x + T.expand_dims(-y, a), x - T.expand_dims(y, a), claim=Exact()),          # the same where
+    Rule("subtract-spread-negative", x - T.expand_dims(-y, a), x + T.expand_dims(y, a), claim=Exact()),     # y has new axes
+    Rule("multiply-spread-negative", x * T.expand_dims(-y, a), -(x * T.expand_dims(y, a)), claim=Exact()),
+)  # fmt: skip
+
+NEUTRAL = (
+    Rule("times-one", x * 1, x, claim=Exact()),                                                             # x·1 = x
+    Rule("over-one", x / 1, x, claim=Exact()),                                                              # x/1 = x
+    Rule("add-negative-zero", x + (-0.0), x, claim=Exact()),                                                # x + (-0) = x
+    Rule("subtract-zero", x - 0.0, x, claim=Exact()),                                                       # x - 0 = x
+    Rule("add-zero", V("x", dtype=integral) + 0, x, claim=Exact()),                                         # integers: x + 0 = x
+    Rule("same-branches", T.where(y, x, x), x, claim=Exact()),                                              # where(y, x, x) = x
+    Rule("maximum-of-one", T.maximum(x, x), x, claim=Exact()),                                              # max(x, x) = x
+    Rule("minimum-of-one", T.minimum(x, x), x, claim=Exact()),                                              # min(x, x) = x
+    Rule("not-not", T.logical_not(T.logical_not(V("x", dtype="bool"))), x, claim=Exact()),                  # ¬¬x = x
+)  # fmt: skip
+
+f = V("x", dtype=floating)
+POWERS = (
+    Rule("times-itself", x * x, T.square(x), claim=Exact()),                                                # x·x = x²
+    Rule("power-two", x**2, T.square(x), claim=Ulps(1)),                                                    # pow(x, 2) = x²
+    Rule("power-zero", f**0, 1, claim=Exact()),                                                             # pow(x, 0) = 1
+    Rule("power-one", x**1, x, claim=Exact()),                                                              # pow(x, 1) = x
+    Rule("power-three", f**3, x * T.square(x), claim=Ulps(3)),                                              # pow(x, 3) = x·x²
+    Rule("power-four", f**4, T.square(T.square(x)), claim=Ulps(4)),                                         # pow(x, 4) = (x²)²
+    Rule("power-minus-one", f**-1, 1 / x, claim=Ulps(1)),                                                   # pow(x, -1) = 1/x
+    Rule("power-minus-two", f**-2, T.square(1 / x), claim=Ulps(4)),                                         # pow(x, -2) = (1/x)²
+    Rule("times-reciprocal", x * (1 / y), x / y, claim=Improves()),                                         # x·(1/y) = x/y
+    Rule(
+        "times-spread-reciprocal", x * T.expand_dims(1 / y, a), x / T.expand_dims(y, a), claim=Improves()
+    ),
+)  # fmt: skip
+
+
+@rule(x + c, claim=Exact())
+def add_negative_constant(match: Match, x: Any, c: Any) -> Any:
+    """x + (-|c|) → x - |c|"""
+    value = c.attributes["value"]
+    if not isinstance(value, int | float) or not value < 0 or -value > _greatest(c.dtype):
+        return refuse("the constant is not negative, or its magnitude does not fit its dtype")
+    return x - literal(-value, c.dtype)
+
+
+@rule(AnyOp("y", trait="commutative", over=("constant",)), claim=Exact())
+def constant_last(match: Match, y: Any) -> Any:
+    """c ∘ x → x ∘ c for commutative ops"""
+    left, right = y.inputs
+    if left.op is not constant or right.op is constant:
+        return refuse("the constant is last")
+    return y.op(right, left)
+
+
+@rule(AnyOp("y", trait="leaf"), claim=Exact(), where=lambda match: _is_uniform(match.root))
+def uniform_array(match: Match, y: Any) -> Any:
+    """[c, c, …] → c, with the array's shape"""
+    first = y.attributes["value"].array.flat[0].item()
+    return literal(first, y.dtype, y.shape)
+
+
+def _is_uniform(y: Any) -> bool:
+    value = y.attributes.get("value")
+    if not isinstance(value, ArrayConstant) or not value.array.size:
+        return False
+    data = value.array.tobytes()
+    return data == data[: value.array.itemsize] * value.array.size
+
+
+def _greatest(dtype: str) -> float:
+    import numpy as np
+
+    return float("inf") if dtype.startswith("float") else int(np.iinfo(dtype).max)
+
+
+RULES: tuple[Rule, ...] = (*SIGNS, *NEUTRAL, *POWERS, add_negative_constant, constant_last, uniform_array)

@@ -1,0 +1,112 @@
+"""Reductions in canonical form: over distinct axes of an operand that is no view, in one step.
+
+`keepdims` does not exist at this level: it is `expand_dims` of the reduction. Softmax, log-softmax and log-sum-exp are
+treated alike: what is true of a sum over axes of a transposed value is true of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphopt.op import Op
+from graphopt.ops import neural
+from graphopt.ops import reduction as r
+from graphopt.ops import shape as ops
+from graphopt.ops.arithmetic import cast
+from graphopt.rewrite import Attr, Claim, Exact, Improves, Match, Reassociates, Rule, Stabilizes, Ulps, V, refuse, rule
+from graphopt.passes.canonical_shapes import permuted
+
+__all__ = ["RULES"]
+
+x = V("x")
+axis, inner = Attr("axis"), Attr("inner")
+Axis = tuple[int, ...]
+
+# Another order of additions rounds otherwise; of maxima, at most the sign of a zero differs.
+ORDER: dict[Op, Claim] = {
+    r.sum_: Reassociates(), r.prod: Reassociates(), r.max_: Ulps(0), r.min_: Ulps(0), r.any_: Exact(), r.all_: Exact(),
+}  # fmt: skip
+SPREADING = {neural.softmax: Stabilizes(16, relative=True), neural.log_softmax: Stabilizes(16)}
+REDUCING = {**ORDER, neural.logsumexp: Stabilizes(16)}
+
+
+def _like(value: Any, wanted: Any) -> Any:
+    """A value in the dtype of another: sums of small integers are held in 64 bits."""
+    return value if value.dtype == wanted.dtype else cast(value, dtype=wanted.dtype)
+
+
+def _nested(op: Op) -> Rule:
+    @rule(op(op(x, axis=inner), axis=axis), claim=ORDER[op], name=f"{op.name}-{op.name}",
+          algebra=f"{op.name}({op.name}(x, a), b) → {op.name}(x, a ∪ b)")  # fmt: skip
+    def merge(match: Match, x: Any, inner: Axis, axis: Axis) -> Any:
+        kept = [k for k in range(x.ndim) if k not in inner]
+        return op(x, axis=tuple(sorted((*inner, *(kept[k] for k in axis)))))
+
+    return merge
+
+
+def _over_units(op: Op) -> Rule:
+    claim = Improves() if op is neural.logsumexp else Exact()
+
+    @rule(op(x, axis=axis), claim=claim, name=f"{op.name}-over-one", algebra=f"{op.name} over axes of length 1 → squeeze")
+    def drop(match: Match, x: Any, axis: Axis) -> Any:
+        units = tuple(k for k in axis if x.shape[k] == 1)
+        if axis and not units:
+            return refuse("no axis has length 1")
+        rest = tuple(k - sum(u < k for u in units) for k in axis if k not in units)
+        x = ops.squeeze(x, axis=units) if units else x
+        return op(x, axis=rest) if rest else _like(x, match.root)
+
+    return drop
+
+
+def _of_transpose(op: Op) -> Rule:
+    claim = {**REDUCING, **SPREADING}[op]
+
+    @rule(op(ops.transpose(x, axes=inner), axis=axis), claim=claim, name=f"{op.name}-of-transpose",
+          algebra=f"{op.name}(transpose(x)) → transpose({op.name}(x))")  # fmt: skip
+    def remap(match: Match, x: Any, inner: Axis, axis: Axis) -> Any:
+        result = op(x, axis=tuple(sorted(inner[k] for k in axis)))
+        if op in SPREADING:
+            return ops.transpose(result, axes=inner)
+        left = [source for k, source in enumerate(inner) if k not in axis]
+        return permuted(result, tuple(sorted(left).index(source) for source in left))
+
+    return remap
+
+
+def _of_expanded(op: Op) -> Rule:
+    claim = Improves() if op is neural.logsumexp else SPREADING.get(op, Exact())
+
+    @rule(op(ops.expand_dims(x, axis=inner), axis=axis), claim=claim, name=f"{op.name}-of-expanded",
+          algebra=f"{op.name}(expand_dims(x)) → expand_dims({op.name}(x))")  # fmt: skip
+    def remap(match: Match, x: Any, inner: Axis, axis: Axis) -> Any:
+        sources = [k for k in range(x.ndim + len(inner)) if k not in inner]
+        own = tuple(sources.index(k) for k in axis if k not in inner)
+        if op in SPREADING:
+            if not own:
+                return refuse("every axis has length 1")
+            return ops.expand_dims(op(x, axis=own), axis=inner)
+        result = op(x, axis=own) if own else _like(x, match.root)
+        added = tuple(k - sum(j < k for j in axis) for k in inner if k not in axis)
+        return ops.expand_dims(result, axis=added) if added else result
+
+    return remap
+
+
+def _of_reshape(op: Op) -> Rule:
+    @rule(op(ops.reshape(x, shape=inner), axis=axis), claim=ORDER[op], name=f"{op.name}-of-reshape",
+          algebra=f"{op.name} of all elements of reshape(x) → {op.name} of all elements of x")  # fmt: skip
+    def remap(match: Match, x: Any, inner: Any, axis: Axis) -> Any:
+        return refuse("some axes are kept") if match.root.ndim else op(x, axis=tuple(range(x.ndim)))
+
+    return remap
+
+
+RULES: tuple[Rule, ...] = (
+    *(_over_units(op) for op in REDUCING),
+    *(_nested(op) for op in ORDER),
+    *(_of_transpose(op) for op in (*REDUCING, *SPREADING)),
+    *(_of_expanded(op) for op in (*REDUCING, *SPREADING)),
+    *(_of_reshape(op) for op in ORDER),
+)
