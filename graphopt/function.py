@@ -262,10 +262,10 @@ class Function:
         return f"<Function {self.name}({listing}), target {self.target}, {len(self.graph)} nodes>"
 
     # --- calling -----------------------------------------------------------------------------------------------
-    def __call__(self, *arguments: Any, **by_name: Any) -> Any:
+    def __call__(self, /, *arguments: Any, **by_name: Any) -> Any:
         return self._declared.pack(self._call(arguments, by_name, None))
 
-    def into(self, outs: Any, *arguments: Any, **by_name: Any) -> Any:
+    def into(self, outs: Any, /, *arguments: Any, **by_name: Any) -> Any:
         """Compute into given arrays: contiguous, writable, of the outputs' shapes and dtypes, apart from the inputs.
 
         Raises

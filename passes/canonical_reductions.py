@@ -30,13 +30,17 @@ SPREADING = {neural.softmax: Stabilizes(16, relative=True), neural.log_softmax: 
 REDUCING = {**ORDER, neural.logsumexp: Stabilizes(16)}
 
 
+def _word(op: Op) -> str:
+    return op.name.replace("_", "-")
+
+
 def _like(value: Any, wanted: Any) -> Any:
     """A value in the dtype of another: sums of small integers are held in 64 bits."""
     return value if value.dtype == wanted.dtype else cast(value, dtype=wanted.dtype)
 
 
 def _nested(op: Op) -> Rule:
-    @rule(op(op(x, axis=inner), axis=axis), claim=ORDER[op], name=f"{op.name}-{op.name}",
+    @rule(op(op(x, axis=inner), axis=axis), claim=ORDER[op], name=f"{_word(op)}-{_word(op)}",
           algebra=f"{op.name}({op.name}(x, a), b) → {op.name}(x, a ∪ b)")  # fmt: skip
     def merge(match: Match, x: Any, inner: Axis, axis: Axis) -> Any:
         kept = [k for k in range(x.ndim) if k not in inner]
@@ -48,7 +52,7 @@ def _nested(op: Op) -> Rule:
 def _over_units(op: Op) -> Rule:
     claim = Improves() if op is neural.logsumexp else Exact()
 
-    @rule(op(x, axis=axis), claim=claim, name=f"{op.name}-over-one", algebra=f"{op.name} over axes of length 1 → squeeze")
+    @rule(op(x, axis=axis), claim=claim, name=f"{_word(op)}-over-one", algebra=f"{op.name} over axes of length 1 → squeeze")
     def drop(match: Match, x: Any, axis: Axis) -> Any:
         units = tuple(k for k in axis if x.shape[k] == 1)
         if axis and not units:
@@ -63,7 +67,7 @@ def _over_units(op: Op) -> Rule:
 def _of_transpose(op: Op) -> Rule:
     claim = {**REDUCING, **SPREADING}[op]
 
-    @rule(op(ops.transpose(x, axes=inner), axis=axis), claim=claim, name=f"{op.name}-of-transpose",
+    @rule(op(ops.transpose(x, axes=inner), axis=axis), claim=claim, name=f"{_word(op)}-of-transpose",
           algebra=f"{op.name}(transpose(x)) → transpose({op.name}(x))")  # fmt: skip
     def remap(match: Match, x: Any, inner: Axis, axis: Axis) -> Any:
         result = op(x, axis=tuple(sorted(inner[k] for k in axis)))
@@ -78,7 +82,7 @@ def _of_transpose(op: Op) -> Rule:
 def _of_expanded(op: Op) -> Rule:
     claim = Improves() if op is neural.logsumexp else SPREADING.get(op, Exact())
 
-    @rule(op(ops.expand_dims(x, axis=inner), axis=axis), claim=claim, name=f"{op.name}-of-expanded",
+    @rule(op(ops.expand_dims(x, axis=inner), axis=axis), claim=claim, name=f"{_word(op)}-of-expanded",
           algebra=f"{op.name}(expand_dims(x)) → expand_dims({op.name}(x))")  # fmt: skip
     def remap(match: Match, x: Any, inner: Axis, axis: Axis) -> Any:
         sources = [k for k in range(x.ndim + len(inner)) if k not in inner]
@@ -95,7 +99,7 @@ def _of_expanded(op: Op) -> Rule:
 
 
 def _of_reshape(op: Op) -> Rule:
-    @rule(op(ops.reshape(x, shape=inner), axis=axis), claim=ORDER[op], name=f"{op.name}-of-reshape",
+    @rule(op(ops.reshape(x, shape=inner), axis=axis), claim=ORDER[op], name=f"{_word(op)}-of-reshape",
           algebra=f"{op.name} of all elements of reshape(x) → {op.name} of all elements of x")  # fmt: skip
     def remap(match: Match, x: Any, inner: Any, axis: Axis) -> Any:
         return refuse("some axes are kept") if match.root.ndim else op(x, axis=tuple(range(x.ndim)))

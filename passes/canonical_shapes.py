@@ -157,7 +157,7 @@ def _aligned(x: Any, ndim: int) -> Any:
 
 def _view_of_broadcast(view: Any, key: str) -> Rule:
     @rule(
-        Application(view, (ops.broadcast_to(x, shape=shape),), {key: a}), claim=Exact(), name=f"{view.name}-of-broadcast",
+        Application(view, (ops.broadcast_to(x, shape=shape),), {key: a}), claim=Exact(), name=f"{view.name.partition('_')[0]}-of-broadcast",
         algebra=f"{view.name}(broadcast_to(x)) → broadcast_to({view.name}(x))",
     )  # fmt: skip
     def swap(match: Match, x: Any, shape: Shape, a: Any) -> Any:
@@ -283,7 +283,7 @@ def _early(view: Any, key: str) -> Rule:
     once = AnyOp("y", trait="elementwise", users=1)
 
     @rule(
-        Application(view, (once,), {key: a}), claim=Exact(), name=f"{view.name}-first",
+        Application(view, (once,), {key: a}), claim=Exact(), name=f"{view.name.partition('_')[0]}-first",
         algebra=f"{view.name}(f(x)) → f({view.name}(x)), where nothing else uses f(x)",
     )  # fmt: skip
     def move(match: Match, y: Any, a: Any) -> Any:

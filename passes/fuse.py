@@ -119,11 +119,11 @@ class _Planner:
             space = group.space
             extents = tuple(tuple(space.extents[a] for a in axes) for axes in (space.outer, space.inner or ()))
             siblings = kin.setdefault((group.rank, extents, space.inner is None), [])
-            for sibling in siblings:
-                together = len(sibling.space) + len(space)
-                related = sibling.reads & group.reads or not space.extents
-                if related and together <= self.limit and sibling.space.absorb(space, []):
-                    self._retarget(sibling, group)
-                    break
-            else:
-                siblings.append(group)
+            related = [sibling for sibling in siblings if sibling.reads & group.reads or not space.extents]
+            for sibling in related:  # `group` may be what connects several
+                large, small = sorted((group, sibling), key=lambda g: len(g.space), reverse=True)
+                if len(large.space) + len(small.space) <= self.limit and large.space.absorb(small.space, []):
+                    self._retarget(large, small)
+                    siblings.remove(sibling)
+                    group = large
+            siblings.append(group)

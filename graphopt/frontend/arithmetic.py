@@ -17,7 +17,7 @@ from sympy import Add, Mul, Number, Pow, Rational, S
 from graphopt.dimensions import Dim
 from graphopt.frontend.builder import Value
 from graphopt.frontend.form import Form, Reader
-from graphopt.frontend.numbers import Weak, is_negative, number_value
+from graphopt.frontend.literals import Weak, is_negative, number_value
 from graphopt.ops import arithmetic as a
 from graphopt.ops import elementary as e
 from graphopt.types import is_integer

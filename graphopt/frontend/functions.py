@@ -20,7 +20,7 @@ from graphopt.frontend.arithmetic import exponential, fold
 from graphopt.frontend.builder import Value
 from graphopt.frontend.describe import unsupported
 from graphopt.frontend.form import Form, Reader, arguments, composed, nothing, of_op
-from graphopt.frontend.numbers import number_value
+from graphopt.frontend.literals import number_value
 from graphopt.ops import arithmetic as a
 from graphopt.ops import elementary as e
 from graphopt.ops import logic as l
@@ -150,4 +150,3 @@ FORMS: dict[type, Form] = {
     s.Limit: _unsupported("a limit is not evaluated here; call .doit() first"),
     s.Function: _unsupported("this function has no meaning here yet; write it in others, for instance by .rewrite(…)"),
 }  # fmt: skip
-

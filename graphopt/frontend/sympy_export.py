@@ -202,5 +202,3 @@ def _where(condition: Any, yes: Any, no: Any) -> Any:
     if _is_matrix(condition) or _is_matrix(yes) or _is_matrix(no):
         raise UnsupportedExpression("SymPy has no choice between the elements of matrices that to_sympy knows")
     return s.Piecewise((yes, condition), (no, True), evaluate=False)
-
-

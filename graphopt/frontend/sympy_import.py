@@ -21,7 +21,7 @@ from graphopt.frontend.builder import Builder, Value
 from graphopt.frontend.describe import describe, unsupported
 from graphopt.frontend.form import Form, Reader, Table, nothing
 from graphopt.frontend.leaves import ARRAYS, Leaves, check_leaf
-from graphopt.frontend.numbers import number_value
+from graphopt.frontend.literals import number_value
 from graphopt.graph.build import collector_paused
 from graphopt.types import TensorType, is_float, is_integer
 from graphopt.variable import Variable
@@ -227,7 +227,7 @@ def from_sympy(
     >>> import sympy
     >>> x, y = sympy.symbols("x y")
     >>> print(from_sympy(x / y - 1))
-    subtract(divide(x, y), 1.0)
+    x / y - 1
     """
     importer = Importer(types, inputs, functions)
     result = importer.convert(expression)

@@ -154,7 +154,7 @@ class _Engine:
             record.tried += 1
             for orientation in orientations:
                 found = match(orientation, graph, node)
-                if found is not None:
+                if found is not None and self._holds(rule, found):
                     record.matched += 1
                     if self._fire(rule, found, record):
                         return
@@ -185,6 +185,12 @@ class _Engine:
         changed = touched(graph, mark)
         self._enqueue([*changed, *self._above(changed)])
         return True
+
+    def _holds(self, rule: Rule, found: Match) -> bool:
+        try:
+            return rule.holds(found)
+        except Exception as error:
+            raise RewriteFailed(f"{_place(rule, self.graph, found.node)}: its condition: {error}") from error
 
     def _expression(self, rule: Rule, found: Match) -> Variable | Refusal:
         try:

@@ -21,7 +21,7 @@ def explain(rule: Rule, graph: Graph, node: int) -> str:
         if found is None:
             continue
         try:
-            result = rule.expression(found)
+            result = rule.expression(found) if rule.holds(found) else Refusal("the rule's condition does not hold")
         except GraphoptError as error:
             result = Refusal(str(error))
         if isinstance(result, Refusal):

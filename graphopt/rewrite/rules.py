@@ -111,6 +111,10 @@ class Rule:
         """How many ops lie on the longest way down the pattern."""
         return self.pattern.depth() if isinstance(self.pattern, Application) else 2
 
+    def holds(self, match: Match) -> bool:
+        """Whether the rule's condition holds for a match."""
+        return self.where is None or bool(self.where(match))
+
     def expression(self, match: Match) -> Variable | Refusal:
         """The replacement for a match, or why there is none.
 
@@ -119,8 +123,6 @@ class Rule:
         TypeMismatch, ShapeMismatch
             If the replacement has no meaning for the types found.
         """
-        if self.where is not None and not self.where(match):
-            return Refusal("the rule's condition does not hold")
         if not isinstance(self.replacement, Pattern):
             result = self.replacement(match, **match.bindings())
             return result if isinstance(result, Refusal) else as_variable(result)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphopt.schedule.program import Compute, Kernel, Load, Local, Statement, Store, Value
+from graphopt.schedule.program import Compute, Keep, Kernel, Load, Local, Reduce, Statement, Store, Value
 
 __all__ = ["LIMIT", "Live", "Segment", "is_long", "live_slots", "segments"]
 
@@ -102,6 +102,6 @@ def used(statement: Statement) -> list[str]:
     values: tuple[Value, ...] = ()
     if isinstance(statement, Compute):
         values = statement.operands
-    elif isinstance(statement, Store):
+    elif isinstance(statement, Store | Reduce | Keep):
         values = (statement.value,)
     return [value.name for value in values if isinstance(value, Local)]

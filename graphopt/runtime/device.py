@@ -1,0 +1,134 @@
+"""Running a program's CUDA text through a driver: a GPU's, or the emulation's.
+
+Every call allocates what it needs, copies in, launches, copies out and frees. What stays on the device between calls
+is constants alone.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from graphopt.codegen.cuda import CudaSource, cuda_source
+from graphopt.dimensions import DimLike, evaluate
+from graphopt.options import Options
+from graphopt.runtime.driver import Buffer, Dimensions, Driver
+from graphopt.schedule.launch import Extents, Launch
+from graphopt.schedule.program import Program
+
+__all__ = ["DeviceProgram"]
+
+Array = Any
+
+
+class DeviceProgram:
+    """A program compiled for a device. `run(arrays, sizes)` computes its outputs.
+
+    Parameters
+    ----------
+    program
+        What to run, scheduled with `keep=False`.
+    driver
+        What compiles, holds memory and launches.
+    options
+        Template folders; the rest is for other targets.
+    text
+        CUDA text to run in place of the generated one. Its kernels have the generated names and parameters.
+
+    Raises
+    ------
+    CompilationFailed
+        If the compiler rejects the text.
+    InvalidArgument
+        If the text lacks a kernel.
+    """
+
+    def __init__(self, program: Program, driver: Driver, options: Options, text: str | None = None) -> None:
+        self.program = program
+        self.driver = driver
+        source = cuda_source(program, templates=options.templates)
+        self.source: CudaSource = source if text is None else replace(source, text=text)
+        module = driver.compile(self.source.flat)
+        self._kernels = {launch.name: module.kernel(launch.name) for launch in self.source.launches}
+        self._constants: dict[str, Buffer] = {}
+        weakref.finalize(self, _free, driver, self._constants)
+        for buffer in program.of_role("constant"):
+            self._constants[buffer.name] = self._upload(buffer.name, np.ascontiguousarray(buffer.value))
+
+    def run(
+        self, arrays: Mapping[str, Array], sizes: Mapping[str, int], into: Mapping[str, Array] | None = None
+    ) -> dict[str, Array]:
+        """The outputs, by name, for contiguous arrays of the inputs' dtypes and known sizes.
+
+        Raises
+        ------
+        DeviceFailed
+            If memory runs out or a kernel does wrong; what the call had allocated is freed.
+        """
+        program = self.program
+        held: dict[str, Buffer] = {}
+        try:
+            for name, buffer in program.inputs.items():
+                held[buffer] = self._upload(buffer, arrays[name])
+            for made in (*program.of_role("output"), *program.of_role("temporary")):
+                held[made.name] = self._allocate(made.name, made.type.dtype, made.type.size, sizes)
+            for launch in self.source.launches:
+                for scratch in launch.scratch:
+                    if scratch.name not in held:
+                        held[scratch.name] = self._allocate(scratch.name, scratch.dtype, scratch.count, sizes)
+                self._launch(launch, {**self._constants, **held}, sizes)
+            return self._download(held, sizes, into)
+        finally:
+            _free(self.driver, held)
+
+    def _launch(self, launch: Launch, buffers: Mapping[str, Buffer], sizes: Mapping[str, int]) -> None:
+        grid = _extents(launch.grid, sizes)
+        if 0 in grid:
+            return
+        arguments = [
+            *(buffers[name] for name in launch.buffers),
+            *(buffers[scratch.name] for scratch in launch.scratch),
+            *(np.int64(sizes[name]) for name in self.program.sizes),
+        ]
+        shared = evaluate(launch.shared, sizes)
+        self.driver.launch(self._kernels[launch.name], grid, _extents(launch.block, sizes), shared, arguments)
+
+    def _upload(self, name: str, array: Array) -> Buffer:
+        buffer = self.driver.allocate(array.nbytes, name)
+        try:
+            self.driver.copy_in(buffer, array)
+        except BaseException:
+            self.driver.free(buffer)
+            raise
+        return buffer
+
+    def _allocate(self, name: str, dtype: str, count: DimLike, sizes: Mapping[str, int]) -> Buffer:
+        return self.driver.allocate(evaluate(count, sizes) * np.dtype(dtype).itemsize, name)
+
+    def _download(
+        self, held: Mapping[str, Buffer], sizes: Mapping[str, int], into: Mapping[str, Array] | None
+    ) -> dict[str, Array]:
+        results: dict[str, Array] = {}
+        self.driver.synchronize()  # a fault shows here, before any array of the caller's is written
+        for name, buffer in self.program.outputs.items():
+            if into is not None:
+                results[name] = into[name]
+            else:
+                type = self.program.buffers[buffer].type
+                results[name] = np.empty([evaluate(size, sizes) for size in type.shape], type.dtype)
+            self.driver.copy_out(held[buffer], results[name])
+        return results
+
+
+def _extents(extents: Extents, sizes: Mapping[str, int]) -> Dimensions:
+    x, y, z = (evaluate(extent, sizes) for extent in extents)
+    return x, y, z
+
+
+def _free(driver: Driver, buffers: Mapping[str, Buffer]) -> None:
+    for buffer in buffers.values():
+        driver.free(buffer)

@@ -1,0 +1,202 @@
+"""How a program's steps become launches on a device: which kernels, how many blocks, how many threads. Plain data.
+
+The numbers of blocks and threads are dimensions, so that one program serves every size; they depend on sizes alone,
+never on the device, so that results repeat. A number of blocks that comes out as 0 says: nothing to launch.
+
+Not for the text of kernels, which the templates write, nor for the best geometry of any one device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from graphopt.dimensions import DimLike, opaque, product
+from graphopt.schedule.program import Axis, Kernel, Load, MatrixProduct, Program, Stage, Statement, Store
+from graphopt.schedule.segments import used
+
+__all__ = ["BLOCKS", "COLUMNS", "PARTS", "STEPS", "THREADS", "TILE", "Launch", "Scratch", "launches"]
+
+THREADS = 256
+"""Threads of a block, at most."""
+WARP = 32
+BLOCKS = 2048
+"""Blocks of a launch, at most; with more to do, each block does several portions."""
+COLUMNS = 32
+"""Neighbouring columns that a block of a "columns" kernel does."""
+STEPS = THREADS // COLUMNS
+"""Threads that share a column; each takes every `STEPS`th position of the reduced axes."""
+PARTS = 512
+"""Partial results of a full reduction, at most."""
+PER_PART = 8 * THREADS
+"""Elements for which a full reduction makes one more part."""
+TILE = 16
+"""Rows and columns of the tiles of a matrix product."""
+
+Extents = tuple[DimLike, DimLike, DimLike]
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """Memory between two launches of one step: `count` elements, one for each block of the first."""
+
+    name: str
+    dtype: str
+    count: DimLike
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One launch of one kernel.
+
+    Attributes
+    ----------
+    name
+        The kernel's name in the text.
+    form
+        "map", "rows", "columns", "product"; or "parts" and then "join", the two launches of a full reduction.
+    step
+        The step of the program that this does, or half of.
+    stages
+        The statements that this launch runs, for a step that is loops.
+    reads, writes
+        The buffers it touches.
+    scratch
+        What passes from "parts" to "join", one for each reduction.
+    grid, block
+        Blocks and threads in x, y and z.
+    threads
+        The most threads that a block can have.
+    shared
+        Bytes of dynamic shared memory of a block.
+    """
+
+    name: str
+    form: str
+    step: Kernel | MatrixProduct
+    stages: tuple[Stage, ...]
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    grid: Extents
+    block: Extents
+    threads: int = THREADS
+    shared: DimLike = 0
+    scratch: tuple[Scratch, ...] = ()
+
+    @property
+    def buffers(self) -> tuple[str, ...]:
+        """The buffers it is given, each once; scratch comes after them, the program's sizes last."""
+        return tuple(dict.fromkeys((*self.reads, *self.writes)))
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """All statements, in order."""
+        return tuple(s for stage in self.stages for s in (*stage.row, *stage.lane))
+
+
+def launches(program: Program) -> tuple[Launch, ...]:
+    """The launches of a program that keeps nothing between stages (`schedule(graph, keep=False)`), in order."""
+    result: list[Launch] = []
+    for step in program.steps:
+        if isinstance(step, MatrixProduct):
+            result.append(_product(step))
+        elif step.form == "total":
+            result += _total(step)
+        else:
+            result.append({"map": _map, "rows": _rows, "columns": _columns}[step.form](step))
+    return tuple(result)
+
+
+def _map(kernel: Kernel) -> Launch:
+    if any(isinstance(s, Store) for stage in kernel.stages for s in stage.row):
+        return _rows(kernel)  # a row's own result is stored once, even where the row has no positions
+    positions = _count(kernel.outer) * _count(kernel.inner)
+    return _launch(kernel, "map", kernel.stages, _at_most(BLOCKS, _portions(positions, THREADS)), (THREADS, 1, 1))
+
+
+def _rows(kernel: Kernel) -> Launch:
+    warps = _at_least(1, _at_most(THREADS // WARP, _portions(_count(kernel.inner), WARP)))
+    return _launch(kernel, "rows", kernel.stages, _at_most(BLOCKS, _count(kernel.outer)), (warps * WARP, 1, 1))
+
+
+def _columns(kernel: Kernel) -> Launch:
+    tasks = _count(kernel.outer[:-1]) * _portions(kernel.outer[-1].extent, COLUMNS)
+    return _launch(kernel, "columns", kernel.stages, _at_most(BLOCKS, tasks), (COLUMNS, STEPS, 1))
+
+
+def _total(kernel: Kernel) -> tuple[Launch, Launch]:
+    """Every block reduces a part, and one block the parts. What the rest of a part needs is computed in both."""
+    first, *later = kernel.stages
+    parts = _at_most(PARTS, _portions(_count(kernel.inner), PER_PART))
+    stem = f"{kernel.name}_parts"
+    scratch = tuple(
+        Scratch(f"{stem}{number or ''}", reduction.dtype, parts) for number, reduction in enumerate(first.reductions)
+    )
+    loop = Stage(_needed(first.row, _locals(first.lane)), first.lane)
+    stores = tuple(s for s in first.row if isinstance(s, Store))
+    wanted = _locals((*stores, *(s for stage in later for s in stage.row)))
+    rest = (Stage(_needed(first.row, wanted, stores=True), ()), *(Stage(stage.row, ()) for stage in later))
+    return (
+        _launch(kernel, "parts", (loop,), parts, (THREADS, 1, 1), f"{kernel.name}_part", scratch),
+        _launch(kernel, "join", rest, 1, (THREADS, 1, 1), kernel.name, scratch),
+    )
+
+
+def _product(step: MatrixProduct) -> Launch:
+    tiles = product(step.batch) * _portions(step.rows, TILE) * _portions(step.columns, TILE)
+    grid = (_at_most(BLOCKS, tiles), 1, 1)
+    return Launch(step.name, "product", step, (), step.reads, step.writes, grid, (TILE, TILE, 1), TILE * TILE)
+
+
+def _launch(
+    kernel: Kernel,
+    form: str,
+    stages: tuple[Stage, ...],
+    blocks: DimLike,
+    block: Extents,
+    name: str | None = None,
+    scratch: tuple[Scratch, ...] = (),
+) -> Launch:
+    statements = [s for stage in stages for s in (*stage.row, *stage.lane)]
+    reads = tuple(dict.fromkeys(s.buffer for s in statements if isinstance(s, Load)))
+    writes = tuple(dict.fromkeys(s.buffer for s in statements if isinstance(s, Store)))
+    return Launch(
+        name or kernel.name, form, kernel, stages, reads, writes, (blocks, 1, 1), block, scratch=scratch
+    )
+
+
+# --- statements ------------------------------------------------------------------------------------------------------
+
+
+def _needed(statements: tuple[Statement, ...], wanted: set[str], *, stores: bool = False) -> tuple[Statement, ...]:
+    """The statements that define what is wanted and what that in turn needs; `stores` keeps stores as well."""
+    wanted = set(wanted)
+    kept: list[Statement] = []
+    for statement in reversed(statements):
+        if stores if isinstance(statement, Store) else getattr(statement, "target", None) in wanted:
+            kept.append(statement)
+            wanted.update(used(statement))
+    return tuple(reversed(kept))
+
+
+def _locals(statements: Iterable[Statement]) -> set[str]:
+    return {name for statement in statements for name in used(statement)}
+
+
+# --- dimensions ------------------------------------------------------------------------------------------------------
+
+
+def _count(axes: Iterable[Axis]) -> DimLike:
+    return product(axis.extent for axis in axes)
+
+
+def _portions(count: DimLike, size: int) -> DimLike:
+    return (count + (size - 1)) // size
+
+
+def _at_most(limit: int, count: DimLike) -> DimLike:
+    return opaque("min", limit, count)
+
+
+def _at_least(limit: int, count: DimLike) -> DimLike:
+    return opaque("max", limit, count)

@@ -1,0 +1,31 @@
+"""Replace formulas that lose accuracy, overflow or underflow by ops that do not.
+
+Contract: afterwards no rule of the two tables matches: `stabilize_elementary` (log1p, expm1, softplus, sigmoid,
+logaddexp, the error functions) and `stabilize_softmax` (log-sum-exp, softmax, log-softmax). Every rule is at least as
+accurate as what it replaces (`Improves`) or accurate within a stated bound wherever the result is representable
+(`Stabilizes`).
+
+The patterns are written for the form that `canonicalize` reaches, and one replacement can make another match: let the
+two alternate, `fix{stabilize,canonicalize}`. Constants must not be folded before. After `lower` this pass may not run,
+or it would recognize what `lower` took apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from graphopt.passes import stabilize_elementary, stabilize_softmax
+from graphopt.rewrite import Rule, RulePass
+
+RULES = (*stabilize_softmax.RULES, *stabilize_elementary.RULES)
+
+
+@dataclass(frozen=True)
+class Stabilize(RulePass):
+    """Replace unstable formulas by stable ops."""
+
+    name: ClassVar[str] = "stabilize"
+    excludes: ClassVar[frozenset[str]] = frozenset({"lowered"})
+    rules: ClassVar[Sequence[Rule]] = RULES

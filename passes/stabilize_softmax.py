@@ -1,0 +1,111 @@
+"""Stabilization of sums of exponentials: log-sum-exp, softmax, log-softmax, in their spellings.
+
+The patterns are written for the canonical form, which is why there are few: `keepdims`, reshape, `e·(1/Σe)`, and
+transposes are gone by then. What is left to tell apart is a reduction over all axes (a scalar) from one over some
+(whose result gets new axes, by `expand_dims`). A user's own shift by a maximum, or by anything else, is taken out
+again: the ops shift by themselves. The bounds are those of P. Blanchard, D. J. Higham, N. J. Higham, "Accurately
+computing the log-sum-exp and softmax functions", IMA J. Numer. Anal. 41 (2021), whose shifted forms `lower` writes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import graphopt.tensor as T
+from graphopt.ops.neural import log_softmax, logsumexp, softmax
+from graphopt.ops.reduction import sum_
+from graphopt.ops.shape import expand_dims, pick
+from graphopt.rewrite import Attr, Match, Rule, Stabilizes, V, refuse, rule
+from graphopt.rewrite.pattern import Pattern
+
+__all__ = ["RULES"]
+
+x, y, g = V("x"), V("y"), V("g")
+shift = V("c", ndim=0)
+axis, index = Attr("axis"), Attr("index")
+
+ABSOLUTE = Stabilizes(16)  # log-sum-exp and log-softmax: the shift costs max|x|·ε
+RELATIVE = Stabilizes(16, relative=True)  # softmax: its exponential turns that into a relative error
+
+
+def spread(value: Any) -> Any:
+    """A reduction's result with the axes it reduced."""
+    return expand_dims(value, axis=axis)
+
+
+e = T.exp(x)
+total = sum_(e, axis=axis)
+normalizer = logsumexp(x, axis=axis)
+
+LOG_SUM_EXP = (
+    Rule("logsumexp", T.log(total), normalizer, claim=ABSOLUTE),                                 # log Σeˣ
+    Rule("exp-logsumexp", T.exp(x - spread(normalizer)), softmax(x, axis=axis), claim=RELATIVE), # e^(x - log Σeˣ)
+)  # fmt: skip
+
+SOFTMAX = (
+    Rule("softmax", e / spread(total), softmax(x, axis=axis), claim=RELATIVE),                   # eˣ/Σeˣ over some axes
+    Rule("softmax-of-all", e / total, softmax(x, axis=axis), claim=RELATIVE),                    # eˣ/Σeˣ over all axes
+    Rule("exp-log-softmax", T.exp(log_softmax(x, axis=axis)), softmax(x, axis=axis), claim=RELATIVE),
+    # what differentiating the naive forms leaves: eˣ·(g/Σeˣ) = g·softmax(x)
+    Rule("scaled-softmax", e * spread(g / total), softmax(x, axis=axis) * spread(g), claim=RELATIVE),
+    Rule("scaled-softmax-of-all", e * (g / total), softmax(x, axis=axis) * g, claim=RELATIVE),
+    Rule("weighted-softmax", e * (g / spread(total)), softmax(x, axis=axis) * g, claim=RELATIVE),
+    Rule("softmax-numerator", (e * g) / spread(total), softmax(x, axis=axis) * g, claim=RELATIVE),
+    Rule("softmax-numerator-of-all", (e * g) / total, softmax(x, axis=axis) * g, claim=RELATIVE),
+    Rule("softmax-cancels", softmax(x, axis=axis) * (g / softmax(x, axis=axis)), g, claim=Stabilizes(1)),
+)  # fmt: skip
+
+LOG_SOFTMAX = (
+    Rule("log-softmax", T.log(softmax(x, axis=axis)), log_softmax(x, axis=axis), claim=ABSOLUTE),
+    Rule("log-of-picked-softmax", T.log(pick(softmax(x, axis=axis), index=index)),
+         pick(log_softmax(x, axis=axis), index=index), claim=ABSOLUTE),                          # log(softmax(x)[…, k])
+    Rule("minus-logsumexp", x - spread(normalizer), log_softmax(x, axis=axis), claim=ABSOLUTE),  # x - log Σeˣ
+    Rule("minus-logsumexp-of-all", x - normalizer, log_softmax(x, axis=axis), claim=ABSOLUTE),
+    Rule("logsumexp-minus", spread(normalizer) - x, -log_softmax(x, axis=axis), claim=ABSOLUTE), # log Σeˣ - x
+    Rule("logsumexp-of-all-minus", normalizer - x, -log_softmax(x, axis=axis), claim=ABSOLUTE),
+)  # fmt: skip
+
+SHIFTS = (
+    Rule("shifted-logsumexp", logsumexp(x - spread(y), axis=axis) + y, normalizer, claim=ABSOLUTE),
+    Rule("shifted-logsumexp-of-all", logsumexp(x - shift, axis=axis) + shift, normalizer, claim=ABSOLUTE),
+    Rule("minus-logsumexp-minus", (x - spread(logsumexp(x - spread(y), axis=axis))) - spread(y),
+         log_softmax(x, axis=axis), claim=ABSOLUTE),
+    Rule("minus-logsumexp-minus-scalar", (x - logsumexp(x - shift, axis=axis)) - shift,
+         log_softmax(x, axis=axis), claim=ABSOLUTE),
+    Rule("log-softmax-restored", (x - spread(y)) - spread(logsumexp(x - spread(y), axis=axis)),
+         log_softmax(x, axis=axis), claim=ABSOLUTE),
+)  # fmt: skip
+
+
+def _unshifted(op: Any, shifted: Pattern, name: str, algebra: str) -> Rule:
+    claim = RELATIVE if op is softmax else ABSOLUTE
+
+    @rule(op(shifted, axis=axis), claim=claim, name=name, algebra=algebra)
+    def remove(match: Match, x: Any, y: Any, axis: tuple[int, ...], **more: Any) -> Any:
+        constant_along = set(range(x.ndim)) if not y.ndim else set(more.get("new", ()))
+        if not constant_along.issuperset(axis) or x.shape != match.root.shape:
+            return refuse("the shift varies along the axes of the softmax, or it broadcasts the operand")
+        return op(x, axis=axis)
+
+    return remove
+
+
+def _unshifted_rules(op: Any) -> tuple[Rule, ...]:
+    word, scalar, new = op.name.replace("_", "-"), V("y", ndim=0), Attr("new")
+    stretched = expand_dims(V("y"), axis=new)
+    return (
+        _unshifted(op, x - stretched, f"{word}-minus", f"{op.name}(x - c) → {op.name}(x), c constant along its axes"),
+        _unshifted(op, x + stretched, f"{word}-plus", f"{op.name}(x + c) → {op.name}(x), c constant along its axes"),
+        _unshifted(op, x - scalar, f"{word}-minus-scalar", f"{op.name}(x - c) → {op.name}(x), c a scalar"),
+        _unshifted(op, x + scalar, f"{word}-plus-scalar", f"{op.name}(x + c) → {op.name}(x), c a scalar"),
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    *SHIFTS,
+    *LOG_SUM_EXP,
+    *SOFTMAX,
+    *LOG_SOFTMAX,
+    *_unshifted_rules(softmax),
+    *_unshifted_rules(log_softmax),
+)
