@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from graphopt.codegen.columns import carried, in_columns
-from graphopt.codegen.environment import SUFFIX, environment, size_text, template_folders
+from graphopt.codegen.environment import SUFFIX, environment, size_text, template_folders, tidy
 from graphopt.schedule.program import Axis, Buffer, Kernel, MatrixProduct, Program, Reduce
 from graphopt.schedule.segments import is_long, live_slots, segments
 
@@ -70,7 +70,7 @@ def c_source(
         temporaries=program.of_role("temporary"),
         strip=_strip(program),
     )
-    return CSource(text, headers, calls_blas)
+    return CSource(tidy(text), headers, calls_blas)
 
 
 def passed_buffers(program: Program) -> list[Buffer]:

@@ -7,6 +7,7 @@ takes the place of ours.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
@@ -19,7 +20,7 @@ import numpy as np
 from graphopt.dimensions import Dim, DimLike, Opaque, product
 from graphopt.schedule.program import Extent, Index, Literal, Local, Value
 
-__all__ = ["environment", "size_text"]
+__all__ = ["environment", "size_text", "tidy"]
 
 SUFFIX = {
     "bool": "b", "float32": "f32", "float64": "f64",
@@ -132,3 +133,10 @@ def literal_text(value: Any, dtype: str) -> str:
 def template_folders(folders: Sequence[str | Path]) -> tuple[str, ...]:
     """The user's template folders as the key of an environment."""
     return tuple(str(Path(folder).resolve()) for folder in folders)
+
+
+def tidy(text: str) -> str:
+    """Generated text without the blank lines that templates leave inside functions, and without trailing spaces."""
+    text = re.sub(r"[ \t]+\n", "\n", text)
+    text = re.sub(r"\n{2,}(?=[ \t}])", "\n", text)
+    return re.sub(r"\n{3,}", "\n\n", text)
