@@ -19,7 +19,7 @@ from graphopt.graph.graph import Graph
 from graphopt.ops.leaves import ArrayConstant, barrier, constant, input_
 from graphopt.ops.shape import broadcast_to
 from graphopt.types import agree, is_float, shape_text
-from graphopt.variable import Variable, as_variable, literal, variable
+from graphopt.variable import Variable, as_variable, caller, literal, variable
 
 __all__ = ["grad", "vjp"]
 
@@ -197,7 +197,8 @@ class _Problem:
                 )
                 if how == "raise":
                     raise DisconnectedInput(message)
-                warnings.warn(message, stacklevel=5)
+                line = caller()
+                warnings.warn_explicit(message, UserWarning, line.code.co_filename, line.line)  # type: ignore[union-attr]
 
     def solve(self, targets: Sequence[Variable]) -> list[Variable]:
         """The gradients, as variables of the user's."""
@@ -223,7 +224,8 @@ def _as_type_of(gradient: Variable, v: Variable) -> Variable:
     if gradient.op is constant and not isinstance(gradient.attributes["value"], ArrayConstant):
         return literal(gradient.attributes["value"], v.dtype, v.shape)
     operand = gradient.operands[0] if gradient.op is broadcast_to else gradient
-    return broadcast_to(operand, shape=v.shape)  # type: ignore[no-any-return]
+    result: Variable = broadcast_to(operand, shape=v.shape)
+    return result
 
 
 def _listed(value: Any) -> list[Any]:

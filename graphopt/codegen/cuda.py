@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+import jinja2
+
 from graphopt.codegen.environment import SUFFIX, environment, template_folders
-from graphopt.schedule import launch as geometry
-from graphopt.schedule.launch import Launch, launches
+from graphopt.schedule.launch import COLUMNS, STEPS, THREADS, TILE, Launch, launches
 from graphopt.schedule.program import Axis, Load, MatrixProduct, Program, Reduce, Statement, Store
 
 __all__ = ["CudaSource", "cuda_source"]
@@ -67,20 +68,27 @@ def cuda_source(program: Program, *, templates: Sequence[str | Path] = ()) -> Cu
     templates
         Folders laid over the package's templates.
     """
-    jinja = environment(template_folders(templates)).overlay()
-    jinja.filters |= {"read_by": _read_by, "used_in": _used_in}
-    jinja.globals |= {
-        "threads": geometry.THREADS,
-        "columns_of_block": geometry.COLUMNS,
-        "steps_of_block": geometry.STEPS,
-        "tile_size": geometry.TILE,
-    }
+    jinja = _environment(template_folders(templates))
     todo = launches(program)
     headers = {name: jinja.get_template(f"cuda/{name}.j2").render() for name in HEADERS}
     text = jinja.get_template("cuda/program.cu.j2").render(
-        program=program, headers=list(headers), launches=todo, reductions=_warp_reductions(todo)
+        program=program,
+        headers=list(headers),
+        launches=todo,
+        reductions=_warp_reductions(todo),
+        threads=THREADS,
+        columns_of_block=COLUMNS,
+        steps_of_block=STEPS,
+        tile_size=TILE,
     )
     return CudaSource(text, headers, todo, f"{program.name}.cu")
+
+
+@lru_cache(maxsize=16)
+def _environment(folders: tuple[str, ...]) -> jinja2.Environment:
+    jinja = environment(folders).overlay()
+    jinja.filters = {**jinja.filters, "read_by": _read_by, "used_in": _used_in}
+    return jinja
 
 
 def _used_in(axes: Sequence[Axis], statements: Iterable[Statement]) -> set[str]:

@@ -48,6 +48,7 @@ class Graph:
         self.inputs: dict[str, int] = {}
         self.outputs: dict[str, int] = {}
         self._output_uses: dict[int, int] = {}
+        self._operand_uses: dict[int, int] = {}  # kept, for NetworkX counts edges anew at each question
         self.guards: list[tuple[DimLike, DimLike]] = []
         self.renamed: dict[str, DimLike] = {}  # the user's dimension names that this graph calls otherwise
         self.variables: dict[int, Variable] = {}  # input nodes -> the user's variable
@@ -133,7 +134,7 @@ class Graph:
 
     def uses(self, node: int) -> int:
         """How often a value is used: operand positions plus outputs."""
-        return self._nx.out_degree(node) + self._output_uses.get(node, 0)  # type: ignore[no-any-return]
+        return self._operand_uses[node] + self._output_uses.get(node, 0)
 
     def is_output(self, node: int) -> bool:
         """Whether a node is an output of the graph."""
@@ -295,8 +296,10 @@ class Graph:
     def _insert(self, node: int, **data: Any) -> None:
         self._nx.add_node(node, **data)
         self._data[node] = self._nx.nodes[node]
+        self._operand_uses[node] = 0
         for position, operand in enumerate(data["operands"]):
             self._nx.add_edge(operand, node, key=position)
+            self._operand_uses[operand] += 1
 
     def _remove(self, node: int) -> None:
         self.journal.record("remove", node, dict(self._data[node]))
@@ -307,14 +310,18 @@ class Graph:
 
     def _delete(self, node: int) -> None:
         self.fusion.ungroup((node,))
+        for operand in self._data[node]["operands"]:
+            self._operand_uses[operand] -= 1
         self._nx.remove_node(node)
-        del self._data[node]
+        del self._data[node], self._operand_uses[node]
 
     def _set_operand(self, user: int, position: int, operand: int) -> None:
         data = self._data[user]
         operands = data["operands"]
         self._nx.remove_edge(operands[position], user, key=position)
         self._nx.add_edge(operand, user, key=position)
+        self._operand_uses[operands[position]] -= 1
+        self._operand_uses[operand] += 1
         data["operands"] = (*operands[:position], operand, *operands[position + 1 :])
         self.fusion.ungroup((user,))
 
@@ -362,7 +369,7 @@ class Graph:
         twin._data = {node: twin._nx.nodes[node] for node in self._data}
         twin._next = self._next
         twin.inputs, twin.outputs = dict(self.inputs), dict(self.outputs)
-        twin._output_uses = dict(self._output_uses)
+        twin._output_uses, twin._operand_uses = dict(self._output_uses), dict(self._operand_uses)
         twin.guards, twin.renamed = list(self.guards), dict(self.renamed)
         twin.variables, twin._nodes_of = dict(self.variables), dict(self._nodes_of)
         for group in self.fusion.groups:

@@ -54,6 +54,8 @@ def verify(graph: Graph) -> None:
                 raise RewriteFailed(f"{role} {name} is node {node}, which is not in the graph")
     if stray := {node for node in graph if graph.op(node) is input_} ^ set(graph.inputs.values()):
         raise RewriteFailed(f"nodes {sorted(stray)} are inputs without a name, or named as inputs without being one")
+    if miscounted := [node for node in graph if graph._operand_uses[node] != view.out_degree(node)]:
+        raise RewriteFailed(f"the uses of nodes {miscounted[:10]} are miscounted")
     if graph._output_uses != Counter(graph.outputs.values()):
         raise RewriteFailed(f"outputs are counted as {graph._output_uses}, which are {dict(graph.outputs)}")
     if not nx.is_directed_acyclic_graph(view):

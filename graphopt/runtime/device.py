@@ -16,7 +16,7 @@ import numpy as np
 from graphopt.codegen.cuda import CudaSource, cuda_source
 from graphopt.dimensions import DimLike, evaluate
 from graphopt.options import Options
-from graphopt.runtime.driver import Buffer, Dimensions, Driver
+from graphopt.runtime.driver import Argument, Buffer, Dimensions, Driver
 from graphopt.schedule.launch import Extents, Launch
 from graphopt.schedule.program import Program
 
@@ -89,7 +89,7 @@ class DeviceProgram:
         grid = _extents(launch.grid, sizes)
         if 0 in grid:
             return
-        arguments = [
+        arguments: list[Argument] = [
             *(buffers[name] for name in launch.buffers),
             *(buffers[scratch.name] for scratch in launch.scratch),
             *(np.int64(sizes[name]) for name in self.program.sizes),

@@ -160,9 +160,7 @@ def _launch(
     statements = [s for stage in stages for s in (*stage.row, *stage.lane)]
     reads = tuple(dict.fromkeys(s.buffer for s in statements if isinstance(s, Load)))
     writes = tuple(dict.fromkeys(s.buffer for s in statements if isinstance(s, Store)))
-    return Launch(
-        name or kernel.name, form, kernel, stages, reads, writes, (blocks, 1, 1), block, scratch=scratch
-    )
+    return Launch(name or kernel.name, form, kernel, stages, reads, writes, (blocks, 1, 1), block, scratch=scratch)
 
 
 # --- statements ------------------------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ program's and not the rounding's. Edges and special values are tested on their o
 
 from __future__ import annotations
 
-__all__ = ["DOMAINS", "SMOOTH", "Interval", "domain"]
+import math
+
+__all__ = ["DOMAINS", "SAFE", "SMOOTH", "Interval", "domain"]
 
 Interval = tuple[float, float]
 
@@ -53,3 +55,20 @@ SMOOTH: tuple[str, ...] = (
 def domain(name: str, arity: int) -> tuple[Interval, ...]:
     """An interval for each operand of an elementwise op."""
     return DOMAINS.get(name, (_WIDE,) * arity)
+
+_ANY: Interval = (-math.inf, math.inf)
+_ABOVE: Interval = (0.2, math.inf)
+
+SAFE: dict[str, tuple[Interval, ...]] = {
+    name: tuple((low, math.inf) if high in (4.0, 5.0, 9.0) else (low, high) for low, high in intervals)
+    for name, intervals in DOMAINS.items()
+} | {
+    "divide": (_ANY, _ABOVE),
+    "sin": ((-30.0, 30.0),),
+    "cos": ((-30.0, 30.0),),
+    "hypot": (_ABOVE, _ANY),
+    "power": (_POSITIVE, (-3.0, 3.0)),
+    "gamma": ((0.3, 5.0),),
+    "log1mexp": ((-math.inf, -0.1),),
+}
+"""The intervals within which an op may be applied: wider than `DOMAINS` where the function stays tame. None: all."""

@@ -38,7 +38,9 @@ def exactly(expression: Any, values: Mapping[Any, Any], **settings: Any) -> Any:
 
 def truth(expression: Any, values: Mapping[Any, Any]) -> Any:
     """The value of a scalar SymPy expression, without touching its structure."""
-    return mpmath.mpmathify(expression.evalf(DIGITS, subs={leaf: s.Rational(v) for leaf, v in values.items()}, maxn=400))
+    return mpmath.mpmathify(
+        expression.evalf(DIGITS, subs={leaf: s.Rational(v) for leaf, v in values.items()}, maxn=400)
+    )
 
 
 def close(found: Any, expected: Any, digits: int = 30) -> bool:
@@ -54,4 +56,6 @@ def close(found: Any, expected: Any, digits: int = 30) -> bool:
 def grid(*symbols: Any, seed: int = 0, low: float = 0.25, high: float = 2.0, count: int = 5) -> list[dict[Any, float]]:
     """Random points."""
     generator = np.random.default_rng(seed)
-    return [dict(zip(symbols, map(float, generator.uniform(low, high, len(symbols))), strict=True)) for _ in range(count)]
+    return [
+        dict(zip(symbols, map(float, generator.uniform(low, high, len(symbols))), strict=True)) for _ in range(count)
+    ]

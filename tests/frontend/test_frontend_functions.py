@@ -29,7 +29,7 @@ WITHIN_ONE = [f(x) for f in (s.asin, s.acos, s.atanh, s.asech)]
 ABOVE_ONE = [f(x) for f in (s.acosh, s.asec, s.acsc, s.acoth)]
 TWO = [
     s.atan2(y, x), s.Mod(x, y), s.Mod(-x, y), s.Mod(x, -y), s.Max(x, y, z), s.Min(x, y, z), s.log(x, 3, evaluate=False),
-    s.log(x, y, evaluate=False), x**y, y ** (-x), 2**x, s.polygamma(1, x), s.Heaviside(x - y), s.Heaviside(x - x * s.S.One),
+    s.log(x, y, evaluate=False), x**y, y ** (-x), 2**x, s.polygamma(1, x), s.Heaviside(x - y),
     s.Piecewise((x, x > y), (y**2, x > y / 2), (z, True)), s.KroneckerDelta(x, y), s.conjugate(x) + s.im(x),
 ]  # fmt: skip
 WITH_CONSTANTS = [s.pi * x, s.E * x, s.EulerGamma + x, s.Catalan * x, s.GoldenRatio / x, s.Float("0.1", 40) * x,
@@ -119,7 +119,7 @@ CHOICES = [
     (s.Eq(x, y), lambda x, y, z: x == y),
     (s.And(x < y, y <= z), lambda x, y, z: x < y <= z),
     (s.Contains(x, s.Interval.Ropen(-1, y), evaluate=False), lambda x, y, z: -1 <= x < y),
-    (s.Contains(x, s.Interval.open(0, s.oo), evaluate=False), lambda x, y, z: 0 < x),
+    (s.Contains(x, s.Interval.open(0, s.oo), evaluate=False), lambda x, y, z: x > 0),
     (s.Contains(x, s.FiniteSet(1, y), evaluate=False), lambda x, y, z: x in (1, y)),
     (s.Nand(x > 0, y > 0), lambda x, y, z: not (x > 0 and y > 0)),
 ]

@@ -18,9 +18,8 @@ n, m = s.symbols("n m", integer=True)
 A, B, C = s.MatrixSymbol("A", m, n), s.MatrixSymbol("B", n, m), s.MatrixSymbol("C", n, n)
 D = s.MatrixSymbol("D", m, n)
 GENERATOR = np.random.default_rng(4)
-V: dict[Any, Any] = {A: GENERATOR.normal(size=(3, 4)), B: GENERATOR.normal(size=(4, 3)), C: GENERATOR.normal(size=(4, 4)),
-     D: GENERATOR.normal(size=(3, 4)), x: 1.5, y: 0.5}  # fmt: skip
-a, b, c, d = V[A], V[B], V[C], V[D]
+a, b, c, d = (GENERATOR.normal(size=size) for size in ((3, 4), (4, 3), (4, 4), (3, 4)))
+V: dict[Any, Any] = {A: a, B: b, C: c, D: d, x: 1.5, y: 0.5}
 
 EXPRESSIONS = [
     (A * B, a @ b),

@@ -1,4 +1,4 @@
-"""Random SymPy expressions, evaluated and not: the imported graph has the value that mpmath finds; so has the way back."""
+"""Random SymPy expressions, evaluated and not: the graph has the value that mpmath finds, and so has the way back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from graphopt.tensor import matrix, sigmoid, sum, vector
 from graphopt.variable import variable
 
 x, y, z = s.symbols("x y z", real=True)
-LEAVES = st.sampled_from([x, y, z, s.S.One, s.Integer(-2), s.Integer(3), s.Rational(1, 2), s.Rational(-7, 4), s.Float(0.375)])
+LEAVES = st.sampled_from(
+    [x, y, z, s.S.One, s.Integer(-2), s.Integer(3), s.Rational(1, 2), s.Rational(-7, 4), s.Float(0.375)]
+)
 TOTAL = [s.sin, s.cos, s.atan, s.tanh, s.asinh, s.Abs, s.erf]  # real and bounded, or nearly, on all reals
 
 
@@ -45,7 +47,6 @@ def _root(a: Any, b: Any, evaluate: bool) -> Any:
 
 
 def _third(a: Any, b: Any, evaluate: bool) -> Any:
-    """A third as a coefficient is exact (it is a division); as a term of its own it would be rounded to float64."""
     return s.Add(s.Mul(s.Rational(-2, 3), s.sin(a, evaluate=evaluate), evaluate=evaluate), b, evaluate=evaluate)
 
 
@@ -76,6 +77,12 @@ POINTS = st.fixed_dictionaries({symbol: st.integers(-64, 64).map(lambda k: k / 3
 RUNS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
 
+def has_exact_numbers(expression: Any) -> bool:
+    """Whether float64 holds all its numbers; others are rounded on import, and evalf rounds where Floats take part."""
+    atoms = expression.atoms(s.Number, s.NumberSymbol)
+    return all(isinstance(atom, s.Rational) and atom.q & (atom.q - 1) == 0 and abs(atom.p) < 2**53 for atom in atoms)
+
+
 def expected_at(expression: Any, point: dict[Any, float]) -> Any:
     """The truth, or no example: evalf cannot decide every unevaluated zero."""
     try:
@@ -91,7 +98,7 @@ def expected_at(expression: Any, point: dict[Any, float]) -> Any:
 def test_imported_expressions_have_mpmath_values(expression: Any, point: dict[Any, float]) -> None:
     expected = expected_at(expression, point)
     assume(abs(expected) < 1e30)
-    assert close(exactly(expression, point), expected, 25)
+    assert close(exactly(expression, point), expected, 25 if has_exact_numbers(expression) else 9)
 
 
 @RUNS

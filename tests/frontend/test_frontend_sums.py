@@ -71,9 +71,9 @@ def test_shapes_and_types_are_taken_where_they_are_given() -> None:
 
 
 def test_a_number_of_elements_is_a_size_unless_it_is_an_input() -> None:
-    graph, names = graph_of(s.Sum(a[i], I) / n)
+    _, names = graph_of(s.Sum(a[i], I) / n)
     assert list(names) == [a]
-    graph, names = graph_of(s.Sum(a[i], I) / n, inputs=[n])
+    _, names = graph_of(s.Sum(a[i], I) / n, inputs=[n])
     assert set(names) == {a, n}
 
 

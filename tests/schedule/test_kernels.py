@@ -1,0 +1,246 @@
+"""Which loops a program becomes: how many kernels, of what form, and that they compute the right values."""
+
+import numpy as np
+import pytest
+
+import graphopt as go
+import graphopt.tensor as T
+from graphopt.graph import Graph
+from graphopt.schedule.program import Kernel, MatrixProduct
+from graphopt.schedule.schedule import schedule
+from graphopt.schedule.segments import LIMIT, is_long, live_slots, segments
+
+n, m, k = go.dim("n"), go.dim("m"), go.dim("k")
+PIPELINE = "lower,cse,fuse"
+
+
+def forms(inputs, outputs, pipeline=PIPELINE):
+    """The form of each kernel, in order; "product" for a matrix product."""
+    return [fact.form for fact in go.lower(inputs, outputs, pipeline=pipeline).kernels]
+
+
+def matrix(name="x", dtype="float64"):
+    return go.variable(name, f"{dtype}[n, m]")
+
+
+def agrees(inputs, outputs, sizes, pipeline=PIPELINE, seed=0):
+    """Whether C and interpreter agree on random arguments."""
+    rng = np.random.default_rng(seed)
+    arrays = [rng.standard_normal([go.dimensions.evaluate(s, sizes) for s in v.shape]).astype(v.dtype) for v in inputs]
+    f = go.function(inputs, outputs, pipeline=pipeline)
+    expected = go.function(inputs, outputs, pipeline="lower", target="numpy")(*arrays)
+    for result, reference in zip(f(*arrays), expected, strict=True):
+        np.testing.assert_allclose(result, reference, rtol=1e-12, atol=1e-12)
+    return f
+
+
+def layer_normalization(x):
+    centred = x - T.mean(x, axis=1, keepdims=True)
+    return centred / T.sqrt(T.mean(centred * centred, axis=1, keepdims=True) + 1e-5)
+
+
+def test_an_elementwise_chain_over_a_matrix_is_one_flat_loop():
+    x = matrix()
+    (kernel,) = go.lower([x], T.exp(x) * 2 + x, pipeline=PIPELINE).program.kernels
+    assert kernel.form == "map" and not kernel.outer and len(kernel.inner) == 1
+    assert kernel.inner[0].extent == n * m
+
+
+@pytest.mark.parametrize("stable", [T.softmax, T.log_softmax, layer_normalization], ids=lambda f: f.__name__)
+def test_normalizing_rows_is_one_kernel_whatever_its_stages(stable):
+    x = matrix()
+    assert forms([x], stable(x)) == ["rows"]
+    agrees([x], [stable(x)], {"n": 5, "m": 1000})
+
+
+def test_normalizing_columns_is_one_kernel_that_steps_down_the_rows():
+    x = matrix()
+    assert forms([x], T.softmax(x, axis=0)) == ["columns"]
+    agrees([x], [T.softmax(x, axis=0)], {"n": 33, "m": 130})
+
+
+def test_the_middle_axis_of_three_is_reduced_along_columns():
+    x = go.variable("x", "float64[n, m, k]")
+    assert forms([x], T.sum(x, axis=1)) == ["columns"]
+    agrees([x], [T.sum(x, axis=1), T.sum(x, axis=(0, 2)), T.sum(x, axis=(0, 1)), T.max(x)], {"n": 3, "m": 5, "k": 70})
+
+
+def test_a_whole_vector_is_normalized_by_kernels_that_are_each_parallel():
+    x = go.variable("x", "float64[n]")
+    assert forms([x], T.softmax(x)) == ["total", "total", "map"]
+
+
+@pytest.mark.parametrize("length", [1, 16383, 16384, 16385, 100_000])
+def test_a_vector_longer_than_any_chunk_is_normalized_to_one(length):
+    x = go.variable("x", "float64[n]")
+    result = go.function([x], T.softmax(x))(np.random.default_rng(1).standard_normal(length))
+    assert abs(result.sum() - 1) < 1e-12
+
+
+def test_full_reductions_repeat_bit_for_bit():
+    x = go.variable("x", "float32[n]")
+    f = go.function([x], T.sum(x))
+    values = np.random.default_rng(2).standard_normal(300_000).astype("float32")
+    assert len({f(values).tobytes() for _ in range(5)}) == 1
+
+
+def test_a_matrix_and_its_transpose_are_read_in_one_kernel():
+    x = go.variable("x", "float64[n, n]")
+    assert forms([x], x + x.T) == ["map"]
+    agrees([x], [x + x.T], {"n": 7})
+
+
+def test_a_computed_value_needed_in_two_orders_is_stored_once():
+    x = go.variable("x", "float64[n, n]")
+    e = T.exp(x)
+    assert forms([x], e + e.T) == ["map", "map"]
+    agrees([x], [e + e.T], {"n": 7})
+
+
+def test_a_transposed_result_is_written_by_the_kernel_that_computes_it():
+    x = matrix()
+    assert forms([x], T.exp(x).T) == ["map"]
+    agrees([x], [T.exp(x).T], {"n": 3, "m": 5})
+
+
+def test_bias_and_activation_follow_a_product_in_one_kernel():
+    x, w, b = matrix(), go.variable("w", "float64[m, k]"), go.variable("b", "float64[k]")
+    out = T.tanh(x @ w + b)
+    assert forms([x, w, b], out) == ["product", "map"]
+    agrees([x, w, b], [out], {"n": 4, "m": 6, "k": 5})
+
+
+def test_products_read_transposed_operands_in_place():
+    a, b = matrix("a"), go.variable("b", "float64[k, m]")
+    program = go.lower([a, b], a @ b.T, pipeline=PIPELINE).program
+    (product,) = program.steps
+    assert isinstance(product, MatrixProduct) and product.right.transposed and not product.left.transposed
+    agrees([a, b], [a @ b.T, T.matmul(b, a.T)], {"n": 4, "m": 6, "k": 5})
+
+
+def test_batched_products_broadcast_their_batches():
+    a, b = go.variable("a", "float64[k, n, m]"), go.variable("b", "float64[m, n]")
+    agrees([a, b], [a @ b, T.matmul(b, a)], {"k": 3, "n": 4, "m": 5})
+
+
+def test_products_of_vectors_and_empty_sums_are_right():
+    a, b = matrix("a"), go.variable("b", "float64[m]")
+    agrees([a, b], [a @ b, T.dot(b, b), T.outer(b, b)], {"n": 4, "m": 5})
+    agrees([a, b], [a @ b], {"n": 4, "m": 0})
+
+
+def test_integer_products_wrap_around_like_numpys():
+    a = go.variable("a", "int32[n, m]")
+    values = np.array([[2**30, 3], [5, -7]], np.int32)
+    np.testing.assert_array_equal(go.function([a], a @ a.T)(values), values @ values.T)
+
+
+def test_two_results_from_one_input_share_a_loop():
+    x = matrix()
+    assert forms([x], [T.sin(x), T.cos(x)]) == ["map"]
+    assert forms([x], [T.sum(x, axis=1), T.max(x, axis=1)]) == ["rows"]
+
+
+def test_a_reshape_of_a_computed_value_moves_nothing():
+    x = matrix()
+    assert forms([x], T.exp(x).reshape((-1,))) == ["map"]
+
+
+def test_without_fusion_every_node_is_a_kernel():
+    x = matrix()
+    assert forms([x], T.softmax(x), "lower,cse") == ["rows", "map", "map", "rows", "map"]
+    agrees([x], [T.softmax(x)], {"n": 3, "m": 4}, "lower,cse")
+
+
+def test_the_size_of_fusion_groups_can_be_bounded():
+    x = go.variable("x", "float64[n]")
+    y = x
+    for _ in range(10):
+        y = T.sin(y)
+    assert forms([x], y, "fuse{max=5}") == ["map", "map"]
+
+
+def test_a_plan_that_no_loops_can_follow_is_split_and_still_right():
+    x = matrix()
+    e = T.exp(x)
+    g = Graph.from_outputs([x], [T.sum(e, axis=0), T.sum(e, axis=1)])
+    g.fusion.group([node for node in g.order() if g.op(node).arity])
+    program = schedule(g)
+    assert [kernel.form for kernel in program.kernels] == ["columns", "rows"]
+
+
+def test_a_plan_whose_groups_need_each_other_is_dissolved():
+    x = go.variable("x", "float64[n]")
+    a = T.sin(x)
+    b = T.sum(a)
+    c = T.cos(a * b)
+    g = Graph.from_outputs([x], c)
+    sine, total, product, cosine = (next(n for n in g.order() if g.op(n).name == op) for op in ("sin", "sum", "multiply", "cos"))
+    g.fusion.group([sine, product, cosine])  # the product needs the sum, the sum needs the sine
+    g.fusion.group([total])
+    assert len(schedule(g).steps) >= 2
+
+
+def test_composite_ops_must_be_expanded_before_scheduling():
+    x = matrix()
+    with pytest.raises(go.UnsupportedExpression, match="lower"):
+        schedule(Graph.from_outputs([x], T.softmax(x)))
+
+
+def test_kernels_know_their_bytes_and_operations():
+    x = matrix(dtype="float32")
+    (fact,) = go.lower([x], T.softmax(x), pipeline=PIPELINE).kernels
+    assert fact.bytes == 8 * n * m
+    assert (fact.loads, fact.stores) == (1, 1)
+
+
+def test_zero_sized_arrays_give_empty_results_and_the_sums_of_nothing():
+    x = matrix()
+    f = go.function([x], [T.exp(x), T.sum(x, axis=1), T.sum(x, axis=0), T.sum(x), x.T])
+    for shape in [(0, 3), (3, 0), (0, 0)]:
+        empty = np.zeros(shape)
+        results = f(empty)
+        for result, reference in zip(results, [empty, empty.sum(1), empty.sum(0), empty.sum(), empty.T], strict=True):
+            np.testing.assert_array_equal(result, reference)
+
+
+# --- long bodies -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def long_kernel() -> Kernel:
+    x = go.variable("x", "float64[n]")
+    values = [x]
+    for step in range(LIMIT * 5 // 2):
+        values.append(values[-1] * 0.5 + values[step // 3])
+    (kernel,) = go.lower([x], values[-1], pipeline="cse,fuse").program.kernels
+    return kernel
+
+
+def test_a_long_body_is_cut_into_segments_that_hold_all_its_statements(long_kernel):
+    assert is_long(long_kernel)
+    parts = segments(long_kernel)
+    assert sum((part.statements for part in parts), ()) == long_kernel.stages[0].lane
+    assert all(len(part.statements) <= LIMIT for part in parts)
+
+
+def test_segments_take_only_what_earlier_ones_left_in_the_same_slot(long_kernel):
+    held: dict[tuple[str, int], str] = {}
+    for part in segments(long_kernel):
+        for live in part.takes:
+            assert held[live.dtype, live.slot] == live.name
+        for live in part.leaves:
+            held[live.dtype, live.slot] = live.name
+    assert live_slots(segments(long_kernel))["float64"] < len(long_kernel.stages[0].lane) / 2
+
+
+@pytest.mark.parametrize("length", [0, 1, 127, 128, 1000])
+def test_a_long_body_computes_what_the_interpreter_does(length):
+    x = go.variable("x", "float64[n]")
+    values = [x]
+    for step in range(LIMIT):
+        values.append(T.sin(values[-1]) * 0.5 + values[step // 3])
+    data = np.linspace(-1, 1, length)
+    f = go.function([x], values[-1], pipeline="cse,fuse")
+    expected = go.function([x], values[-1], pipeline="none", target="numpy")(data)
+    np.testing.assert_allclose(f(data), expected, rtol=1e-12)
