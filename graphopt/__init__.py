@@ -1,10 +1,10 @@
 """graphopt: formulas and tensor programs to rewritten graphs, gradients, C and CUDA.
 
-    >>> import graphopt as go, graphopt.tensor as T
-    >>> x = T.matrix("x")
-    >>> f = go.function([x], T.log(T.exp(x) / T.exp(x).sum(axis=1, keepdims=True)))
-    >>> f([[1000.0, 0.0]])
-    array([[    0., -1000.]])
+>>> import graphopt as go, graphopt.tensor as T
+>>> x = T.matrix("x")
+>>> f = go.function([x], T.log(T.exp(x) / T.exp(x).sum(axis=1, keepdims=True)))
+>>> f([[1000.0, 0.0]])
+array([[    0., -1000.]])
 """
 
 from graphopt import tensor
@@ -29,6 +29,7 @@ from graphopt.errors import (
     VerificationFailed,
 )
 from graphopt.frontend import from_sympy, to_sympy
+from graphopt.frontend.gradient import grad, vjp
 from graphopt.function import Function, Lowered, c_source, cuda_source, function, lower
 from graphopt.graph import Graph
 from graphopt.options import Options
@@ -70,8 +71,10 @@ __all__ = [
     "dim",
     "from_sympy",
     "function",
+    "grad",
     "lower",
     "tensor",
     "to_sympy",
     "variable",
+    "vjp",
 ]

@@ -278,7 +278,9 @@ class Function:
         given = self._declared.unpack(outs, list(self.graph.outputs))
         return self._declared.pack(self._call(arguments, by_name, given))
 
-    def _call(self, arguments: Sequence[Any], by_name: Mapping[str, Any], into: Mapping[str, Array] | None) -> dict[str, Array]:
+    def _call(
+        self, arguments: Sequence[Any], by_name: Mapping[str, Any], into: Mapping[str, Array] | None
+    ) -> dict[str, Array]:
         bound = bind(list(self.graph.inputs), arguments, by_name)
         arrays = {
             name: as_array(name, value, self.graph.type(self.graph.inputs[name]).dtype) for name, value in bound.items()
@@ -290,7 +292,9 @@ class Function:
         variant = self._variant(vectors)
         results = variant.run(arrays, into)
         if self._mode == "check":
-            check_against_interpreter(self.name, lift(self._written, vectors) if vectors else self._written, arrays, results)
+            check_against_interpreter(
+                self.name, lift(self._written, vectors) if vectors else self._written, arrays, results
+            )
         if shape is not None:
             results = {name: _unflatten(value, shape, self.graph, name) for name, value in results.items()}
         return results
@@ -372,9 +376,7 @@ def _unflatten(value: Array, shape: tuple[int, ...], graph: Graph, name: str) ->
     return value.reshape(*shape, *own)
 
 
-def _check_into(
-    graph: Graph, into: Mapping[str, Array], arrays: Mapping[str, Array], sizes: Mapping[str, int]
-) -> None:
+def _check_into(graph: Graph, into: Mapping[str, Array], arrays: Mapping[str, Array], sizes: Mapping[str, int]) -> None:
     from graphopt.dimensions import evaluate
 
     for name, out in into.items():
@@ -412,5 +414,3 @@ def c_source(inputs: Any, outputs: Any, **arguments: Any) -> str:
 def cuda_source(inputs: Any, outputs: Any, **arguments: Any) -> str:
     """The CUDA text of expressions; the arguments are those of `lower`. Neither compiler nor device is needed."""
     return lower(inputs, outputs, target="cuda", **arguments).source
-
-

@@ -143,7 +143,9 @@ class Rounded:
                 total = self.round(ufunc(total, term))
         return np.asarray(total)
 
-    def _through_exact(self, op: Op, operands: tuple[Array, ...], attributes: Mapping[str, Any], type: TensorType) -> Array:
+    def _through_exact(
+        self, op: Op, operands: tuple[Array, ...], attributes: Mapping[str, Any], type: TensorType
+    ) -> Array:
         wide = tuple(_to_mpf(x) if x.dtype == np.float64 else x for x in operands)
         return from_mpf(self._exact.apply(op, wide, attributes, type), "float64")
 
@@ -194,7 +196,9 @@ def _cast_exact(x: Array, type: TensorType) -> Array:
     if is_float(type.dtype):
         return x if x.dtype == object else _to_mpf(x)
     if x.dtype == object and type.dtype != "bool":
-        return np.asarray(np.frompyfunc(lambda v: int(v) if mpmath.isfinite(v) else np.iinfo(type.dtype).min, 1, 1)(x)).astype(type.dtype)
+        return np.asarray(
+            np.frompyfunc(lambda v: int(v) if mpmath.isfinite(v) else np.iinfo(type.dtype).min, 1, 1)(x)
+        ).astype(type.dtype)
     return np.asarray(x != 0 if type.dtype == "bool" else x).astype(type.dtype)
 
 

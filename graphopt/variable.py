@@ -221,9 +221,7 @@ def _coerce(op: Op, operands: Sequence[Any]) -> tuple[Variable, ...]:
     wanted = op.operand_dtypes(kinds)
     return tuple(
         [
-            operand
-            if isinstance(operand, Variable) and operand.type.dtype == dtype
-            else convert(operand, dtype)
+            operand if isinstance(operand, Variable) and operand.type.dtype == dtype else convert(operand, dtype)
             for operand, dtype in zip(operands, wanted, strict=True)
         ]
     )

@@ -126,7 +126,11 @@ class IterationSpace:
                 free = self._free_axes(used, wanted)
                 if free is not None:
                     fresh = free
-                elif inner is None and used == set(outer) and missing == list(range(len(shape) - len(missing), len(shape))):
+                elif (
+                    inner is None
+                    and used == set(outer)
+                    and missing == list(range(len(shape) - len(missing), len(shape)))
+                ):
                     fresh = self._fresh(len(missing))
                     inner = tuple(fresh)
                 else:
@@ -231,7 +235,9 @@ class IterationSpace:
         if other.inner is not None:
             if theirs != set(self.outer) or {mapping[axis] for axis in other.inner} != set(self.inner or ()):
                 return False
-        elif theirs != set(self.outer) | set(self.inner or ()) and not (self.inner is not None and theirs == set(self.outer)):
+        elif theirs != set(self.outer) | set(self.inner or ()) and not (
+            self.inner is not None and theirs == set(self.outer)
+        ):
             return False
         for name in ("place", "domain"):
             mine, yours = getattr(self, name), getattr(other, name)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphopt.errors import InvalidArgument, UnsupportedExpression
+from graphopt.graph.build import substituted, topological
+from graphopt.ops.leaves import input_
 from graphopt.types import TensorType
 from graphopt.variable import Variable, as_variable
 
@@ -99,6 +101,7 @@ def declare(inputs: Any, outputs: Any, types: Mapping[Any, Any] | None = None) -
         importer = Importer(types=types, inputs=imported)
         named = {name: importer.convert(v) if is_sympy(v) else v for name, v in named.items()}
         variables = [importer.variable_for(item) if is_sympy(item) else item for item in given]
+        named = _joined(named, dict(zip(given, variables, strict=True)))
     else:
         variables = given
     for name, value in named.items():
@@ -106,6 +109,23 @@ def declare(inputs: Any, outputs: Any, types: Mapping[Any, Any] | None = None) -
             named[name] = _constant(name, value)
     scalars = bool(imported) and len(imported) == len(given) and not types
     return Declared(variables, named, form, scalars and all(v.type == TensorType(v.dtype) for v in variables))
+
+
+def _joined(named: dict[str, Any], inputs: Mapping[Any, Variable]) -> dict[str, Any]:
+    """Outputs that were imported from SymPy elsewhere (a gradient, say), with their leaves joined to these inputs."""
+    outputs = {name: value for name, value in named.items() if isinstance(value, Variable)}
+    mapping: dict[Variable, Variable] = {}
+    for leaf in topological(list(outputs.values())):
+        symbol = (
+            getattr(leaf.origin.code, "expression", None) if leaf.op is input_ and leaf.origin is not None else None
+        )
+        if is_sympy(symbol):
+            mine = inputs.get(symbol)
+            if mine is not None and mine is not leaf and mine.type == leaf.type:
+                mapping[leaf] = mine
+    if not mapping:
+        return named
+    return {**named, **dict(zip(outputs, substituted(list(outputs.values()), mapping), strict=True))}
 
 
 def _named(outputs: Any) -> tuple[str, dict[str, Any]]:
@@ -127,4 +147,6 @@ def _constant(name: str, value: Any) -> Variable:
     try:
         return as_variable(value)
     except Exception:
-        raise UnsupportedExpression(f"output {name} is {value!r}; expected a variable, a SymPy expression or a number") from None
+        raise UnsupportedExpression(
+            f"output {name} is {value!r}; expected a variable, a SymPy expression or a number"
+        ) from None

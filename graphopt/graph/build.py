@@ -19,7 +19,7 @@ from graphopt.variable import Variable
 if TYPE_CHECKING:
     from graphopt.graph.graph import Graph
 
-__all__ = ["build", "collector_paused", "topological"]
+__all__ = ["build", "substituted", "collector_paused", "topological"]
 
 
 def build(
@@ -37,9 +37,7 @@ def build(
         nodes = graph._nodes_of
         for name, variable in zip(names, inputs, strict=True):
             attributes = rename_attributes(variable.attributes, mapping)
-            node = graph._add_node(
-                input_, (), attributes, rename_type(variable.type, mapping), name, variable.origin
-            )
+            node = graph._add_node(input_, (), attributes, rename_type(variable.type, mapping), name, variable.origin)
             graph.inputs[name] = nodes[variable] = node
             graph.variables[node] = variable
         for variable in order:
@@ -86,6 +84,21 @@ def topological(targets: Sequence[Variable]) -> list[Variable]:
     return result
 
 
+def substituted(targets: Sequence[Variable], mapping: Mapping[Variable, Variable]) -> list[Variable]:
+    """The targets with variables replaced by others of the same types; what does not change stays as it is."""
+    made: dict[Variable, Variable] = {}
+    for current in topological(targets):
+        new = mapping.get(current)
+        if new is None:
+            operands = tuple([made[operand] for operand in current.operands])
+            if all(a is b for a, b in zip(operands, current.operands, strict=True)):
+                new = current
+            else:
+                new = Variable(current.type, current.op, operands, current.attributes, current.name, current.origin)
+        made[current] = new
+    return [made[target] for target in targets]
+
+
 @contextmanager
 def collector_paused() -> Iterator[None]:
     """Bulk building makes many objects and no garbage: with the collector on, its time grows superlinearly."""
@@ -112,7 +125,9 @@ def _input_names(inputs: Sequence[Variable]) -> list[str]:
     seen: set[Variable] = set()
     for position, variable in enumerate(inputs):
         if not isinstance(variable, Variable) or variable.op is not input_:
-            raise InvalidArgument(f"input {position} is {variable!r}; expected a variable that is not computed from others")
+            raise InvalidArgument(
+                f"input {position} is {variable!r}; expected a variable that is not computed from others"
+            )
         if variable in seen:
             raise InvalidArgument(f"input {variable!r} stands twice among the inputs; give each once")
         seen.add(variable)
@@ -176,9 +191,7 @@ def _unify(
     return mapping
 
 
-def _guards(
-    found: Sequence[tuple[DimLike, DimLike]], mapping: Mapping[str, DimLike]
-) -> list[tuple[DimLike, DimLike]]:
+def _guards(found: Sequence[tuple[DimLike, DimLike]], mapping: Mapping[str, DimLike]) -> list[tuple[DimLike, DimLike]]:
     """What still has to be checked once every name is known: each pair once, none that always holds."""
     guards: dict[tuple[DimLike, DimLike], None] = {}
     for pair in dict.fromkeys(found):

@@ -382,7 +382,9 @@ class Graph:
         return graph_text(self)
 
     def __repr__(self) -> str:
-        return f"<Graph: {len(self)} nodes, inputs {', '.join(self.inputs) or 'none'}, outputs {', '.join(self.outputs)}>"
+        return (
+            f"<Graph: {len(self)} nodes, inputs {', '.join(self.inputs) or 'none'}, outputs {', '.join(self.outputs)}>"
+        )
 
     def to_dot(self) -> str:
         """The graph in Graphviz's language."""

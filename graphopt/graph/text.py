@@ -129,7 +129,9 @@ def _parse_line(graph: Graph, nodes: dict[str, int], line: str) -> None:
     if head is None or tail is None:
         raise InvalidArgument("expected '%1 = op(%0, attribute=value): type', 'guard a == b' or 'output \"y\" = %1'")
     type = TensorType.parse(tail[1])
-    source = re.sub(r'%(\d+)|("(?:[^"\\]|\\.)*")', lambda m: f"_{m[1]}" if m[1] else m[2], line[head.start(2) : end + 1])
+    source = re.sub(
+        r'%(\d+)|("(?:[^"\\]|\\.)*")', lambda m: f"_{m[1]}" if m[1] else m[2], line[head.start(2) : end + 1]
+    )
     call = ast.parse(source, mode="eval").body
     assert isinstance(call, ast.Call)
     _parse_node(graph, nodes, head[1], head[2], type, call)

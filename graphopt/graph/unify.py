@@ -50,7 +50,11 @@ class Unifier:
         if isinstance(a - b, int):
             raise ShapeMismatch(f"sizes {a} and {b} differ")
         first, second = (a, b) if self._speaks(a) <= self._speaks(b) else (b, a)
-        if isinstance(second, Dim) and second.symbol is not None and (isinstance(first, int) or first.symbol is not None):
+        if (
+            isinstance(second, Dim)
+            and second.symbol is not None
+            and (isinstance(first, int) or first.symbol is not None)
+        ):
             self._parent[second.symbol] = first
         else:
             self.guards.append((a, b))

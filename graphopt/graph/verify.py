@@ -47,7 +47,9 @@ def verify(graph: Graph) -> None:
                 f"node {node} ({graph.op(node)}) says {graph.type(node)}; its operands make it {expected}"
             )
         if computes_in != kinds:
-            raise RewriteFailed(f"node {node} ({op}) meets operands of {kinds}; it computes in {computes_in}: cast them")
+            raise RewriteFailed(
+                f"node {node} ({op}) meets operands of {kinds}; it computes in {computes_in}: cast them"
+            )
     for role, nodes in (("input", graph.inputs), ("output", graph.outputs)):
         for name, node in nodes.items():
             if node not in graph:

@@ -57,7 +57,7 @@ class DeviceProgram:
         self._constants: dict[str, Buffer] = {}
         weakref.finalize(self, _free, driver, self._constants)
         for buffer in program.of_role("constant"):
-            self._constants[buffer.name] = self._upload(buffer.name, np.ascontiguousarray(buffer.value))
+            self._constants[buffer.name] = self._upload(buffer.name, np.asarray(buffer.value, order="C"))
 
     def run(
         self, arrays: Mapping[str, Array], sizes: Mapping[str, int], into: Mapping[str, Array] | None = None

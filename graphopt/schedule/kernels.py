@@ -61,9 +61,7 @@ def _runs_along_outer(kernel: Kernel) -> bool:
     return votes > 0
 
 
-def _collapse(
-    axes: Sequence[tuple[str, DimLike]], indices: Sequence[Index]
-) -> list[tuple[list[str], DimLike]]:
+def _collapse(axes: Sequence[tuple[str, DimLike]], indices: Sequence[Index]) -> list[tuple[list[str], DimLike]]:
     """Join neighbours that every access runs through as if they were one axis."""
     groups: list[tuple[list[str], DimLike]] = []
     for name, extent in axes:

@@ -162,11 +162,20 @@ class _Scheduler:
             computed = graph.op(view.base).arity != 0 and not is_view(graph, view.base)
             base_type = graph.type(view.base)
             whole = view.offset == 0 and graph.type(node).size == base_type.size
-            if computed and view.base not in self.buffer_of and whole and view.strides == row_major(graph.type(node).shape):
+            if (
+                computed
+                and view.base not in self.buffer_of
+                and whole
+                and view.strides == row_major(graph.type(node).shape)
+            ):
                 self.buffer_of[view.base] = buffer
                 if view.base not in stored:
                     stored.append(view.base)
-            elif computed and (strides := self._permuted(node, view.base)) is not None and graph.op(view.base) is not matmul:
+            elif (
+                computed
+                and (strides := self._permuted(node, view.base)) is not None
+                and graph.op(view.base) is not matmul
+            ):
                 self.extra.setdefault(view.base, []).append(Destination(buffer, strides))
             else:
                 if computed and view.base not in stored:

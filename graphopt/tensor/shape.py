@@ -117,7 +117,11 @@ def squeeze(x: Any, axis: Any = None) -> Any:
     x = expression(x)
     if not isinstance(x, Variable):
         return ops.squeeze(x, axis=axis)
-    axes = tuple(k for k, size in enumerate(x.shape) if size == 1) if axis is None else canonical_axes(axis, x.ndim, "squeeze")
+    axes = (
+        tuple(k for k, size in enumerate(x.shape) if size == 1)
+        if axis is None
+        else canonical_axes(axis, x.ndim, "squeeze")
+    )
     return ops.squeeze(x, axis=axes) if axes else x
 
 

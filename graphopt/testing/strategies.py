@@ -110,12 +110,16 @@ def expressions(
         type = TensorType(draw(st.sampled_from(list(dtypes))), draw(st.sampled_from(list(shapes))))
         values.append(_Value(variable(name, type), DOMAIN))
     for _ in range(draw(st.integers(1, max_nodes))):
-        x = values[-1 - draw(st.integers(0, len(values) - 1))]
-        number = draw(st.integers(-8, 8)) / 4
-        choices = [None, *_choices(x, values, number, families, empty)]
-        choice = draw(st.sampled_from(choices))
-        if choice is not None:
-            values.append(_Value(choice[0](), choice[1]))
+        family = draw(st.sampled_from([None, *families]))
+        if family is None:
+            continue
+        # Half of the steps go on from the most recent value, so that expressions grow deep.
+        x = values[-1 - max(0, draw(st.integers(0, 2 * len(values) - 1)) - len(values))]
+        number = draw(st.integers(-8, 8)) / 4 if family in ("arithmetic", "kinks") else 0.0
+        choices = list(_choices(x, values, number, family, empty))
+        if choices:
+            build, interval = draw(st.sampled_from(choices))
+            values.append(_Value(build(), interval))
     return values[-1].variable
 
 
@@ -173,31 +177,34 @@ def _graph(program: Variable | Sequence[Variable]) -> Graph:
 
 
 def _choices(
-    x: _Value, values: Sequence[_Value], number: float, families: Sequence[str], empty: bool
+    x: _Value, values: Sequence[_Value], number: float, family: str, empty: bool
 ) -> Iterator[_Choice]:
-    """Every application to `x` that is well-typed and stays in bounds, with the interval of its result."""
-    for family in families:
-        yield from _unary(x, family)
-        yield from _with_number(x, number, family)
-        for y in values:
-            yield from _binary(x, y, family)
-    if "reduction" in families:
+    """Every application of a family to `x` that is well-typed and stays in bounds, with its result's interval."""
+    yield from _unary(x, family)
+    yield from _with_number(x, number, family)
+    for y in reversed(values):
+        yield from _binary(x, y, family)
+    if family == "reduction":
         yield from _reductions(x, empty)
-    if "composite" in families and not empty:
+    if family == "composite" and not empty:
         yield from _composites(x)
-    if "shape" in families:
+    if family == "shape":
         yield from _shapes(x)
-    if "product" in families:
-        for y in values:
+    if family == "product":
+        for y in reversed(values):
             yield from _products(x, y)
-    if "stack" in families:
+    if family == "stack":
         yield from _stacks(x, values)
 
 
 def _unary(x: _Value, family: str) -> Iterator[_Choice]:
-    for name in _UNARY.get(family, ()):
-        if permitted(name, (x.interval,)):
-            yield lambda name=name: TABLE[name](x.variable), image(name, (x.interval,))  # type: ignore[misc]
+    names = _UNARY.get(family, ())
+    allowed = [k for k, name in enumerate(names) if permitted(name, (x.interval,))]
+    for position in range(len(names) if allowed else 0):
+        # A list of fixed length, where the next op stands for one that is not permitted: positions then keep their
+        # meaning while Hypothesis shrinks what comes before.
+        name = names[next((k for k in allowed if k >= position), allowed[0])]
+        yield lambda name=name: TABLE[name](x.variable), image(name, (x.interval,))  # type: ignore[misc]
 
 
 def _with_number(x: _Value, number: float, family: str) -> Iterator[_Choice]:
@@ -290,7 +297,8 @@ def _shapes(x: _Value) -> Iterator[_Choice]:
         yield _apply(T.broadcast_to, x, {"shape": (2, *shape)}), x.interval
     if 1 in shape:
         yield _apply(T.squeeze, x, {}), x.interval
-        yield _apply(T.broadcast_to, x, {"shape": tuple(_m if size == 1 else size for size in shape)}), x.interval
+        size = next((size for size in shape if isinstance(size, Dim)), 3)  # a named size needs an input that has it
+        yield _apply(T.broadcast_to, x, {"shape": tuple(size if s == 1 else s for s in shape)}), x.interval
 
 
 def _products(x: _Value, y: _Value) -> Iterator[_Choice]:

@@ -122,7 +122,9 @@ def test_narrowing_an_array_is_refused_with_what_to_do():
     assert f([0.5]).dtype == np.float32
 
 
-@pytest.mark.parametrize("names", [["b", "p", "s", "self"], ["I", "double", "a b", 'x"; system("true")'], ["0", "n", "π", "i"]])
+@pytest.mark.parametrize(
+    "names", [["b", "p", "s", "self"], ["I", "double", "a b", 'x"; system("true")'], ["0", "n", "π", "i"]]
+)
 def test_inputs_may_be_called_anything(names):
     variables = [go.variable(name, "float64[n, m]") for name in names]
     total = sum(T.exp(v) for v in variables)
@@ -151,7 +153,11 @@ def test_an_input_that_nothing_depends_on_is_an_error_unless_allowed():
         (lambda x, y: go.function([x, y], x + y, name="int main()"), go.InvalidArgument, "ASCII identifier"),
         (lambda x, y: go.function([x, y], object()), go.UnsupportedExpression, "expected a variable"),
         (lambda x, y: go.function([x, y], x + y, pipeline="no-such-pass"), go.InvalidArgument, "no-such-pass"),
-        (lambda x, y: go.function([x, y], x + y, options=go.Options(threads=0)), go.InvalidArgument, "positive integer"),
+        (
+            lambda x, y: go.function([x, y], x + y, options=go.Options(threads=0)),
+            go.InvalidArgument,
+            "positive integer",
+        ),
     ],
 )
 def test_what_makes_no_function_is_refused_where_it_is_built(build, error, complaint):
