@@ -85,7 +85,7 @@ class Rounded:
     """Every operation correctly rounded to a floating-point format.
 
     Values are held in float64, which holds every number of the smaller formats. An operation is evaluated in
-    float64 (or, for the format "float64", in mpmath) and rounded once. Rounding twice is innocuous for + - * / and
+    float64 (or, if it is transcendental and the format "float64", in mpmath) and rounded once. Rounding twice is innocuous for + - * / and
     sqrt because 53 ≥ 2p + 2 for p ≤ 24 (S. A. Figueroa, "When is double rounding innocuous?", 1995); elementary
     functions may, rarely, differ from a correct rounding by one unit.
     """
@@ -129,7 +129,7 @@ class Rounded:
             a, b = operands
             products = self.round(a[..., :, :, None] * b[..., None, :, :])
             return self._fold(np.add, products, (products.ndim - 2,))
-        if self.format == "float64" and "view" not in op.traits:
+        if self.format == "float64" and "transcendental" in op.traits:
             return self._through_exact(op, operands, attributes, type)
         with np.errstate(all="ignore"):
             assert op.numpy is not None
@@ -147,7 +147,11 @@ class Rounded:
         self, op: Op, operands: tuple[Array, ...], attributes: Mapping[str, Any], type: TensorType
     ) -> Array:
         wide = tuple(_to_mpf(x) if x.dtype == np.float64 else x for x in operands)
-        return from_mpf(self._exact.apply(op, wide, attributes, type), "float64")
+        result = from_mpf(self._exact.apply(op, wide, attributes, type), "float64")
+        if op.numpy is None or result.all():
+            return result
+        with np.errstate(all="ignore"):  # mpmath has no negative zero
+            return np.where(result == 0, np.copysign(result, np.asarray(op.numpy(*operands, **attributes))), result)
 
 
 _FOLDS = {"sum": np.add, "prod": np.multiply}

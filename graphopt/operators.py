@@ -206,7 +206,7 @@ class Operators:
     def __float__(self) -> float:
         raise TypeMismatch("a symbolic value is not a number; compile it with go.function and call the function")
 
-    __int__ = __index__ = __float__  # type: ignore[assignment]
+    __int__ = __index__ = __float__
 
     def __len__(self) -> int:
         shape = getattr(self, "shape", None)

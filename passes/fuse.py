@@ -60,7 +60,9 @@ class _Planner:
         """Let a node join the group of its operands, or start one."""
         needed = [self._source(operand) for operand in self.graph.operands(node)]
         rank = max((self.of[base].rank for base, _ in needed if base in self.of), default=-1)
-        near = [(self.of[base], reachable) for base, reachable in needed if base in self.of and self.of[base].rank == rank]
+        near = [
+            (self.of[base], reachable) for base, reachable in needed if base in self.of and self.of[base].rank == rank
+        ]
         if fusible(self.graph, node) and near and all(reachable and not group.closed for group, reachable in near):
             group = self._merged(node, list(dict.fromkeys(group for group, _ in near)))
             if group is not None and len(group.space) < self.limit and group.space.add(node):

@@ -195,9 +195,7 @@ class IterationSpace:
             return False
         if inner is not None and not inner and self.place:
             return False
-        for k, axis in enumerate(axes):
-            if axis is not None:
-                self.extents[axis] = shape[k]
+        self.extents |= {axis: shape[k] for k, axis in enumerate(axes) if axis is not None}
         self.outer, self.inner = outer, inner
         self.domain[node] = tuple(axes)
         self.place[node] = tuple(axis for k, axis in enumerate(axes) if k not in reduced)
@@ -231,18 +229,16 @@ class IterationSpace:
             return False
         if any(self.extents[here] != other.extents[there] for there, here in mapping.items()):
             return False
-        theirs = {mapping[axis] for axis in other.outer}
+        outer, inner = set(self.outer), set(self.inner or ())
+        arriving = {mapping[axis] for axis in other.outer}
         if other.inner is not None:
-            if theirs != set(self.outer) or {mapping[axis] for axis in other.inner} != set(self.inner or ()):
+            if arriving != outer or {mapping[axis] for axis in other.inner} != inner:
                 return False
-        elif theirs != set(self.outer) | set(self.inner or ()) and not (
-            self.inner is not None and theirs == set(self.outer)
-        ):
+        elif arriving != outer | inner and not (self.inner is not None and arriving == outer):
             return False
-        for name in ("place", "domain"):
-            mine, yours = getattr(self, name), getattr(other, name)
-            for node, axes in yours.items():
-                mine[node] = tuple(None if axis is None else mapping[axis] for axis in axes)
+        for own, others in ((self.place, other.place), (self.domain, other.domain)):
+            for node, axes in others.items():
+                own[node] = tuple(None if axis is None else mapping[axis] for axis in axes)
         self.stage |= other.stage
         self.reductions.update(other.reductions)
         return True

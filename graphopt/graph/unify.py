@@ -85,7 +85,7 @@ def rename_type(type: TensorType, mapping: Mapping[str, DimLike]) -> TensorType:
 
 def rename_attributes(attributes: Attributes, mapping: Mapping[str, DimLike]) -> Attributes:
     """Attributes with the names in shapes and dimensions replaced."""
-    changed = {}
+    changed: dict[str, object] = {}
     for key, value in attributes.items():
         if isinstance(value, Dim):
             changed[key] = substitute(value, mapping)

@@ -47,7 +47,7 @@ divide = elementwise(
 )  # fmt: skip
 negative = elementwise("negative", np.negative, lambda a: -a, lambda g, y, a: (-g,))
 absolute = elementwise("absolute", np.absolute, abs, lambda g, y, a: (g * sign(a),))
-sign = elementwise("sign", np.sign, exact.sign, _zero)
+sign: Op = elementwise("sign", np.sign, exact.sign, _zero)
 square = elementwise("square", np.square, lambda a: a * a, lambda g, y, a: (g * (2 * a),))
 sqrt = elementwise("sqrt", np.sqrt, exact.real(mpmath.sqrt), lambda g, y, a: (g / (2 * y),), cost=6)
 cbrt = elementwise(
@@ -136,7 +136,7 @@ fmod = elementwise(
     cost=8,
 )  # fmt: skip
 
-copysign = elementwise(
+copysign: Op = elementwise(
     "copysign", np.copysign, lambda a, b: -abs(a) if b < 0 else abs(a),
     lambda g, y, a, b: (g * copysign(1, a) * copysign(1, b), None),
 )  # fmt: skip
@@ -192,7 +192,7 @@ def _cast(x: Any, dtype: str) -> Any:
         return np.asarray(x).astype(dtype)
 
 
-cast = define(
+cast: Op = define(
     Op(
         name="cast",
         arity=1,

@@ -15,6 +15,7 @@ import numpy as np
 
 from graphopt import exact
 from graphopt.exact import real
+from graphopt.op import Op
 from graphopt.ops.arithmetic import sqrt, square
 from graphopt.ops.define import elementwise
 from graphopt.ops.logic import equal, where
@@ -53,7 +54,7 @@ log1p = elementwise("log1p", np.log1p, real(mpmath.log1p, -INF), lambda g, y, x:
 
 # --- trigonometric -----------------------------------------------------------------------------------------------
 sin = elementwise("sin", np.sin, _infinite((NAN, NAN), mpmath.sin), lambda g, y, x: (g * cos(x),), cost=20)
-cos = elementwise("cos", np.cos, _infinite((NAN, NAN), mpmath.cos), lambda g, y, x: (-(g * sin(x)),), cost=20)
+cos: Op = elementwise("cos", np.cos, _infinite((NAN, NAN), mpmath.cos), lambda g, y, x: (-(g * sin(x)),), cost=20)
 tan = elementwise("tan", np.tan, _infinite((NAN, NAN), mpmath.tan), lambda g, y, x: (g * (1 + square(y)),), cost=25)
 arcsin = elementwise("arcsin", np.arcsin, real(mpmath.asin), lambda g, y, x: (g / sqrt((1 - x) * (1 + x)),), cost=25)
 arccos = elementwise("arccos", np.arccos, real(mpmath.acos), lambda g, y, x: (-(g / sqrt((1 - x) * (1 + x))),), cost=25)
@@ -69,7 +70,7 @@ arctan2 = elementwise("arctan2", np.arctan2, exact.arctan2, _arctan2_pullback, c
 
 # --- hyperbolic --------------------------------------------------------------------------------------------------
 sinh = elementwise("sinh", np.sinh, real(mpmath.sinh), lambda g, y, x: (g * cosh(x),), cost=25)
-cosh = elementwise("cosh", np.cosh, real(mpmath.cosh), lambda g, y, x: (g * sinh(x),), cost=25)
+cosh: Op = elementwise("cosh", np.cosh, real(mpmath.cosh), lambda g, y, x: (g * sinh(x),), cost=25)
 tanh = elementwise("tanh", np.tanh, real(mpmath.tanh), lambda g, y, x: (g * ((1 - y) * (1 + y)),), cost=25)
 arcsinh = elementwise("arcsinh", np.arcsinh, real(mpmath.asinh), lambda g, y, x: (g / sqrt(1 + square(x)),), cost=25)
 arccosh = elementwise(
@@ -120,12 +121,12 @@ lgamma = elementwise(
     lambda g, y, x: (g * digamma(x),),
     signature=_unary, cost=60,
 )  # fmt: skip
-digamma = elementwise(
+digamma: Op = elementwise(
     "digamma", _scipy("digamma"), _infinite((NAN, INF), lambda x: mpmath.digamma(x) if x else -INF),
     lambda g, y, x: (g * trigamma(x),),
     signature=_unary, cost=80,
 )  # fmt: skip
-trigamma = elementwise(
+trigamma: Op = elementwise(
     "trigamma", _trigamma,
     _infinite((NAN, mpmath.mpf(0)), real(lambda x: mpmath.psi(1, x), INF)),
     signature=_unary, cost=80,
@@ -149,7 +150,7 @@ def _log1mexp(x: Any) -> Any:
         return np.where(x > -LN2, np.log(-np.expm1(x)), np.log1p(-np.exp(x))).astype(x.dtype)
 
 
-sigmoid = elementwise(
+sigmoid: Op = elementwise(
     "sigmoid", _sigmoid, real(lambda x: 1 / (1 + mpmath.exp(-x))),
     lambda g, y, x: (g * (y * sigmoid(-x)),),
     signature=_unary, cost=25,

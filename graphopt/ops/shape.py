@@ -106,14 +106,14 @@ squeeze = define(
         traits=VIEW,
     )
 )  # fmt: skip
-transpose = define(
+transpose: Op = define(
     Op(
         "transpose", 1, _transpose_rule, lambda x, axes: np.transpose(x, axes), lambda x, axes: np.transpose(x, axes),
         lambda g, node: (transpose(g, axes=_inverse(node.attributes["axes"])),),
         traits=VIEW,
     )
 )  # fmt: skip
-reshape = define(
+reshape: Op = define(
     Op(
         "reshape", 1, _reshape_rule, lambda x, shape: np.reshape(x, shape), lambda x, shape: np.reshape(x, shape),
         lambda g, node: (reshape(g, shape=node.operands[0].shape),),

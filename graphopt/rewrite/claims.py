@@ -48,7 +48,8 @@ class Stabilizes(Claim):
     """R is finite wherever T is representable, and within a bound of it there.
 
     Let M be 1 or, if that is more, the greatest finite magnitude among the inputs. The bound is
-    `bound · ε · (|T| + M)`, or, if `relative`, `bound · ε · (1 + M) · |T|`; both plus the least positive number.
+    `bound · ε · (|T| + M)`, or, if `relative`, `bound · ε · (1 + M) · |T|`; both plus `bound · M` times the least
+    positive number, for what underflows on the way.
     """
 
     bound: float

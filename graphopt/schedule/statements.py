@@ -43,9 +43,9 @@ def axis_name(axis: int) -> str:
 
 
 def label(text: str) -> str:
-    """A text as part of a C identifier."""
+    """A text as the beginning of a C identifier. Reserved names and those of `<math.h>` (`M_PI_2`) are kept clear of."""
     cleaned = "".join(c if c.isalnum() and c.isascii() else "_" for c in text)
-    return f"v{cleaned}"[:24] if not cleaned or cleaned[0].isdigit() else cleaned[:24]
+    return cleaned[:24] if cleaned[:1].isalpha() and not cleaned.startswith("M_") else f"v{cleaned}"[:24]
 
 
 class Destination:

@@ -78,7 +78,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Variable:
     if value.ndim:
         raise InvalidArgument(f"full takes a scalar to fill with, found {value.type}")
     if value.operands or "value" not in value.attributes or value.op.name != "constant":
-        return broadcast_to(value, sizes)
+        return broadcast_to(value, sizes)  # type: ignore[no-any-return]
     return literal(value.attributes["value"], value.dtype, sizes)
 
 

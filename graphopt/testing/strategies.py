@@ -10,6 +10,7 @@ Steps shrink to nothing one by one, the operands of a step to the most recent va
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -243,7 +244,7 @@ def _identical(a: DimLike, b: DimLike) -> DimLike:
 
 def _most(shape: Sequence[DimLike]) -> int:
     """The largest number of elements that a shape may come to have."""
-    return int(np.prod([size if isinstance(size, int) else SIZES[1] for size in shape]))
+    return math.prod(evaluate(size, {name: SIZES[1] for name in symbols(size)}) for size in shape)
 
 
 def _reductions(x: _Value, empty: bool) -> Iterator[_Choice]:
@@ -258,8 +259,8 @@ def _reductions(x: _Value, empty: bool) -> Iterator[_Choice]:
             if max(-low, high, 1.0) ** count <= LIMIT:
                 bound = max(-low, high, 1.0) ** count
                 yield _apply(T.prod, x, arguments), (-bound if low < 0 else 0.0, bound)
-            if not empty:
-                for function in (T.max, T.min, T.mean):
+            for function in () if empty else (T.max, T.min, T.mean):
+                if function is not T.mean or max(-low, high) * count <= LIMIT:
                     yield _apply(function, x, arguments), x.interval
 
 

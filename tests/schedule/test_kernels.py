@@ -175,7 +175,9 @@ def test_a_plan_whose_groups_need_each_other_is_dissolved():
     b = T.sum(a)
     c = T.cos(a * b)
     g = Graph.from_outputs([x], c)
-    sine, total, product, cosine = (next(n for n in g.order() if g.op(n).name == op) for op in ("sin", "sum", "multiply", "cos"))
+    sine, total, product, cosine = (
+        next(n for n in g.order() if g.op(n).name == op) for op in ("sin", "sum", "multiply", "cos")
+    )
     g.fusion.group([sine, product, cosine])  # the product needs the sum, the sum needs the sine
     g.fusion.group([total])
     assert len(schedule(g).steps) >= 2

@@ -1,0 +1,140 @@
+"""What may be called in a formula: a fixed list of functions, methods and attributes, and what their arguments may be.
+
+Names that a user writes are looked up in the dicts of this file, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import graphopt.tensor as T
+from graphopt.dimensions import Dim
+from graphopt.errors import TypeMismatch
+from graphopt.op import Op
+from graphopt.types import DTYPES
+from graphopt.variable import Variable
+
+__all__ = ["ATTRIBUTES", "CONSTANTS", "DTYPE_NAMES", "FUNCTIONS", "METHODS", "Callee"]
+
+_FUNCTIONS = """
+    abs absolute acos acosh add all any arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh
+    bitwise_and bitwise_or bitwise_xor broadcast_to cast cbrt ceil clip copysign cos cosh deg2rad degrees digamma divide
+    divmod dot eq equal erf erfc exp exp10 exp2 expand_dims expm1 fabs fdim float_power floor floor_divide fma fmax fmin
+    fmod full gamma gcd ge greater greater_equal gt heaviside hypot invert isfinite isinf isnan lcm ldexp le left_shift
+    less less_equal lgamma log log10 log1mexp log1p log2 log_softmax logaddexp logaddexp2 logical_and logical_not
+    logical_or logical_xor logsumexp lt matmul max maximum mean min minimum mod modf moveaxis multiply negative neq
+    nextafter not_equal ones ones_like outer positive pow power prod rad2deg radians ravel reciprocal relu remainder
+    reshape right_shift rint round sgn sigmoid sign signbit sin sinh softmax softplus sqr sqrt square squeeze std
+    subtract sum swapaxes switch tan tanh transpose trigamma true_divide trunc var where xlogy zeros zeros_like
+"""
+_METHODS = "all any clip dot max mean min prod ravel round squeeze std sum swapaxes var"
+
+CONSTANTS: Mapping[str, float] = {"pi": math.pi, "e": math.e, "inf": math.inf, "nan": math.nan}
+DTYPE_NAMES: Mapping[str, str] = {name: name for name in DTYPES}
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_size(value: Any) -> bool:
+    return _is_integer(value) or isinstance(value, Dim)
+
+
+def _is_axis(value: Any) -> bool:
+    return value is None or _is_integer(value) or (isinstance(value, tuple) and all(map(_is_integer, value)))
+
+
+def _is_shape(value: Any) -> bool:
+    return _is_size(value) or (isinstance(value, tuple) and all(map(_is_size, value)))
+
+
+_KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "axis": (_is_axis, "an integer, a tuple of integers or None"),
+    "axes": (_is_axis, "a tuple of integers or None"),
+    "axis1": (_is_integer, "an integer"),
+    "axis2": (_is_integer, "an integer"),
+    "source": (_is_integer, "an integer"),
+    "destination": (_is_integer, "an integer"),
+    "ddof": (_is_integer, "an integer"),
+    "keepdims": (lambda value: isinstance(value, bool), "True or False"),
+    "shape": (_is_shape, "an integer or a tuple of integers"),
+    "dtype": (lambda value: value is None or value in DTYPES, f"one of {', '.join(DTYPES)}"),
+}
+"""What an argument of a name must be; every other one is a value: a variable, a number, a dimension."""
+
+
+@dataclass(frozen=True)
+class Callee:
+    """A function of formulas.
+
+    Attributes
+    ----------
+    name
+        What it is called.
+    function
+        What it does.
+    packs
+        Whether all arguments after the first make one tuple, as in `x.reshape(2, 3)`.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    packs: bool = False
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """Names and defaults of the arguments; the operands of an op have letters for names."""
+        if isinstance(self.function, Op):
+            kind = inspect.Parameter.POSITIONAL_ONLY
+            return inspect.Signature([inspect.Parameter("abc"[k], kind) for k in range(self.function.arity or 0)])
+        return inspect.signature(self.function)
+
+    def apply(self, arguments: tuple[Any, ...], by_name: Mapping[str, Any]) -> Any:
+        """The function's value.
+
+        Raises
+        ------
+        TypeMismatch
+            If an argument is missing, unknown or of the wrong kind.
+        """
+        if self.packs and len(arguments) > 2:
+            arguments = (arguments[0], arguments[1:])
+        try:
+            bound = self.signature.bind(*arguments, **by_name)
+        except TypeError as error:
+            shown = ", ".join(str(p).partition(":")[0].partition("=")[0] for p in self.signature.parameters.values())
+            raise TypeMismatch(f"{self.name}({shown}): {error}") from None
+        for name, value in bound.arguments.items():
+            accepts, expected = _KINDS.get(name, (_is_value, "an array or a number"))
+            optional = self.signature.parameters[name].default is None and value is None
+            if not optional and not accepts(value):
+                raise TypeMismatch(f"{self.name}: {name} must be {expected}, found {_shown(value)}")
+        return self.function(*bound.args, **bound.kwargs)
+
+
+def _is_value(value: Any) -> bool:
+    return isinstance(value, Variable | Dim | int | float)
+
+
+def _shown(value: Any) -> str:
+    return str(value.type) if isinstance(value, Variable) else repr(value)[:40]
+
+
+FUNCTIONS: Mapping[str, Callee] = {name: Callee(name, vars(T)[name]) for name in _FUNCTIONS.split()}
+METHODS: Mapping[str, Callee] = {name: Callee(name, vars(T)[name]) for name in _METHODS.split()} | {
+    "astype": Callee("astype", T.cast),
+    "reshape": Callee("reshape", T.reshape, packs=True),
+    "transpose": Callee("transpose", T.transpose, packs=True),
+}
+ATTRIBUTES: Mapping[str, Callable[[Variable], Any]] = {
+    "T": T.transpose,
+    "ndim": lambda x: x.ndim,
+    "shape": lambda x: x.shape,
+    "size": lambda x: x.size,
+}

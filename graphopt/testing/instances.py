@@ -1,0 +1,179 @@
+"""Programs that a rule's pattern describes: types for its variables, values for its attributes, ops for its roots.
+
+The pattern is built bottom-up with random choices; a choice that has no meaning is thrown away and another is made.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from graphopt.errors import GraphoptError
+from graphopt.graph import Graph
+from graphopt.op import Op
+from graphopt.ops import TABLE
+from graphopt.ops import shape as ops
+from graphopt.rewrite import AnyOp, Attr, Log, Pipeline, Rule, V
+from graphopt.rewrite.pattern import Application, Literal, Pattern
+from graphopt.types import TensorType
+from graphopt.variable import Variable, as_variable, literal, variable
+
+__all__ = ["Instance", "elementwise_only", "instance"]
+
+SHAPES: tuple[tuple[int, ...], ...] = ((), (3,), (2, 3), (3, 2), (1, 3), (2, 1), (1,), (2, 1, 3))
+NUMBERS = (-2.0, -0.5, 0.5, 1.0, 2.0, 3.0, float("-inf"))
+DTYPES = ("int64", "int32", "bool", "float32", "float64")
+
+
+@dataclass
+class Instance:
+    """A program before and after one firing of a rule."""
+
+    before: Graph
+    after: Graph
+    log: Log
+
+
+class _Unbuildable(Exception):
+    """A random choice that has no meaning here."""
+
+
+def elementwise_only(pattern: Pattern) -> bool:
+    """Whether all ops of a pattern work element by element."""
+    return all(
+        isinstance(part, V | Literal) and not isinstance(part, AnyOp)
+        or (isinstance(part, Application) and "elementwise" in part.op.traits)
+        for part in pattern.parts()
+    )  # fmt: skip
+
+
+def instance(rule: Rule, dtype: str, chance: random.Random, shape: tuple[int, ...] | None = None) -> Instance | None:
+    """A random program on which the rule fires, or None if this try made none.
+
+    Parameters
+    ----------
+    rule
+        What has to fire.
+    dtype
+        Of most variables.
+    chance
+        Makes the choices.
+    shape
+        The shape of all variables; random if not given.
+    """
+    builder = _Builder(dtype, chance, shape)
+    try:
+        root = builder.build(rule.pattern)
+        if not isinstance(root, Variable) or not builder.inputs:
+            return None
+        before = Graph.from_outputs(builder.inputs, root)
+    except (_Unbuildable, GraphoptError, IndexError, ValueError, OverflowError):
+        return None
+    after = before.copy()
+    log = Pipeline([rule]).run(after, limit=1, verify=True)
+    return Instance(before, after, log) if len(log) else None
+
+
+class _Builder:
+    def __init__(self, dtype: str, chance: random.Random, shape: tuple[int, ...] | None) -> None:
+        self.dtype = dtype
+        self.chance = chance
+        self.shape = shape
+        self.common = chance.choice(SHAPES) if shape is None else shape
+        self.inputs: list[Variable] = []
+        self.variables: dict[str, Any] = {}
+        self.attributes: dict[str, Any] = {}
+
+    def build(self, pattern: Pattern) -> Any:
+        if isinstance(pattern, Literal):
+            return pattern.value
+        if isinstance(pattern, AnyOp):
+            if pattern.name not in self.variables:
+                self.variables[pattern.name] = self.any_op(pattern)
+            return self.variables[pattern.name]
+        if isinstance(pattern, V):
+            if pattern.name not in self.variables:
+                self.variables[pattern.name] = self.leaf(pattern)
+            return self.variables[pattern.name]
+        assert isinstance(pattern, Application)
+        operands = [self.build(operand) for operand in pattern.operands]
+        attributes = {
+            key: self.attribute(value, key, pattern.op, as_variable(operands[0])) if isinstance(value, Attr) else value
+            for key, value in pattern.attributes.items()
+        }
+        return pattern.op(*operands, **attributes)
+
+    def leaf(self, pattern: V) -> Variable:
+        """An input, or, sometimes, a constant."""
+        conditions = " ".join(text for text, _ in pattern.conditions)
+        dtype = self.dtype if self.chance.random() < (0.4 if "dtype" in conditions else 0.95) else self.chance.choice(DTYPES)
+        if "constant" in conditions or (pattern.conditions and self.chance.random() < 0.5):
+            return literal(self.chance.choice(NUMBERS), dtype)
+        shape = self.common
+        if "rank is 0" in conditions:
+            shape = ()
+        elif self.shape is None and self.chance.random() < 0.5:
+            shape = self.chance.choice([(), tuple(s for k, s in enumerate(shape) if k), *SHAPES])
+        return self.input(TensorType(dtype, shape))
+
+    def input(self, type: TensorType) -> Variable:
+        fresh = variable(f"x{len(self.inputs)}", type)
+        self.inputs.append(fresh)
+        return fresh
+
+    def any_op(self, pattern: AnyOp) -> Variable:
+        """An application of some op of the kind, over operands of the ops it asks for."""
+        if pattern.trait == "leaf":
+            self.input(TensorType(self.dtype))
+            return as_variable([[2.0, 2.0], [2.0, 2.0]], self.dtype)
+        choices = [op for op in TABLE.values() if pattern.trait in op.traits and op.exact is not None and op.arity]
+        op = self.chance.choice(choices)
+        inner = self.chance.choice(sorted(pattern.over, key=lambda o: o.name)) if pattern.over else None
+        operands = [self.operand(inner) for _ in range(op.arity or 1)]
+        if "elementwise" in op.traits:
+            return op(*operands, **({"dtype": self.dtype} if op.name == "cast" else {}))  # type: ignore[no-any-return]
+        key = {"transpose": "axes", "reshape": "shape", "broadcast_to": "shape", "pick": "index"}.get(op.name, "axis")
+        return op(*operands, **{key: self.attribute(Attr("own"), key, op, operands[0])})  # type: ignore[no-any-return]
+
+    def operand(self, inner: Op | None) -> Variable:
+        """A variable, a scalar, or an application of `inner`."""
+        if inner is None or self.chance.random() < 0.3:
+            shape = self.chance.choice([self.common, self.common, (), self.common[1:]])
+            return self.input(TensorType(self.dtype, shape))
+        if inner.name == "constant":
+            return literal(self.chance.choice(NUMBERS[:-1]), self.dtype, self.chance.choice([(), self.common]))
+        source = self.input(TensorType(self.dtype, self.chance.choice([self.common, ()])))
+        keys = {"transpose": "axes", "reshape": "shape", "broadcast_to": "shape"}
+        key = keys.get(inner.name, "axis")
+        return inner(source, **{key: self.attribute(Attr("shared"), key, inner, source)})  # type: ignore[no-any-return]
+
+    def attribute(self, attr: Attr, key: str, op: Op, operand: Variable) -> Any:
+        if attr.name not in self.attributes:
+            self.attributes[attr.name] = self.fresh_attribute(key, op, operand)
+        return self.attributes[attr.name]
+
+    def fresh_attribute(self, key: str, op: Op, x: Variable) -> Any:
+        pick, n = self.chance, x.ndim
+        if key == "axes":
+            return tuple(pick.sample(range(n), n))
+        if key == "dtype":
+            return pick.choice(DTYPES)
+        if key == "index":
+            return pick.randrange(int(str(x.shape[-1])))
+        if key == "axis":
+            if op is ops.expand_dims:
+                count = pick.choice((1, 1, 2))
+                return tuple(sorted(pick.sample(range(n + count), count)))
+            if op is ops.squeeze:
+                units = [k for k, size in enumerate(x.shape) if size == 1]
+                return tuple(sorted(pick.sample(units, pick.randint(1, len(units)))))
+            return tuple(sorted(pick.sample(range(n), pick.randint(1, n))))
+        if key == "shape" and op is ops.broadcast_to:
+            lead = pick.choice([(), (), (2,), (1,)])
+            return (*lead, *(pick.choice([1, 2, 3]) if size == 1 else size for size in x.shape))
+        if key == "shape":
+            flat = list(x.shape)
+            choices = [flat, [x.size], [1, *flat], [*flat, 1], [*reversed(flat)], [s for s in flat if s != 1], [3, 2]]
+            return tuple(pick.choice(choices))
+        raise _Unbuildable(key)

@@ -1,0 +1,288 @@
+"""Holding a rule to its claim: both sides run over drawn programs and values, mpmath says what is true.
+
+A rule's pattern is turned into programs (`graphopt.testing.instances`), the rule is fired on each by the engine
+itself, composite ops are expanded, and the program before and the program after run with every operation correctly
+rounded, so that no library's noise can hide a failure or fake one. What each claim promises is in
+`graphopt.rewrite.claims`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import hypothesis
+import mpmath
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from graphopt.errors import VerificationFailed
+from graphopt.graph import Graph
+from graphopt.interpret import Exact as ExactArithmetic
+from graphopt.interpret import Native, Rounded, from_mpf, interpret
+from graphopt.rewrite import Exact, Improves, Pipeline, RealOnly, Reassociates, Rule, Stabilizes, Ulps
+from graphopt.testing.instances import Instance, elementwise_only, instance
+from graphopt.types import TensorType, is_float
+
+__all__ = ["RuleReport", "verify_rule"]
+
+DIGITS = 420  # 1 + the least float64 is told from 1
+TRIES = 3000
+_INF = float("inf")
+_SPECIAL = {
+    "float64": (0.0, -0.0, 1.0, -1.0, 1e-9, -1e-9, 5e-324, -1e-310, 2e-16, -3e-8, 0.5, 0.7, -0.7, 3.0, -20.0, 27.0, 40.0,
+                -745.0, 710.0, 1e16, -1e300, 1.7e308, _INF, -_INF, float("nan")),
+    "float32": (0.0, -0.0, 1.0, -1.0, 1e-4, -1e-4, 1e-45, -1e-40, 1e-7, -1e-6, 0.5, 0.7, -0.7, 3.0, -15.0, 11.0, 20.0,
+                -103.0, 89.0, 1e8, -1e30, 3.4e38, _INF, -_INF, float("nan")),
+}  # fmt: skip
+
+
+@dataclass
+class RuleReport:
+    """What a verification saw.
+
+    Attributes
+    ----------
+    rule
+        The rule's name.
+    programs, points
+        How many programs it fired on, and how many elements of results were compared.
+    worst_before, worst_after
+        The largest errors against the truth, in ulps (0 where the claim needs no truth).
+    """
+
+    rule: str
+    programs: int = 0
+    points: int = 0
+    worst_before: float = 0.0
+    worst_after: float = 0.0
+    better: bool = False
+
+
+def verify_rule(rule: Rule, examples: int = 25, seed: int = 0) -> RuleReport:
+    """Check that a rule does what it claims, on programs and values drawn by Hypothesis and on special values.
+
+    Parameters
+    ----------
+    rule
+        What to verify. It must fire on some of the programs its pattern describes.
+    examples
+        How many sets of values are drawn, for each of float64 and float32.
+    seed
+        Makes the draw reproducible.
+
+    Raises
+    ------
+    VerificationFailed
+        With the program, the values, and what was found and promised; or if the rule never fired.
+    """
+    report = RuleReport(rule.name)
+    for dtype in ("float64", "float32"):
+        chance = random.Random(f"{rule.name} {dtype} {seed}")
+        programs = _programs(rule, dtype, chance, 6)
+        report.programs += len(programs)
+        if elementwise_only(rule.pattern):
+            _check_special_values(rule, dtype, chance, report)
+        if programs:
+            _check_drawn_values(rule, dtype, programs, examples, seed, report)
+    if not report.programs:
+        raise VerificationFailed(f"rule {rule.name} never fired on {TRIES} programs drawn from its pattern {rule.pattern}")
+    if isinstance(rule.claim, Improves) and not report.better:
+        raise VerificationFailed(f"rule {rule.name} claims to improve, but was nowhere better on {report.points} values")
+    return report
+
+
+def _programs(rule: Rule, dtype: str, chance: random.Random, wanted: int) -> list[Instance]:
+    found: list[Instance] = []
+    for _ in range(TRIES):
+        made = instance(rule, dtype, chance)
+        if made is not None:
+            Pipeline.named("none").run(made.before)
+            Pipeline.named("none").run(made.after)
+            found.append(made)
+            if len(found) == wanted:
+                break
+    return found
+
+
+def _check_special_values(rule: Rule, dtype: str, chance: random.Random, report: RuleReport) -> None:
+    """All combinations of special values in one run; fewer of them where there are many variables."""
+    for _ in range(TRIES):
+        made = instance(rule, dtype, chance, shape=(1,))
+        if made is not None:
+            break
+    else:
+        return
+    inputs = [name for name, node in made.before.inputs.items() if made.before.type(node).dtype == dtype]
+    values = _SPECIAL[dtype] if _takes_specials(rule) else tuple(v for v in _SPECIAL[dtype] if 1e-6 < abs(v) < 50)
+    if len(inputs) > 1:
+        values = tuple(chance.sample(values, min(len(values), 14 if len(inputs) == 2 else 5)))
+    for point in itertools.product(values, repeat=len(inputs)):
+        arguments = {name: _filled(made.before.type(node), 0) for name, node in made.before.inputs.items()}
+        arguments |= {name: _filled(made.before.type(made.before.inputs[name]), v) for name, v in zip(inputs, point, strict=True)}
+        _compare(rule, made, arguments, dtype, report)
+
+
+def _filled(type: TensorType, value: Any) -> Any:
+    return np.full([int(str(size)) for size in type.shape], value, type.dtype)
+
+
+def _check_drawn_values(
+    rule: Rule, dtype: str, programs: list[Instance], examples: int, seed: int, report: RuleReport
+) -> None:
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=examples, database=None, deadline=None, suppress_health_check=list(hypothesis.HealthCheck)
+    )
+    @hypothesis.given(st.data())
+    def check(data: st.DataObject) -> None:
+        made = data.draw(st.sampled_from(programs))
+        arguments = {
+            name: data.draw(_arrays(rule, made.before.type(node)), label=name)
+            for name, node in made.before.inputs.items()
+        }
+        _compare(rule, made, arguments, dtype, report)
+
+    check()
+
+
+def _takes_specials(rule: Rule) -> bool:
+    return not isinstance(rule.claim, RealOnly | Reassociates)
+
+
+def _arrays(rule: Rule, type: TensorType) -> Any:
+    shape = tuple(int(str(size)) for size in type.shape)
+    if not is_float(type.dtype):
+        return hnp.arrays(type.dtype, shape)
+    width = 32 if type.dtype == "float32" else 64
+    moderate = st.integers(-2000, 2000).map(lambda n: n / 64)
+    if not _takes_specials(rule):
+        return hnp.arrays(type.dtype, shape, elements=moderate)
+    anything = st.floats(width=width) | st.sampled_from(_SPECIAL[type.dtype]).map(lambda v: float(np.dtype(type.dtype).type(v)))
+    return hnp.arrays(type.dtype, shape, elements=st.one_of(moderate, anything, moderate))
+
+
+# --- the claims ---------------------------------------------------------------------------------------------------
+
+
+def _compare(rule: Rule, made: Instance, arguments: dict[str, Any], dtype: str, report: RuleReport) -> None:
+    """Run both sides and hold every element of the result to the claim."""
+    graph = made.before
+    result = graph.type(next(iter(graph.outputs.values()))).dtype
+    rounding = Rounded(result) if is_float(result) else Native()
+    before = _run(graph, arguments, rounding).reshape(-1)
+    after = _run(made.after, arguments, rounding).reshape(-1)
+    report.points += before.size
+    if isinstance(rule.claim, Exact) or not is_float(result):
+        same = (before == after) & (np.signbit(before) == np.signbit(after)) if is_float(result) else before == after
+        wrong = ~(same | (_isnan(before) & _isnan(after)))
+        truth = None
+    elif isinstance(rule.claim, Ulps):
+        finite = np.isfinite(before)
+        with np.errstate(all="ignore"):
+            distance = np.abs(before - after) / _ulp(before, result)
+        kept = np.where(finite, distance <= rule.claim.k, (before == after) | (np.isnan(before) & np.isnan(after)))
+        wrong, truth = ~kept, None
+    else:
+        truth = _run(graph, arguments, ExactArithmetic(DIGITS)).reshape(-1)
+        wrong = ~_kept(rule, made, arguments, before, after, truth, result, report)
+    if wrong.any():
+        position = int(np.argmax(wrong))
+        exact = "" if truth is None else f", truth {mpmath.nstr(truth[position], 20)}"
+        raise VerificationFailed(
+            f"rule {rule.name} breaks its claim {rule.claim}: before {before[position]!r}, after {after[position]!r}{exact} "
+            f"(element {position}, {result})\nvalues: { {k: v.tolist() for k, v in arguments.items()} }\n"
+            f"program:\n{made.before}"
+        )
+
+
+def _run(graph: Graph, arguments: dict[str, Any], arithmetic: Any) -> Any:
+    with np.errstate(all="ignore"):
+        return np.asarray(next(iter(interpret(graph, arguments, arithmetic).values())))
+
+
+def _isnan(values: Any) -> Any:
+    return np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
+
+
+def _ulp(values: Any, dtype: str) -> Any:
+    """One unit in the last place of each value, in a dtype; of the largest finite number beyond it."""
+    with np.errstate(all="ignore"):
+        held = np.abs(np.asarray(values, np.float64)).astype(dtype)
+        held = np.minimum(held, np.finfo(dtype).max)
+        return np.maximum(np.abs(np.nextafter(held, np.dtype(dtype).type(0)) - held), np.finfo(dtype).smallest_subnormal).astype(float)
+
+
+def _kept(
+    rule: Rule, made: Instance, arguments: dict[str, Any], before: Any, after: Any, truth: Any, dtype: str, report: RuleReport
+) -> Any:
+    """Per element, whether the claim holds. Nothing is promised where the truth is no number."""
+    rounded = from_mpf(truth, dtype).astype(float)
+    claim, ok = rule.claim, np.ones(before.shape, bool)
+    real = ~np.isnan(rounded)
+    errors = [_errors(values, truth, rounded, dtype) for values in (before, after)]
+    with np.errstate(all="ignore"):
+        report.worst_before = max(report.worst_before, float(np.max(errors[0], initial=0, where=real)))
+        report.worst_after = max(report.worst_after, float(np.max(errors[1], initial=0, where=real)))
+    report.better |= bool(np.any(real & (errors[1] < errors[0])))
+    if isinstance(claim, Improves):
+        ok = errors[1] <= errors[0] + 1.0000001
+        return ok | ~real
+    if isinstance(claim, Stabilizes):
+        return _stable(claim, arguments, after, truth, rounded, dtype) | ~np.isfinite(rounded)
+    if isinstance(claim, Reassociates):
+        return _reassociated(made, arguments, after, truth, rounded, dtype)
+    assert isinstance(claim, RealOnly)
+    other = _run(made.after, arguments, ExactArithmetic(DIGITS)).reshape(-1)
+    for k, (a, b) in enumerate(zip(truth, other, strict=True)):
+        if mpmath.isfinite(a):
+            with mpmath.workdps(DIGITS):
+                ok[k] = bool(abs(a - b) <= mpmath.mpf(10) ** -14 * abs(a) + mpmath.mpf(10) ** -30)
+    return ok
+
+
+def _errors(values: Any, truth: Any, rounded: Any, dtype: str) -> Any:
+    """Distances from the truth in ulps; 0 for the right infinity, infinite for what should be finite and is not."""
+    ulps = _ulp(rounded, dtype)
+    result = np.zeros(len(values))
+    for k, (value, exact) in enumerate(zip(values, truth, strict=True)):
+        if value == rounded[k] and not np.isfinite(value):
+            result[k] = 0.0
+        elif not np.isfinite(value) or not mpmath.isfinite(exact):
+            result[k] = np.inf
+        else:
+            with mpmath.workdps(DIGITS):
+                result[k] = min(float(abs(mpmath.mpf(float(value)) - exact) / float(ulps[k])), 1e300)
+    return result
+
+
+def _magnitude(arguments: dict[str, Any]) -> float:
+    """The greatest finite magnitude among the inputs, at least 1."""
+    finite = [np.abs(a.astype(float))[np.isfinite(a.astype(float))] for a in arguments.values()]
+    return max([1.0, *(float(values.max()) for values in finite if values.size)])
+
+
+def _stable(claim: Stabilizes, arguments: dict[str, Any], after: Any, truth: Any, rounded: Any, dtype: str) -> Any:
+    info, largest = np.finfo(dtype), mpmath.mpf(_magnitude(arguments))
+    ok = np.isfinite(after)
+    for k in np.flatnonzero(ok & np.isfinite(rounded)):
+        with mpmath.workdps(DIGITS):
+            size = abs(truth[k])
+            scale = (1 + largest) * size if claim.relative else size + largest
+            bound = claim.bound * (float(info.eps) * scale + largest * float(info.smallest_subnormal))
+            ok[k] = bool(abs(mpmath.mpf(float(after[k])) - truth[k]) <= bound)
+    return ok
+
+
+def _reassociated(made: Instance, arguments: dict[str, Any], after: Any, truth: Any, rounded: Any, dtype: str) -> Any:
+    terms = 1 + sum(int(a.size) for a in arguments.values())
+    sizes = _run(made.before, {name: np.abs(a) for name, a in arguments.items()}, ExactArithmetic(DIGITS)).reshape(-1)
+    ok = np.ones(after.shape, bool)
+    for k in np.flatnonzero(np.isfinite(rounded)):
+        with mpmath.workdps(DIGITS):
+            bound = terms * float(np.finfo(dtype).eps) * abs(sizes[k]) + float(np.finfo(dtype).tiny)
+            ok[k] = bool(abs(mpmath.mpf(float(after[k])) - truth[k]) <= bound)
+    return ok
