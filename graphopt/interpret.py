@@ -136,7 +136,9 @@ class Rounded:
             return self.round(np.asarray(op.numpy(*operands, **attributes), np.float64))
 
     def _fold(self, ufunc: np.ufunc, x: Array, axis: tuple[int, ...]) -> Array:
-        moved = np.moveaxis(x, axis, range(len(axis))).reshape(-1, *(s for k, s in enumerate(x.shape) if k not in axis))
+        kept = tuple(size for k, size in enumerate(x.shape) if k not in axis)
+        count = int(np.prod([x.shape[k] for k in axis]))
+        moved = np.moveaxis(x, axis, range(len(axis))).reshape(count, *kept)
         total = moved[0] if len(moved) else np.full(moved.shape[1:], float(ufunc.identity or 0))
         with np.errstate(all="ignore"):
             for term in moved[1:]:
@@ -148,10 +150,12 @@ class Rounded:
     ) -> Array:
         wide = tuple(_to_mpf(x) if x.dtype == np.float64 else x for x in operands)
         result = from_mpf(self._exact.apply(op, wide, attributes, type), "float64")
-        if op.numpy is None or result.all():
+        edge = (result == 0) | np.isinf(result)
+        if op.numpy is None or not edge.any():
             return result
-        with np.errstate(all="ignore"):  # mpmath has no negative zero
-            return np.where(result == 0, np.copysign(result, np.asarray(op.numpy(*operands, **attributes))), result)
+        with np.errstate(all="ignore"):  # mpmath has no negative zero, and so may miss the sign of a zero or a pole
+            native = np.asarray(op.numpy(*operands, **attributes), np.float64)
+            return np.where(edge & (np.abs(native) == np.abs(result)), native, result)
 
 
 _FOLDS = {"sum": np.add, "prod": np.multiply}
@@ -181,12 +185,11 @@ def round_mpf(value: Any, dtype: str) -> float:
     keep = min(precision, exponent + bits - (least - (precision - 1)))  # fewer bits remain below the normal range
     if keep < 0:
         return -0.0 if sign else 0.0
-    with mpmath.workprec(max(keep, 1)):
-        if keep == 0:  # less than one unit of the least subnormal: half of it rounds to even, zero
-            unit = mpmath.ldexp(1, least - (precision - 1))
-            rounded = unit if 2 * abs(value) > unit else mpmath.mpf(0)
-            rounded = -rounded if sign else rounded
-        else:
+    if keep == 0:  # between half of the least subnormal and all of it: half rounds to even, zero; mantissas are odd
+        size = mpmath.ldexp(1 if mantissa > 1 else 0, least - (precision - 1))
+        rounded = -size if sign else size
+    else:
+        with mpmath.workprec(keep):
             rounded = +value
     try:
         wide = float(rounded)

@@ -21,43 +21,43 @@ a = Attr("a")
 
 # name, pattern, replacement, claim                                                                         # algebra
 SIGNS = (
-    Rule("double-negation", -(-x), x, claim=Exact()),                                                       # -(-x) = x
-    Rule("times-minus-one", x * -1, -x, claim=Exact()),                                                     # x·(-1) = -x
-    Rule("add-negative", x + (-y), x - y, claim=Exact()),                                                   # x + (-y) = x - y
-    Rule("subtract-negative", x - (-y), x + y, claim=Exact()),                                              # x - (-y) = x + y
-    Rule("multiply-negative", (-x) * y, -(x * y), claim=Exact()),                                           # (-x)·y = -(x·y)
-    Rule("negative-over", (-x) / y, -(x / y), claim=Exact()),                                               # (-x)/y = -(x/y)
-    Rule("over-negative", x / (-y), -(x / y), claim=Exact()),                                               # x/(-y) = -(x/y)
-    Rule("absolute-negative", T.abs(-x), T.abs(x), claim=Exact()),                                          # |-x| = |x|
-    Rule("square-negative", T.square(-x), T.square(x), claim=Exact()),                                      # (-x)² = x²
-    Rule("add-spread-negative", x + T.expand_dims(-y, a), x - T.expand_dims(y, a), claim=Exact()),          # the same where
-    Rule("subtract-spread-negative", x - T.expand_dims(-y, a), x + T.expand_dims(y, a), claim=Exact()),     # y has new axes
+    Rule("double-negation", T.negative(-x), x, claim=Exact()),                                      # -(-x) = x
+    Rule("times-minus-one", x * -1, -x, claim=Exact()),                                             # x·(-1) = -x
+    Rule("add-negative", x + (-y), x - y, claim=Exact()),                                           # x + (-y) = x - y
+    Rule("subtract-negative", x - (-y), x + y, claim=Exact()),                                      # x - (-y) = x + y
+    Rule("multiply-negative", (-x) * y, -(x * y), claim=Exact()),                                   # (-x)·y = -(x·y)
+    Rule("negative-over", (-x) / y, -(x / y), claim=Exact()),                                       # (-x)/y = -(x/y)
+    Rule("over-negative", x / (-y), -(x / y), claim=Exact()),                                       # x/(-y) = -(x/y)
+    Rule("absolute-negative", T.abs(-x), T.abs(x), claim=Exact()),                                  # |-x| = |x|
+    Rule("square-negative", T.square(-x), T.square(x), claim=Exact()),                              # (-x)² = x²
+    Rule("add-spread-negative", x + T.expand_dims(-y, a), x - T.expand_dims(y, a), claim=Exact()),  # the same where
+    Rule("subtract-spread-negative", x - T.expand_dims(-y, a), x + T.expand_dims(y, a), claim=Exact()),# y has new axes
     Rule("multiply-spread-negative", x * T.expand_dims(-y, a), -(x * T.expand_dims(y, a)), claim=Exact()),
 )  # fmt: skip
 
 NEUTRAL = (
-    Rule("times-one", x * 1, x, claim=Exact()),                                                             # x·1 = x
-    Rule("over-one", x / 1, x, claim=Exact()),                                                              # x/1 = x
-    Rule("add-negative-zero", x + (-0.0), x, claim=Exact()),                                                # x + (-0) = x
-    Rule("subtract-zero", x - 0.0, x, claim=Exact()),                                                       # x - 0 = x
-    Rule("add-zero", V("x", dtype=integral) + 0, x, claim=Exact()),                                         # integers: x + 0 = x
-    Rule("same-branches", T.where(y, x, x), x, claim=Exact()),                                              # where(y, x, x) = x
-    Rule("maximum-of-one", T.maximum(x, x), x, claim=Exact()),                                              # max(x, x) = x
-    Rule("minimum-of-one", T.minimum(x, x), x, claim=Exact()),                                              # min(x, x) = x
-    Rule("not-not", T.logical_not(T.logical_not(V("x", dtype="bool"))), x, claim=Exact()),                  # ¬¬x = x
+    Rule("times-one", x * 1, x, claim=Exact()),                                             # x·1 = x
+    Rule("over-one", x / 1, x, claim=Exact()),                                              # x/1 = x
+    Rule("add-negative-zero", x + (-0.0), x, claim=Exact()),                                # x + (-0) = x
+    Rule("subtract-zero", x - 0.0, x, claim=Exact()),                                       # x - 0 = x
+    Rule("add-zero", V("x", dtype=integral) + 0, x, claim=Exact()),                         # integers: x + 0 = x
+    Rule("same-branches", T.where(y, x, x), x, claim=Exact()),                              # where(y, x, x) = x
+    Rule("maximum-of-one", T.maximum(x, x), x, claim=Exact()),                              # max(x, x) = x
+    Rule("minimum-of-one", T.minimum(x, x), x, claim=Exact()),                              # min(x, x) = x
+    Rule("not-not", T.logical_not(T.logical_not(V("x", dtype="bool"))), x, claim=Exact()),  # ¬¬x = x
 )  # fmt: skip
 
 f = V("x", dtype=floating)
 POWERS = (
-    Rule("times-itself", x * x, T.square(x), claim=Exact()),                                                # x·x = x²
-    Rule("power-two", x**2, T.square(x), claim=Ulps(1)),                                                    # pow(x, 2) = x²
-    Rule("power-zero", f**0, 1, claim=Exact()),                                                             # pow(x, 0) = 1
-    Rule("power-one", x**1, x, claim=Exact()),                                                              # pow(x, 1) = x
-    Rule("power-three", f**3, x * T.square(x), claim=Ulps(3)),                                              # pow(x, 3) = x·x²
-    Rule("power-four", f**4, T.square(T.square(x)), claim=Ulps(4)),                                         # pow(x, 4) = (x²)²
-    Rule("power-minus-one", f**-1, 1 / x, claim=Ulps(1)),                                                   # pow(x, -1) = 1/x
-    Rule("power-minus-two", f**-2, T.square(1 / x), claim=Ulps(4)),                                         # pow(x, -2) = (1/x)²
-    Rule("times-reciprocal", x * (1 / y), x / y, claim=Improves()),                                         # x·(1/y) = x/y
+    Rule("times-itself", x * x, T.square(x), claim=Exact()),         # x·x = x²
+    Rule("power-two", x**2, T.square(x), claim=Ulps(1)),             # pow(x, 2) = x²
+    Rule("power-zero", f**0, 1, claim=Exact()),                      # pow(x, 0) = 1
+    Rule("power-one", x**1, x, claim=Exact()),                       # pow(x, 1) = x
+    Rule("power-three", f**3, x * T.square(x), claim=Ulps(3)),       # pow(x, 3) = x·x²
+    Rule("power-four", f**4, T.square(T.square(x)), claim=Ulps(4)),  # pow(x, 4) = (x²)²
+    Rule("power-minus-one", f**-1, 1 / x, claim=Ulps(1)),            # pow(x, -1) = 1/x
+    Rule("power-minus-two", f**-2, T.square(1 / x), claim=Ulps(4)),  # pow(x, -2) = (1/x)²
+    Rule("times-reciprocal", x * (1 / y), x / y, claim=Improves()),  # x·(1/y) = x/y
     Rule(
         "times-spread-reciprocal", x * T.expand_dims(1 / y, a), x / T.expand_dims(y, a), claim=Improves()
     ),

@@ -1,8 +1,7 @@
-"""The shape half of the canonical form: where views stand, and how operands are aligned.
+"""Views in canonical form: what a chain of them amounts to. Casts, too.
 
-A chain of views is written `broadcast_to(expand_dims(transpose(squeeze(reshape(x)))))`, each at most once. Views that
-repeat or permute elements stand as late as possible, so that elementwise work is done on fewer elements and patterns
-see it undisguised; `reshape` and `squeeze` stand as early as possible.
+A chain of views is written `broadcast_to(expand_dims(transpose(squeeze(reshape(x)))))`, each at most once. Where views
+stand among elementwise ops is in `canonical_operands`.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from graphopt.rewrite.pattern import Application, Pattern
 from graphopt.types import is_float
 from graphopt.variable import literal
 
-__all__ = ["RULES", "permuted", "unit_view"]
+__all__ = ["RULES", "aligned", "permuted", "unit_view"]
 
 Shape = tuple[DimLike, ...]
 x = V("x")
@@ -32,7 +31,7 @@ a, b, shape = Attr("a"), Attr("b"), Attr("shape")
 
 
 def unit_view(x: Any, shape: Shape) -> Any:
-    """`x` in a shape that differs by axes of length 1 only, as `expand_dims(squeeze(x))`; None if it differs by more."""
+    """`x` in a shape that differs in axes of length 1 alone, as `expand_dims(squeeze(x))`; None if in more."""
     dropped, added, position = [], [], 0
     for target, size in enumerate(shape):
         while position < x.ndim and x.shape[position] == 1 != size:
@@ -64,16 +63,6 @@ def _ranks(values: list[int]) -> tuple[int, ...]:
     """Distinct integers as their positions in ascending order: (5, 2, 9) is (1, 0, 2)."""
     order = sorted(values)
     return tuple(order.index(value) for value in values)
-
-
-def _moved(x: Any, axes: tuple[int, ...]) -> Any:
-    """`transpose(x, axes)` in canonical form if `x` is an `expand_dims` whose other axes keep their order; or None."""
-    if x.op is not ops.expand_dims:
-        return None
-    inserted = set(x.attributes["axis"])
-    if list(kept := [axis for axis in axes if axis not in inserted]) != sorted(kept):
-        return None
-    return ops.expand_dims(x.inputs[0], axis=tuple(k for k, axis in enumerate(axes) if axis in inserted))
 
 
 # --- chains of views ----------------------------------------------------------------------------------------------
@@ -140,28 +129,29 @@ def broadcast_broadcast(match: Match, x: Any, a: Shape, b: Shape) -> Any:
 
 @rule(ops.broadcast_to(x, shape=shape), claim=Exact())
 def broadcast_aligned(match: Match, x: Any, shape: Shape) -> Any:
-    """broadcast_to of the same shape → x; of another rank → of expand_dims(x); of expand_dims(scalar) → of the scalar"""
+    """broadcast_to(x): its own shape → x; another rank → of expand_dims(x); expand_dims(scalar) → of the scalar"""
     if x.type == match.root.type:
         return x
     if x.op is ops.expand_dims and not x.inputs[0].ndim:
         return ops.broadcast_to(x.inputs[0], shape=shape)
     if 0 < x.ndim < len(shape):
-        return ops.broadcast_to(_aligned(x, len(shape)), shape=shape)
+        return ops.broadcast_to(aligned(x, len(shape)), shape=shape)
     return refuse("it stretches axes, and the ranks agree")
 
 
-def _aligned(x: Any, ndim: int) -> Any:
+def aligned(x: Any, ndim: int) -> Any:
     """`x` with leading axes of length 1 up to a rank; scalars stay scalars."""
     return ops.expand_dims(x, axis=tuple(range(ndim - x.ndim))) if 0 < x.ndim < ndim else x
 
 
 def _view_of_broadcast(view: Any, key: str) -> Rule:
     @rule(
-        Application(view, (ops.broadcast_to(x, shape=shape),), {key: a}), claim=Exact(), name=f"{view.name.partition('_')[0]}-of-broadcast",
+        Application(view, (ops.broadcast_to(x, shape=shape),), {key: a}),
+        claim=Exact(), name=f"{view.name.partition('_')[0]}-of-broadcast",
         algebra=f"{view.name}(broadcast_to(x)) → broadcast_to({view.name}(x))",
     )  # fmt: skip
     def swap(match: Match, x: Any, shape: Shape, a: Any) -> Any:
-        x = _aligned(x, len(shape))
+        x = aligned(x, len(shape))
         return ops.broadcast_to(view(x, **{key: a}) if x.ndim else x, shape=match.root.shape)
 
     return swap
@@ -201,99 +191,6 @@ def useless_cast(match: Match, x: Any, b: str) -> Any:
         return refuse(str(error))
 
 
-# --- elementwise ops over views -------------------------------------------------------------------------------------
-
-
-def _has_axes(match: Match) -> bool:
-    return bool(match.graph.type(match.node).shape)
-
-
-def _ranks_differ(match: Match) -> bool:
-    ndim = match.graph.type(match.node).ndim
-    return any(0 < match.graph.type(operand).ndim < ndim for operand in match.graph.operands(match.node))
-
-
-@rule(AnyOp("y", trait="elementwise"), claim=Exact(), where=_ranks_differ)
-def align_operands(match: Match, y: Any) -> Any:
-    """f(x, y) → f(expand_dims(x), y): operands are scalars or have the rank of the result"""
-    return y.op(*[_aligned(operand, y.ndim) for operand in y.inputs], **y.attributes)
-
-
-@rule(AnyOp("y", trait="elementwise", over=("broadcast_to", "constant", "expand_dims")), claim=Exact(), where=_has_axes)
-def unbroadcast_operands(match: Match, y: Any) -> Any:
-    """f(broadcast_to(x), y) → f(x, y), broadcast afterwards where the shape needs it; one-element operands → scalars"""
-    operands = y.inputs
-    simple = [_unbroadcast(operand) for operand in operands]
-    if all(new is old for new, old in zip(simple, operands, strict=True)):
-        return refuse("no operand is stretched")
-    result = y.op(*[_aligned(operand, y.ndim) for operand in simple], **y.attributes)
-    if result.type == y.type:
-        return result
-    return ops.broadcast_to(result, shape=y.shape)
-
-
-def _unbroadcast(x: Any) -> Any:
-    if x.op is ops.broadcast_to or (x.op is ops.expand_dims and not x.inputs[0].ndim):
-        return x.inputs[0]
-    if x.op is constant and x.shape and not isinstance(x.attributes["value"], ArrayConstant):
-        return literal(x.attributes["value"], x.dtype)
-    return x
-
-
-@rule(AnyOp("y", trait="elementwise", over=("expand_dims",)), claim=Exact())
-def expand_last(match: Match, y: Any) -> Any:
-    """f(expand_dims(x), expand_dims(y)) → expand_dims(f(x, y)) for the axes that all operands lack"""
-    operands = y.inputs
-    full = [operand for operand in operands if operand.ndim]
-    if any(operand.op is not ops.expand_dims or operand.ndim != y.ndim for operand in full):
-        return refuse("an operand has all axes")
-    common = set(range(y.ndim)).intersection(*(operand.attributes["axis"] for operand in full))
-    if not common:
-        return refuse("every axis is some operand's")
-    lowered = [_without_axes(operand, common) if operand.ndim else operand for operand in operands]
-    return ops.expand_dims(y.op(*lowered, **y.attributes), axis=tuple(sorted(common)))
-
-
-def _without_axes(x: Any, dropped: set[int]) -> Any:
-    """An `expand_dims` with some of its new axes left out."""
-    left = [axis for axis in x.attributes["axis"] if axis not in dropped]
-    axes = tuple(axis - sum(d < axis for d in dropped) for axis in left)
-    return ops.expand_dims(x.inputs[0], axis=axes) if axes else x.inputs[0]
-
-
-@rule(AnyOp("y", trait="elementwise", over=("transpose",)), claim=Exact())
-def transpose_last(match: Match, y: Any) -> Any:
-    """f(transpose(x), transpose(y)) → transpose(f(x, y)); operands with one essential order of axes follow"""
-    axes = next(operand.attributes["axes"] for operand in y.inputs if operand.op is ops.transpose)
-    inverse = tuple(sorted(range(len(axes)), key=axes.__getitem__))
-    operands = []
-    for operand in y.inputs:
-        if operand.op is ops.transpose and operand.attributes["axes"] == axes:
-            operands.append(operand.inputs[0])
-        elif not operand.ndim:
-            operands.append(operand)
-        elif operand.ndim == y.ndim and (moved := _moved(operand, inverse)) is not None:
-            operands.append(moved)
-        else:
-            return refuse("an operand is not transposed likewise")
-    return ops.transpose(y.op(*operands, **y.attributes), axes=axes)
-
-
-def _early(view: Any, key: str) -> Rule:
-    once = AnyOp("y", trait="elementwise", users=1)
-
-    @rule(
-        Application(view, (once,), {key: a}), claim=Exact(), name=f"{view.name.partition('_')[0]}-first",
-        algebra=f"{view.name}(f(x)) → f({view.name}(x)), where nothing else uses f(x)",
-    )  # fmt: skip
-    def move(match: Match, y: Any, a: Any) -> Any:
-        if [operand.shape for operand in y.inputs if operand.ndim] != [y.shape]:
-            return refuse("more than one operand has axes")
-        return y.op(*[view(operand, **{key: a}) if operand.ndim else operand for operand in y.inputs], **y.attributes)
-
-    return move
-
-
 RULES: tuple[Rule, ...] = (
     _units("expand-expand", ops.expand_dims(ops.expand_dims(x, axis=a), axis=b)),
     _units("expand-squeeze", ops.expand_dims(ops.squeeze(x, axis=a), axis=b)),
@@ -308,7 +205,4 @@ RULES: tuple[Rule, ...] = (
     _view_of_broadcast(ops.squeeze, "axis"),
     _view_of_broadcast(ops.transpose, "axes"),
     view_of_constant, cast_cast, useless_cast,
-    align_operands, unbroadcast_operands, expand_last, transpose_last,
-    _early(ops.reshape, "shape"),
-    _early(ops.squeeze, "axis"),
 )  # fmt: skip

@@ -24,10 +24,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from graphopt.passes import canonical_arithmetic, canonical_reductions, canonical_shapes
+from graphopt.passes import canonical_arithmetic, canonical_operands, canonical_reductions, canonical_shapes
 from graphopt.rewrite import Rule, RulePass
 
-RULES = (*canonical_arithmetic.RULES, *canonical_shapes.RULES, *canonical_reductions.RULES)
+RULES = (
+    *canonical_arithmetic.RULES,
+    *canonical_shapes.RULES,
+    *canonical_operands.RULES,
+    *canonical_reductions.RULES,
+)
 
 
 @dataclass(frozen=True)

@@ -22,21 +22,21 @@ a = Attr("a")
 nan = math.nan
 
 LOGARITHMS = (
-    Rule("log1p", T.log(x + 1), T.log1p(x), claim=Improves()),                                   # log(1 + x)
-    Rule("log1p-of-negative", T.log(1 - x), T.log1p(-x), claim=Improves()),                      # log(1 - x)
-    Rule("expm1", T.exp(x) - 1, T.expm1(x), claim=Improves()),                                   # eˣ - 1
-    Rule("negative-expm1", 1 - T.exp(x), -T.expm1(x), claim=Improves()),                         # 1 - eˣ
-    Rule("softplus", T.log1p(T.exp(x)), T.softplus(x), claim=Improves()),                        # log(1 + eˣ)
-    Rule("log1mexp", T.log1p(-T.exp(x)), T.log1mexp(x), claim=Improves()),                       # log(1 - eˣ)
-    Rule("log1mexp-of-expm1", T.log(-T.expm1(x)), T.log1mexp(x), claim=Improves()),              # log(-(eˣ - 1))
+    Rule("log1p", T.log(x + 1), T.log1p(x), claim=Improves()),                       # log(1 + x)
+    Rule("log1p-of-negative", T.log(1 - x), T.log1p(-x), claim=Improves()),          # log(1 - x)
+    Rule("expm1", T.exp(x) - 1, T.expm1(x), claim=Improves()),                       # eˣ - 1
+    Rule("negative-expm1", 1 - T.exp(x), -T.expm1(x), claim=Improves()),             # 1 - eˣ
+    Rule("softplus", T.log1p(T.exp(x)), T.softplus(x), claim=Improves()),            # log(1 + eˣ)
+    Rule("log1mexp", T.log1p(-T.exp(x)), T.log1mexp(x), claim=Improves()),           # log(1 - eˣ)
+    Rule("log1mexp-of-expm1", T.log(-T.expm1(x)), T.log1mexp(x), claim=Improves()),  # log(-(eˣ - 1))
 )  # fmt: skip
 
 INVERSES = (
-    Rule("log-exp", T.log(T.exp(x)), x, claim=Improves()),                                       # log eˣ = x
-    Rule("log1p-expm1", T.log1p(T.expm1(x)), x, claim=Improves()),                               # log(1 + (eˣ - 1)) = x
-    Rule("exp-log", T.exp(T.log(x)), T.where(x >= 0, x, nan), claim=Improves()),                 # e^(log x) = x, x ≥ 0
-    Rule("expm1-log1p", T.expm1(T.log1p(x)), T.where(x >= -1, x, nan), claim=Improves()),        # e^(log(1+x)) - 1 = x
-    Rule("exp-softplus", T.exp(T.softplus(x)), T.exp(x) + 1, claim=Improves()),                  # e^(log(1+eˣ)) = 1 + eˣ
+    Rule("log-exp", T.log(T.exp(x)), x, claim=Improves()),                                 # log eˣ = x
+    Rule("log1p-expm1", T.log1p(T.expm1(x)), x, claim=Improves()),                         # log(1 + (eˣ - 1)) = x
+    Rule("exp-log", T.exp(T.log(x)), T.where(x >= 0, x, nan), claim=Improves()),           # e^(log x) = x, x ≥ 0
+    Rule("expm1-log1p", T.expm1(T.log1p(x)), T.where(x >= -1, x, nan), claim=Improves()),  # e^(log(1+x)) - 1 = x
+    Rule("exp-softplus", T.exp(T.softplus(x)), T.exp(x) + 1, claim=Improves()),            # e^(log(1+eˣ)) = 1 + eˣ
 )  # fmt: skip
 
 SIGMOIDS = (
@@ -52,7 +52,7 @@ SIGMOIDS = (
     Rule(
         "sigmoid-slope", T.exp(x) / T.square(T.exp(x) + 1), T.sigmoid(x) * T.sigmoid(-x),
         claim=Stabilizes(4, relative=True),
-    ),                                                                                           # eˣ/(1 + eˣ)² = σ(x)·σ(-x)
+    ),                                                                                           # slope of σ
     Rule(
         "scaled-sigmoid", c / (T.exp(x) + 1), c * T.sigmoid(-x),
         claim=Stabilizes(4, relative=True), where=lambda match: match["c"].attributes["value"] != 1,
@@ -61,23 +61,23 @@ SIGMOIDS = (
 )  # fmt: skip
 
 ERROR_FUNCTIONS = (
-    Rule("erfc", 1 - T.erf(x), T.erfc(x), claim=Improves()),                                     # 1 - erf x = erfc x
-    Rule("erfc-of-negative", T.erf(x) + 1, T.erfc(-x), claim=Improves()),                        # 1 + erf x = erfc(-x)
-    Rule("erf", 1 - T.erfc(x), T.erf(x), claim=Improves()),                                      # 1 - erfc x = erf x
-    Rule("negative-erfc", T.erf(x) - 1, -T.erfc(x), claim=Improves()),                           # erf x - 1 = -erfc x
-    Rule("negative-erf", T.erfc(x) - 1, -T.erf(x), claim=Improves()),                            # erfc x - 1 = -erf x
+    Rule("erfc", 1 - T.erf(x), T.erfc(x), claim=Improves()),               # 1 - erf x = erfc x
+    Rule("erfc-of-negative", T.erf(x) + 1, T.erfc(-x), claim=Improves()),  # 1 + erf x = erfc(-x)
+    Rule("erf", 1 - T.erfc(x), T.erf(x), claim=Improves()),                # 1 - erfc x = erf x
+    Rule("negative-erfc", T.erf(x) - 1, -T.erfc(x), claim=Improves()),     # erf x - 1 = -erfc x
+    Rule("negative-erf", T.erfc(x) - 1, -T.erf(x), claim=Improves()),      # erfc x - 1 = -erf x
 )  # fmt: skip
 
 LOG_OF_SUMS = (
-    Rule("logaddexp", T.log(T.exp(x) + T.exp(y)), T.logaddexp(x, y), claim=Improves()),          # log(eˣ + eʸ)
+    Rule("logaddexp", T.log(T.exp(x) + T.exp(y)), T.logaddexp(x, y), claim=Improves()),  # log(eˣ + eʸ)
     Rule(
         "logaddexp-spread", T.log(T.exp(x) + T.expand_dims(T.exp(y), a)), T.logaddexp(x, T.expand_dims(y, a)),
         claim=Improves(),
-    ),                                                                                           # the same, y with new axes
+    ),                                                                                   # the same, y with new axes
     Rule(
         "log-difference", T.log(T.exp(x) - T.exp(y)),
         T.where(T.eq(y, -math.inf), x, x + T.log1mexp(y - x)), claim=Stabilizes(8),
-    ),                                                                                           # log(eˣ - eʸ)
+    ),                                                                                   # log(eˣ - eʸ)
 )  # fmt: skip
 
 

@@ -38,13 +38,13 @@ total = sum_(e, axis=axis)
 normalizer = logsumexp(x, axis=axis)
 
 LOG_SUM_EXP = (
-    Rule("logsumexp", T.log(total), normalizer, claim=ABSOLUTE),                                 # log Σeˣ
-    Rule("exp-logsumexp", T.exp(x - spread(normalizer)), softmax(x, axis=axis), claim=RELATIVE), # e^(x - log Σeˣ)
+    Rule("logsumexp", T.log(total), normalizer, claim=ABSOLUTE),                                  # log Σeˣ
+    Rule("exp-logsumexp", T.exp(x - spread(normalizer)), softmax(x, axis=axis), claim=RELATIVE),  # e^(x - log Σeˣ)
 )  # fmt: skip
 
 SOFTMAX = (
-    Rule("softmax", e / spread(total), softmax(x, axis=axis), claim=RELATIVE),                   # eˣ/Σeˣ over some axes
-    Rule("softmax-of-all", e / total, softmax(x, axis=axis), claim=RELATIVE),                    # eˣ/Σeˣ over all axes
+    Rule("softmax", e / spread(total), softmax(x, axis=axis), claim=RELATIVE),  # eˣ/Σeˣ over some axes
+    Rule("softmax-of-all", e / total, softmax(x, axis=axis), claim=RELATIVE),   # eˣ/Σeˣ over all axes
     Rule("exp-log-softmax", T.exp(log_softmax(x, axis=axis)), softmax(x, axis=axis), claim=RELATIVE),
     # what differentiating the naive forms leaves: eˣ·(g/Σeˣ) = g·softmax(x)
     Rule("scaled-softmax", e * spread(g / total), softmax(x, axis=axis) * spread(g), claim=RELATIVE),
@@ -58,10 +58,10 @@ SOFTMAX = (
 LOG_SOFTMAX = (
     Rule("log-softmax", T.log(softmax(x, axis=axis)), log_softmax(x, axis=axis), claim=ABSOLUTE),
     Rule("log-of-picked-softmax", T.log(pick(softmax(x, axis=axis), index=index)),
-         pick(log_softmax(x, axis=axis), index=index), claim=ABSOLUTE),                          # log(softmax(x)[…, k])
-    Rule("minus-logsumexp", x - spread(normalizer), log_softmax(x, axis=axis), claim=ABSOLUTE),  # x - log Σeˣ
+         pick(log_softmax(x, axis=axis), index=index), claim=ABSOLUTE),                           # log softmax(x)ₖ
+    Rule("minus-logsumexp", x - spread(normalizer), log_softmax(x, axis=axis), claim=ABSOLUTE),   # x - log Σeˣ
     Rule("minus-logsumexp-of-all", x - normalizer, log_softmax(x, axis=axis), claim=ABSOLUTE),
-    Rule("logsumexp-minus", spread(normalizer) - x, -log_softmax(x, axis=axis), claim=ABSOLUTE), # log Σeˣ - x
+    Rule("logsumexp-minus", spread(normalizer) - x, -log_softmax(x, axis=axis), claim=ABSOLUTE),  # log Σeˣ - x
     Rule("logsumexp-of-all-minus", normalizer - x, -log_softmax(x, axis=axis), claim=ABSOLUTE),
 )  # fmt: skip
 

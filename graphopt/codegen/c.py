@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+import jinja2
 
 from graphopt.codegen.columns import carried, in_columns
 from graphopt.codegen.environment import SUFFIX, environment, size_text, template_folders, tidy
@@ -44,17 +47,7 @@ def c_source(
     blas
         The prefix of BLAS's names; None writes matrix products as loops.
     """
-    jinja = environment(template_folders(templates)).overlay()
-    jinja.filters |= {
-        "arguments": arguments,
-        "carried": lambda kernel: carried(kernel).items(),
-        "in_columns": in_columns,
-        "live_dtypes": lambda kernel: live_slots(segments(kernel)),
-        "position": position_text,
-        "reduction_identifier": _identifier,
-        "segmented": is_long,
-        "segments": segments,
-    }
+    jinja = _environment(template_folders(templates))
     products = [step for step in program.steps if isinstance(step, MatrixProduct)]
     calls_blas = blas is not None and any(step.dtype in ("float32", "float64") for step in products)
     headers = {name: jinja.get_template(f"c/{name}.j2").render() for name in HEADERS}
@@ -71,6 +64,24 @@ def c_source(
         strip=_strip(program),
     )
     return CSource(tidy(text), headers, calls_blas)
+
+
+@lru_cache(maxsize=16)
+def _environment(folders: tuple[str, ...]) -> jinja2.Environment:
+    """The environment with the filters of C. Kept, because an environment keeps the templates it has compiled."""
+    jinja = environment(folders).overlay()
+    jinja.filters = {
+        **jinja.filters,
+        "arguments": arguments,
+        "carried": lambda kernel: carried(kernel).items(),
+        "in_columns": in_columns,
+        "live_slots": live_slots,
+        "position": position_text,
+        "reduction_identifier": _identifier,
+        "segmented": is_long,
+        "segments": segments,
+    }
+    return jinja
 
 
 def passed_buffers(program: Program) -> list[Buffer]:

@@ -6,16 +6,16 @@ A formula is data, and is never evaluated as Python. It is read by this package'
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, NoReturn
+from typing import Any
 
 from graphopt.dimensions import Dim
 from graphopt.errors import GraphoptError, InvalidArgument, TypeMismatch, UnsupportedExpression
 from graphopt.frontend.formula_functions import ATTRIBUTES, CONSTANTS, DTYPE_NAMES, FUNCTIONS, METHODS, Callee
-from graphopt.frontend.formula_syntax import Part, Text, Token, parse
+from graphopt.frontend.formula_syntax import Part, parse
+from graphopt.frontend.formula_text import Text, Token
 from graphopt.ops import arithmetic, logic
 from graphopt.tensor.products import matmul
 from graphopt.types import TensorType
@@ -108,7 +108,7 @@ class _Reader:
         if name in DTYPE_NAMES:
             return name
         if name in FUNCTIONS:
-            self.text.fail(f"{name} is a function; call it, as in {name}(x), or give an input {name} a type", token.start)
+            self.text.fail(f"{name} is a function; call it, or give an input of that name a type", token.start)
         near = _near(name, [*self.types, *self.assigned, *CONSTANTS])
         self.text.fail(f"unknown name {name!r}{near}; give every input a type", token.start)
 
@@ -144,8 +144,7 @@ class _Reader:
         self.text.fail(f"{mark.text} takes arrays and numbers, found {_kind(part.value)}", mark.start, TypeMismatch)
 
     def of_numbers(self, mark: Token, a: Any, b: Any) -> Any:
-        # Refused before it is computed: 9**9**9 has 370 million digits.
-        if mark.text == "**" and isinstance(a, int) and isinstance(b, int) and b > 0 and a.bit_length() * b > 4 * WIDEST:
+        if mark.text == "**" and _is_vast(a, b):
             self.text.fail(f"{a}**{b} does not fit {WIDEST} bits; write a float, such as {a}.0", mark.start)
         try:
             result = _OF_NUMBERS[mark.text](a, b)
@@ -267,6 +266,12 @@ class _Reader:
         if idle := [name for name in self.types if name not in self.inputs]:
             listing = ", ".join(idle)
             raise InvalidArgument(f"{listing} has a type but does not occur in the formula: {self.text.text[:100]}")
+
+
+def _is_vast(base: Any, exponent: Any) -> bool:
+    """Whether an integer power is not worth computing: 9**9**9 has 370 million digits."""
+    both = isinstance(base, int) and isinstance(exponent, int)
+    return both and exponent > 0 and base.bit_length() * exponent > 4 * WIDEST
 
 
 def _shortened(part: str) -> str:

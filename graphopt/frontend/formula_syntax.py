@@ -1,9 +1,9 @@
-"""How formulas are written: tokens, precedence, and the one place where their errors are put together.
+"""How formulas are written: the grammar, and the precedence of operators.
 
     program    = { name "=" expression ";" } expression [ ";" ]
-    expression = Python's binary and unary operators, with Python's precedence, over
-    operand    = number | name | 'text' | "(" ... ")" | function "(" arguments ")" | operand "." name [ "(" arguments ")" ]
-               | operand "[" expression "]"
+    expression = Python's binary and unary operators, with Python's precedence, over operands
+    operand    = number | name | 'text' | tuple | "(" expression ")" | function "(" arguments ")"
+               | operand "." name [ "(" arguments ")" ] | operand "[" expression "]"
 
 The parser keeps no tree: it hands each part to a `Meaning` as soon as it is complete. What names and operators mean is
 that object's business (`graphopt.frontend.formula`).
@@ -11,48 +11,19 @@ that object's business (`graphopt.frontend.formula`).
 
 from __future__ import annotations
 
-import keyword
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn, Protocol
 
-from graphopt.errors import GraphoptError, InvalidArgument, UnsupportedExpression
+from graphopt.errors import UnsupportedExpression
+from graphopt.frontend.formula_text import CONSTANTS, Text, Token, tokens
 
-__all__ = ["LONGEST", "NESTING", "Meaning", "Part", "Text", "Token", "parse"]
+__all__ = ["NESTING", "Meaning", "Part", "parse"]
 
-LONGEST = 10_000  # characters of a formula
 NESTING = 100  # levels of parentheses, calls and exponents
-WINDOW = 100  # characters of a formula that an error shows
-
-_TOKEN = re.compile(
-    r"""(?P<space>\s+)
-      | (?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
-      | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
-      | (?P<text>'[A-Za-z0-9_]*'|"[A-Za-z0-9_]*")
-      | (?P<mark>\*\*|//|==|!=|<=|>=|<<|>>|[-+*/%@<>&|^~()\[\],=.;])""",
-    re.VERBOSE | re.ASCII,
-)
+MODULES = ("np", "numpy")  # np.exp(x) is exp(x)
 _LEVELS = {mark: level for level, marks in enumerate(("== != < <= > >=", "|", "^", "&", "<< >>", "+ -", "* / // % @"))
            for mark in marks.split()}  # fmt: skip
 _COMPARISON = 0
-_CONSTANTS: dict[str, bool | None] = {"True": True, "False": False, "None": None}
-_ADVICE = {
-    "and": "write a & b", "or": "write a | b", "not": "write ~a", "if": "write where(condition, a, b)",
-    "else": "write where(condition, a, b)",
-}  # fmt: skip
-MODULES = ("np", "numpy")  # np.exp(x) is exp(x)
-
-
-class Token(NamedTuple):
-    """A word or mark, and where it stands."""
-
-    kind: str
-    text: str
-    start: int
-
-    @property
-    def end(self) -> int:
-        return self.start + len(self.text)
 
 
 class Part(NamedTuple):
@@ -78,75 +49,6 @@ class Meaning(Protocol):
     ) -> Any: ...
     def item(self, owner: Part, index: Part) -> Any: ...
     def assign(self, name: Token, part: Part) -> None: ...
-
-
-class Text:
-    """A formula's text, and errors that point at a place in it.
-
-    Raises
-    ------
-    InvalidArgument
-        If it is no text, empty, or longer than a formula may be.
-    """
-
-    def __init__(self, text: str) -> None:
-        if not isinstance(text, str):
-            raise InvalidArgument(f"a formula is a text such as 'log(sum(exp(x)))', found {text!r}")
-        if len(text) > LONGEST:
-            raise InvalidArgument(f"a formula has at most {LONGEST} characters, found {len(text)}")
-        if not text.strip():
-            raise InvalidArgument("the formula is empty; write for instance 'log(sum(exp(x)))'")
-        self.text = text
-
-    def message(self, what: str, position: int) -> str:
-        """What is wrong, and beneath it the formula with a caret under the place."""
-        first = max(0, min(position - WINDOW // 2, len(self.text) - WINDOW))
-        shown = self.text[first : first + WINDOW]
-        before, after = "…" * (first > 0), "…" * (first + WINDOW < len(self.text))
-        # A caret stands right only under text without line breaks and what a terminal would obey.
-        line = "".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in shown)
-        return f"{what}\n  {before}{line}{after}\n  {' ' * (len(before) + position - first)}^"
-
-    def fail(self, what: str, position: int, kind: type[GraphoptError] = InvalidArgument) -> NoReturn:
-        """Raise an error of a kind that shows the place."""
-        raise kind(self.message(what, position)) from None
-
-
-def tokens(text: Text) -> list[Token]:
-    """The words and marks of a text, ended by one of kind "end".
-
-    Raises
-    ------
-    InvalidArgument, UnsupportedExpression
-        At a character that begins neither, or a word of Python's that has no meaning in a formula.
-    """
-    found: list[Token] = []
-    position, source = 0, text.text
-    while position < len(source):
-        match = _TOKEN.match(source, position)
-        if match is None:
-            text.fail(f"cannot read {source[position]!r}; {_unreadable(source[position])}", position)
-        token = Token(str(match.lastgroup), match[0], position)
-        position = match.end()
-        if token.kind == "space":
-            continue
-        if found and token.kind == "name" and found[-1].kind == "number" and found[-1].end == token.start:
-            if token.text in ("j", "J"):
-                text.fail("complex numbers have no meaning here", found[-1].start, UnsupportedExpression)
-            text.fail(f"cannot read {found[-1].text + token.text!r}; a product is written with *", token.start)
-        if token.kind == "name" and keyword.iskeyword(token.text) and token.text not in _CONSTANTS:
-            advice = _ADVICE.get(token.text, "formulas have names, numbers, operators, calls and assignments")
-            text.fail(f"{token.text!r} has no meaning in a formula; {advice}", token.start, UnsupportedExpression)
-        found.append(token)
-    return [*found, Token("end", "", len(source.rstrip()))]
-
-
-def _unreadable(character: str) -> str:
-    if character in "'\"":
-        return "texts name dtypes, such as 'float32'"
-    if character.isalpha():
-        return "names are made of ASCII letters, digits and _"
-    return "formulas are made of names, numbers, operators, parentheses and commas"
 
 
 def parse(text: Text, meaning: Meaning) -> Part:
@@ -197,7 +99,7 @@ class _Parser:
     def program(self) -> Part:
         while True:
             name = self.token
-            if name.kind == "name" and self.tokens[self.next + 1].text == "=" and name.text not in _CONSTANTS:
+            if name.kind == "name" and self.tokens[self.next + 1].text == "=" and name.text not in CONSTANTS:
                 self.next += 2
                 part = self.expression()
                 if not self.at(";"):
@@ -209,14 +111,17 @@ class _Parser:
             if self.at(";"):
                 semicolon = self.take()
                 if self.token.kind != "end":
-                    self.text.fail("only the last part may be without a name; write name = … before ';'", semicolon.start)
+                    self.text.fail(
+                        "only the last part may be without a name; write name = … before ';'", semicolon.start
+                    )
             if self.token.kind != "end":
                 self.unexpected("an operator or the end")
             return part
 
     def expression(self) -> Part:
         """Binary operators, by the precedence of each: a stack of what waits for its right operand."""
-        operands, marks = [self.unary()], []
+        operands: list[Part] = [self.unary()]
+        marks: list[Token] = []
         while self.token.kind == "mark" and self.token.text in _LEVELS:
             level = _LEVELS[self.token.text]
             while marks and _LEVELS[marks[-1].text] >= level:
@@ -253,7 +158,9 @@ class _Parser:
         while self.at(".", "(", "["):
             mark = self.take()
             if mark.text == "(":
-                self.text.fail("only functions and methods are called, by their names", mark.start, UnsupportedExpression)
+                self.text.fail(
+                    "only functions and methods are called, by their names", mark.start, UnsupportedExpression
+                )
             if mark.text == "[":
                 self.enter(mark)
                 index = self.expression()
@@ -282,8 +189,8 @@ class _Parser:
             return Part(self.meaning.number(token), token.start, token.end)
         if token.kind == "text":
             return Part(token.text[1:-1], token.start, token.end)
-        if token.text in _CONSTANTS:
-            return Part(_CONSTANTS[token.text], token.start, token.end)
+        if token.text in CONSTANTS:
+            return Part(CONSTANTS[token.text], token.start, token.end)
         if token.text in MODULES and self.at(".") and not self.meaning.declares(token.text):
             self.take()
             if self.token.kind != "name":
@@ -338,4 +245,6 @@ class _Parser:
     def enter(self, mark: Token) -> None:
         self.depth += 1
         if self.depth > NESTING:
-            self.text.fail(f"more than {NESTING} levels of nesting; name a part, as in 's = exp(x); s / sum(s)'", mark.start)
+            self.text.fail(
+                f"more than {NESTING} levels of nesting; name a part, as in 's = exp(x); s / sum(s)'", mark.start
+            )

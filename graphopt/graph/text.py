@@ -149,8 +149,15 @@ def _parse_node(graph: Graph, nodes: dict[str, int], number: str, name: str, typ
         nodes[number] = node
         return
     op = find(name)
+    if not all(isinstance(argument, ast.Name) for argument in call.args):
+        raise InvalidArgument("operands are nodes such as %0")
     operands = tuple(nodes[argument.id[1:]] for argument in call.args if isinstance(argument, ast.Name))
-    values = {k.arg: _parse_value(k.value, type) for k in call.keywords if k.arg is not None}
+    values = {
+        # A dimension may be called inf; where dimensions stand, that is what it is.
+        k.arg: _parse_value(k.value, type, {} if op is dimension or k.arg == "shape" else _WORDS)
+        for k in call.keywords
+        if k.arg is not None
+    }
     if op is constant:
         values |= {"dtype": type.dtype, "shape": type.shape}
     elif op is dimension:
@@ -179,20 +186,20 @@ def _closing(line: str, start: int) -> int:
 _WORDS = {"inf": math.inf, "nan": math.nan}
 
 
-def _parse_value(tree: ast.expr, type: TensorType) -> Any:
+def _parse_value(tree: ast.expr, type: TensorType, words: Mapping[str, float]) -> Any:
     match tree:
         case ast.Constant(value=bool() | int() | float() | str() as value):
             return value
         case ast.Tuple(elts=items):
-            return tuple(_parse_value(item, type) for item in items)
-        case ast.Name(id=word) if word in _WORDS:
-            return _WORDS[word]
+            return tuple(_parse_value(item, type, words) for item in items)
+        case ast.Name(id=word) if word in words:
+            return words[word]
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=float(value))):
             return -value
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Name(id="inf")):
-            return -math.inf
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Name(id=word)) if word in words:
+            return -words[word]
         case ast.Call(func=ast.Name(id="array"), args=[ast.List(elts=items)]):
-            array = np.array([_parse_value(item, type) for item in items], dtype=type.dtype)
+            array = np.array([_parse_value(item, type, words) for item in items], dtype=type.dtype)
             return ArrayConstant(array.reshape([size for size in type.shape if isinstance(size, int)]))
     return dim_from_tree(tree, ast.unparse(tree))
 
@@ -223,7 +230,10 @@ def _one_expression(v: Variable, operands: list[tuple[str, int]]) -> tuple[str, 
         return v.name or "_", _ATOM
     if v.op is constant or v.op is dimension:
         value: DimLike | ArrayConstant | float = v.attributes["value"]
-        return (f"{value:g}" if isinstance(value, float) else str(value)), _ATOM
+        if isinstance(value, Dim):
+            return str(value), _ATOM if value.symbol is not None else 4
+        text = f"{value:g}" if isinstance(value, float) else str(value)
+        return text, 6 if text.startswith("-") else _ATOM
     if sum(len(part) for part, _ in operands) > _LIMIT:
         return f"{v.op.name}(…)", _ATOM
     if v.op.name in INFIX:

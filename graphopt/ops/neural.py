@@ -55,12 +55,12 @@ def _np_logsumexp(x: Any, axis: Axis) -> Any:
 
 
 def _np_softmax(x: Any, axis: Axis) -> Any:
-    e = np.exp(x - np.max(x, axis=axis, keepdims=True, initial=-np.inf))
+    e = np.exp(x - _shift(x, axis))
     return e / np.sum(e, axis=axis, keepdims=True)
 
 
 def _np_log_softmax(x: Any, axis: Axis) -> Any:
-    shifted = x - np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    shifted = x - _shift(x, axis)
     return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
 
@@ -82,20 +82,27 @@ def _exact_log_softmax(x: Any, axis: Axis) -> Any:
 # --- expansions and derivatives ------------------------------------------------------------------------------------
 
 
+def _shift_of(x: Any, axis: Axis) -> Any:
+    """What is subtracted before exponentials are taken: the maximum, or 0 where that is infinite.
+
+    An infinite maximum must not be subtracted from itself: a row of -inf has the sum 0, and one with +inf the sum +inf.
+    """
+    top = max_(x, axis=axis)
+    return where(isfinite(top), top, 0)
+
+
 def _expand_softmax(x: Any, axis: Axis) -> Any:
-    e = exp(x - spread(max_(x, axis=axis), axis))
+    e = exp(x - spread(_shift_of(x, axis), axis))
     return e / spread(sum_(e, axis=axis), axis)
 
 
 def _expand_log_softmax(x: Any, axis: Axis) -> Any:
-    shifted = x - spread(max_(x, axis=axis), axis)
+    shifted = x - spread(_shift_of(x, axis), axis)
     return shifted - spread(log(sum_(exp(shifted), axis=axis)), axis)
 
 
 def _expand_logsumexp(x: Any, axis: Axis) -> Any:
-    # An infinite maximum must not be subtracted from itself: rows of -inf have the sum 0, rows with +inf overflow.
-    top = max_(x, axis=axis)
-    shift = where(isfinite(top), top, 0)
+    shift = _shift_of(x, axis)
     return shift + log(sum_(exp(x - spread(shift, axis)), axis=axis))
 
 

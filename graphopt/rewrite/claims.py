@@ -45,7 +45,7 @@ class Improves(Claim):
 
 @dataclass(frozen=True)
 class Stabilizes(Claim):
-    """R is finite wherever T is representable, and within a bound of it there.
+    """R is finite wherever T is representable and no input is +∞, and within a bound of it there.
 
     Let M be 1 or, if that is more, the greatest finite magnitude among the inputs. The bound is
     `bound · ε · (|T| + M)`, or, if `relative`, `bound · ε · (1 + M) · |T|`; both plus `bound · M` times the least

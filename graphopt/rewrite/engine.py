@@ -232,8 +232,9 @@ class _Engine:
         before = [position for position, (seen, _) in enumerate(history) if seen == key]
         if len(before) >= REPEATS - 1:
             names = sorted({name for _, name in history[before[-1] + 1 :]} | {rule.name})
-            listing = f"rules {' and '.join(names)} undo each other" if len(names) > 1 else f"rule {names[0]} repeats itself"
-            raise RewriteFailed(f"pass {self.context.step}: {listing} at {_described(self.graph, node)}")
+            several = len(names) > 1
+            what = f"rules {' and '.join(names)} undo each other" if several else f"rule {names[0]} repeats itself"
+            raise RewriteFailed(f"pass {self.context.step}: {what} at {_described(self.graph, node)}")
         self.history[node] = (*history[-63:], (key, rule.name))
 
     def _check_growth(self, rule: Rule, node: int) -> None:
@@ -248,7 +249,7 @@ class _Engine:
             else f"{len(self.recent)} firings brought no end"
         )
         raise RewriteFailed(
-            f"pass {self.context.step}: {what}; the last rule was {rule.name} at node {node}, the latest firings: {names}"
+            f"pass {self.context.step}: {what}; the last rule was {rule.name} at node {node}, the latest: {names}"
         )
 
 

@@ -27,7 +27,8 @@ def explain(rule: Rule, graph: Graph, node: int) -> str:
         if isinstance(result, Refusal):
             trace.record(1_000_000, node, f"the pattern matches, but {result.reason}")
         elif result.type != graph.type(node):
-            trace.record(1_000_000, node, f"the pattern matches, but its result would be {result.type}, not {graph.type(node)}")
+            reason = f"the pattern matches, but its result would be {result.type}, not {graph.type(node)}"
+            trace.record(1_000_000, node, reason)
         else:
             return f"{rule.name} fires at node {node}: {rule.algebra}"
     return f"{rule.name} does not fire at node {node}: {trace.reason} (at node {trace.node})"

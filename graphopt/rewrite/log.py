@@ -79,7 +79,7 @@ class Firing:
 
 @dataclass(slots=True)
 class RuleRecord:
-    """How often one rule of one pass was tried at a node, matched, declined (refused, or of another type), and fired."""
+    """How often a rule of a pass was tried at a node, matched, declined (refused, or of another type), and fired."""
 
     step: str
     rule: str

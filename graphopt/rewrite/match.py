@@ -110,10 +110,7 @@ def _application(pattern: Application, node: int, found: Match, trace: Trace | N
     found.nodes.append(node)
     if pattern.attributes and not _attributes(pattern, node, found, trace):
         return False
-    for part, operand in zip(pattern.operands, operands, strict=True):
-        if not _fits(part, operand, found, trace):
-            return False
-    return True
+    return all(_fits(part, operand, found, trace) for part, operand in zip(pattern.operands, operands, strict=True))
 
 
 def _attributes(pattern: Application, node: int, found: Match, trace: Trace | None) -> bool:
@@ -143,8 +140,8 @@ def _variable(pattern: V, node: int, found: Match, trace: Trace | None) -> bool:
     known = found.variables.get(pattern.name)
     if known is not None:
         if known != node and trace is not None:
-            described = f"{_described(found.graph, known)} and {_described(found.graph, node)}"
-            _fail(trace, found, node, f"{pattern.name} would have to be two nodes, {described}; merge equal nodes first")
+            both = f"{_described(found.graph, known)} and {_described(found.graph, node)}"
+            _fail(trace, found, node, f"{pattern.name} would have to be two nodes, {both}; merge equal nodes first")
         return known == node
     graph = found.graph
     if isinstance(pattern, AnyOp):

@@ -6,6 +6,8 @@
         name: ClassVar[str] = "my-pass"
         k: int = 2                      # written my-pass{k=3} in a pipeline's text
         def run(self, graph, context): ...
+
+How passes are put in order and run is in `graphopt.rewrite.pipeline`.
 """
 
 from __future__ import annotations
@@ -114,7 +116,8 @@ class Pass:
                 listing = ", ".join(known) or "none"
                 raise InvalidArgument(f"pass {cls.name} has no parameter {key!r}; it has: {listing}")
             kind = type(known[key].default)
-            if kind in (bool, int, float, str) and type(value) is not kind and not (kind is float and type(value) is int):
+            accepted = (float, int) if kind is float else (kind,)
+            if kind in (bool, int, float, str) and type(value) not in accepted:
                 raise InvalidArgument(f"pass {cls.name}: {key} is of kind {kind.__name__}, found {value!r}")
         return cls(**parameters)
 

@@ -72,8 +72,8 @@ class _Reader:
         return result
 
     def step(self) -> Pass:
-        from graphopt.rewrite.pipeline import Fix
         from graphopt.rewrite.registry import find_pass
+        from graphopt.rewrite.steps import Fix
 
         name = self.take("word")
         if name.text == Fix.name:

@@ -96,7 +96,8 @@ class Rule:
         wanted = {p.name for p in list(parameters)[1:] if p.kind is not p.VAR_KEYWORD}
         if wanted != names and not any(p.kind is p.VAR_KEYWORD for p in parameters):
             listing = ", ".join(sorted(names))
-            raise InvalidArgument(f"rule {self.name}: its function must take match and {listing}; found {sorted(wanted)}")
+            found = ", ".join(sorted(wanted))
+            raise InvalidArgument(f"rule {self.name}: its function must take match and {listing}; it takes {found}")
 
     def _orientations(self) -> tuple[Pattern, ...]:
         if not isinstance(self.pattern, Application):

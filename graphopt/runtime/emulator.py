@@ -197,12 +197,11 @@ def compile_kernels(source: str, cache: Cache | None = None) -> EmulatedModule:
     CompilationFailed
         The compiler rejects it. Its messages honour ``#line`` directives.
     """
+    from graphopt.codegen.environment import environment
+
     names = tuple(dict.fromkeys(_KERNEL.findall(_COMMENT.sub(" ", source))))
-    stubs = "".join(f"GRAPHOPT_EMULATED_KERNEL({name})\n" for name in names)
-    text = (
-        f'#include "language.hpp"\n#line 1 "{KERNEL_FILE}"\n{source}\n'
-        f'#line 1 "emulated kernels"\n{stubs}GRAPHOPT_EMULATED_FILE()\n'
-    )
+    template = environment().get_template("cuda/emulation/kernels.cpp.j2")
+    text = template.render(file=KERNEL_FILE, source=source, names=names)
     sources = {name: _template(name) for name in KERNEL_HEADERS}
     sources["kernel.cpp"] = text
     library = build_library(sources, language="c++", flags=KERNEL_FLAGS, link=("-Wl,-Bsymbolic",), cache=cache)

@@ -27,40 +27,6 @@ PROBE_TIMEOUT = 60.0  # seconds
 _IEEE = ("-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
 _STANDARD_FLAGS: dict[str, tuple[str, ...]] = {".c": ("-std=gnu11", *_IEEE), ".cpp": ("-std=gnu++17", *_IEEE)}
 
-_TRIVIAL = "int main(void) { return 0; }\n"
-_USES_OPENMP = """\
-#include <omp.h>
-int main(void)
-{
-    int threads = 0;
-    #pragma omp parallel reduction(+:threads)
-    threads += 1;
-    return threads == 0 || omp_get_max_threads() < 1;
-}
-"""
-_USES_LIBMVEC = """\
-#ifdef __cplusplus
-extern "C" {
-#endif
-#pragma omp declare simd notinbranch
-double exp(double);
-#pragma omp declare simd notinbranch
-double erf(double);
-#ifdef __cplusplus
-}
-#endif
-static double x[64], y[64];
-int main(int count, char **arguments)
-{
-    (void)arguments;
-    for (int i = 0; i < 64; ++i) x[i] = count - 1;
-    #pragma omp simd
-    for (int i = 0; i < 64; ++i) y[i] = exp(x[i]) + erf(x[i]);
-    for (int i = 0; i < 64; ++i) if (!(y[i] > 0.999999 && y[i] < 1.000001)) return 1;
-    return 0;
-}
-"""
-_USES_ALL = _USES_OPENMP.replace("main(void)", "openmp(void)") + _USES_LIBMVEC.replace("return 0;", "return openmp();")
 _VECTOR_FUNCTION = b"_ZGV"  # how the names of vector functions begin
 
 
@@ -104,17 +70,24 @@ def probe_features(command: Sequence[str], suffix: str, folder: Path) -> Feature
     CompilationFailed
         The compiler could not be started, was killed, or took more than a minute for a few lines.
     """
+    from graphopt.codegen.environment import environment
+
     standard = _STANDARD_FLAGS[suffix]
     works = functools.partial(_works, command, folder / f"probe{suffix}")
-    if works(_USES_ALL, (*standard, "-march=native", "-fopenmp"), LIBMVEC_LINK, needs=_VECTOR_FUNCTION):
+    template = environment().get_template("c/probe.c.j2")
+    nothing = template.render(openmp=False, vectors=False)
+    parallel = template.render(openmp=True, vectors=False)
+    vectors = template.render(openmp=False, vectors=True)
+    everything = template.render(openmp=True, vectors=True)
+    if works(everything, (*standard, "-march=native", "-fopenmp"), LIBMVEC_LINK, needs=_VECTOR_FUNCTION):
         return Features(openmp=True, native=True, libmvec=True, flags=standard)
-    flags: tuple[str, ...] = tuple(flag for flag in standard if works(_TRIVIAL, (flag,)))
-    native = works(_TRIVIAL, (*flags, "-march=native"))
-    openmp = works(_USES_OPENMP, (*flags, "-fopenmp"))
-    if not openmp and works(_TRIVIAL, (*flags, "-fopenmp-simd")):
+    flags: tuple[str, ...] = tuple(flag for flag in standard if works(nothing, (flag,)))
+    native = works(nothing, (*flags, "-march=native"))
+    openmp = works(parallel, (*flags, "-fopenmp"))
+    if not openmp and works(nothing, (*flags, "-fopenmp-simd")):
         flags = (*flags, "-fopenmp-simd")  # vector loops do not need the run-time library
     chosen = (*flags, *(["-march=native"] if native else []), *(["-fopenmp"] if openmp else []))
-    libmvec = works(_USES_LIBMVEC, chosen, LIBMVEC_LINK, needs=_VECTOR_FUNCTION)
+    libmvec = works(vectors, chosen, LIBMVEC_LINK, needs=_VECTOR_FUNCTION)
     return Features(openmp, native, libmvec, flags)
 
 

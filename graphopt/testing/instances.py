@@ -14,25 +14,30 @@ from graphopt.graph import Graph
 from graphopt.op import Op
 from graphopt.ops import TABLE
 from graphopt.ops import shape as ops
+from graphopt.ops.elementary import exp
 from graphopt.rewrite import AnyOp, Attr, Log, Pipeline, Rule, V
 from graphopt.rewrite.pattern import Application, Literal, Pattern
-from graphopt.types import TensorType
+from graphopt.types import TensorType, is_float
 from graphopt.variable import Variable, as_variable, literal, variable
 
 __all__ = ["Instance", "elementwise_only", "instance"]
 
-SHAPES: tuple[tuple[int, ...], ...] = ((), (3,), (2, 3), (3, 2), (1, 3), (2, 1), (1,), (2, 1, 3))
+SHAPES: tuple[tuple[int, ...], ...] = ((), (3,), (2, 3), (3, 2), (1, 3), (2, 1), (1,), (2, 1, 3), (1, 2, 1))
 NUMBERS = (-2.0, -0.5, 0.5, 1.0, 2.0, 3.0, float("-inf"))
 DTYPES = ("int64", "int32", "bool", "float32", "float64")
 
 
 @dataclass
 class Instance:
-    """A program before and after one firing of a rule."""
+    """A program before and after one firing of a rule.
+
+    `tame` says that it should meet moderate values only: it has exponentials that the pattern does not ask for.
+    """
 
     before: Graph
     after: Graph
     log: Log
+    tame: bool
 
 
 class _Unbuildable(Exception):
@@ -42,7 +47,7 @@ class _Unbuildable(Exception):
 def elementwise_only(pattern: Pattern) -> bool:
     """Whether all ops of a pattern work element by element."""
     return all(
-        isinstance(part, V | Literal) and not isinstance(part, AnyOp)
+        (isinstance(part, V | Literal) and not isinstance(part, AnyOp))
         or (isinstance(part, Application) and "elementwise" in part.op.traits)
         for part in pattern.parts()
     )  # fmt: skip
@@ -65,14 +70,14 @@ def instance(rule: Rule, dtype: str, chance: random.Random, shape: tuple[int, ..
     builder = _Builder(dtype, chance, shape)
     try:
         root = builder.build(rule.pattern)
-        if not isinstance(root, Variable) or not builder.inputs:
+        if not isinstance(root, Variable):
             return None
         before = Graph.from_outputs(builder.inputs, root)
     except (_Unbuildable, GraphoptError, IndexError, ValueError, OverflowError):
         return None
     after = before.copy()
     log = Pipeline([rule]).run(after, limit=1, verify=True)
-    return Instance(before, after, log) if len(log) else None
+    return Instance(before, after, log, builder.tame) if len(log) else None
 
 
 class _Builder:
@@ -81,6 +86,7 @@ class _Builder:
         self.chance = chance
         self.shape = shape
         self.common = chance.choice(SHAPES) if shape is None else shape
+        self.tame = False
         self.inputs: list[Variable] = []
         self.variables: dict[str, Any] = {}
         self.attributes: dict[str, Any] = {}
@@ -105,9 +111,10 @@ class _Builder:
         return pattern.op(*operands, **attributes)
 
     def leaf(self, pattern: V) -> Variable:
-        """An input, or, sometimes, a constant."""
+        """An input; sometimes a constant, or the exponential of an input."""
         conditions = " ".join(text for text, _ in pattern.conditions)
-        dtype = self.dtype if self.chance.random() < (0.4 if "dtype" in conditions else 0.95) else self.chance.choice(DTYPES)
+        usual = self.chance.random() < (0.4 if "dtype" in conditions else 0.95)
+        dtype = self.dtype if usual else self.chance.choice(DTYPES)
         if "constant" in conditions or (pattern.conditions and self.chance.random() < 0.5):
             return literal(self.chance.choice(NUMBERS), dtype)
         shape = self.common
@@ -115,7 +122,11 @@ class _Builder:
             shape = ()
         elif self.shape is None and self.chance.random() < 0.5:
             shape = self.chance.choice([(), tuple(s for k, s in enumerate(shape) if k), *SHAPES])
-        return self.input(TensorType(dtype, shape))
+        fresh = self.input(TensorType(dtype, shape))
+        if not is_float(dtype) or self.chance.random() > 0.15:
+            return fresh
+        self.tame = True
+        return exp(fresh)  # type: ignore[no-any-return]
 
     def input(self, type: TensorType) -> Variable:
         fresh = variable(f"x{len(self.inputs)}", type)
@@ -174,6 +185,7 @@ class _Builder:
             return (*lead, *(pick.choice([1, 2, 3]) if size == 1 else size for size in x.shape))
         if key == "shape":
             flat = list(x.shape)
-            choices = [flat, [x.size], [1, *flat], [*flat, 1], [*reversed(flat)], [s for s in flat if s != 1], [3, 2]]
+            core = [size for size in flat if size != 1]
+            choices: list[list[Any]] = [flat, [x.size], [1, *flat], [*flat, 1], [*reversed(flat)], core, [3, 2]]
             return tuple(pick.choice(choices))
         raise _Unbuildable(key)

@@ -75,7 +75,7 @@ _Choice = tuple[Callable[[], Variable], Interval]
 def expressions(
     draw: st.DrawFn,
     *,
-    max_nodes: int = 8,
+    max_nodes: int = 12,
     dtypes: Sequence[str] = ("float64",),
     shapes: Sequence[Shape] = SHAPES,
     families: Sequence[str] = FAMILIES,
@@ -110,12 +110,14 @@ def expressions(
     for name in "xyz"[: draw(st.integers(1, max_inputs))]:
         type = TensorType(draw(st.sampled_from(list(dtypes))), draw(st.sampled_from(list(shapes))))
         values.append(_Value(variable(name, type), DOMAIN))
+    # None, which a step shrinks to, is no step; the families with most ops come twice.
+    steps = [None, *families, *(family for family in families if family in ("arithmetic", "elementary"))]
     for _ in range(draw(st.integers(1, max_nodes))):
-        family = draw(st.sampled_from([None, *families]))
+        family = draw(st.sampled_from(steps))
         if family is None:
             continue
-        # Half of the steps go on from the most recent value, so that expressions grow deep.
-        x = values[-1 - max(0, draw(st.integers(0, 2 * len(values) - 1)) - len(values))]
+        # Two of three steps go on from the most recent value, so that expressions grow deep.
+        x = values[-1 - max(0, draw(st.integers(0, 3 * len(values) - 1)) - 2 * len(values))]
         number = draw(st.integers(-8, 8)) / 4 if family in ("arithmetic", "kinks") else 0.0
         choices = list(_choices(x, values, number, family, empty))
         if choices:

@@ -7,6 +7,7 @@ import jinja2
 import numpy as np
 import pytest
 
+from graphopt.codegen.environment import environment
 from graphopt.errors import TargetUnavailable
 from graphopt.runtime.driver import Dimensions
 from graphopt.runtime.emulation import EmulatedDriver
@@ -34,8 +35,7 @@ def _skip_without_a_compiler() -> None:
 
 @pytest.fixture(scope="session")
 def cuda_templates() -> jinja2.Environment:
-    loader = jinja2.PackageLoader("graphopt.templates", "")
-    return jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    return environment()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,63 @@
+"""What nodes cost: floating-point operations and bytes, as integers or polynomials of dimensions.
+
+Operations are counted as `Op.cost` says: per element of the result, of the operand for reductions, and per
+multiplication of a matrix product. Bytes are what a node reads and writes if it is computed alone; views move nothing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from graphopt.dimensions import DimLike, product
+from graphopt.graph import Graph
+
+__all__ = ["Cost", "graph_cost", "node_cost"]
+
+
+class Cost(NamedTuple):
+    """Floating-point operations and bytes."""
+
+    flops: DimLike
+    bytes: DimLike
+
+    def __add__(self, other: object) -> Cost:
+        """The sum, part by part."""
+        if not isinstance(other, Cost):
+            return NotImplemented
+        return Cost(self.flops + other.flops, self.bytes + other.bytes)
+
+
+def node_cost(graph: Graph, node: int) -> Cost:
+    """The cost of computing one node from its operands in memory."""
+    op, type = graph.op(node), graph.type(node)
+    if "leaf" in op.traits or "view" in op.traits:
+        return Cost(0, 0)
+    operands = [graph.type(operand) for operand in graph.operands(node)]
+    if "contraction" in op.traits:
+        elements = type.size * operands[0].shape[-1]
+    elif "reduction" in op.traits or "composite" in op.traits:
+        elements = operands[0].size
+    else:
+        elements = type.size
+    moved: DimLike = type.size * type.itemsize
+    for operand in dict.fromkeys(graph.operands(node)):
+        moved = moved + product(graph.type(operand).shape) * graph.type(operand).itemsize
+    return Cost(elements * round(op.cost), moved)
+
+
+def graph_cost(graph: Graph) -> Cost:
+    """The cost of everything the outputs need, each node computed alone: an upper bound, which fusion lowers."""
+    flops: dict[DimLike, int] = {}  # few sizes, many nodes: count the nodes of each size first
+    moved: dict[DimLike, int] = {}
+    for node in graph.order():
+        cost = node_cost(graph, node)
+        flops[cost.flops] = flops.get(cost.flops, 0) + 1
+        moved[cost.bytes] = moved.get(cost.bytes, 0) + 1
+    return Cost(_weighted(flops), _weighted(moved))
+
+
+def _weighted(counts: dict[DimLike, int]) -> DimLike:
+    total: DimLike = 0
+    for size, count in counts.items():
+        total = total + size * count
+    return total

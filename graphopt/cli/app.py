@@ -1,0 +1,207 @@
+"""The commands and their options. What they do is elsewhere; what they print is in `report`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from graphopt.bench import Comparison
+from graphopt.cli import report, study
+from graphopt.cli.problem import read_problem
+from graphopt.cli.show import FINDING, reported, say, say_json, tell
+from graphopt.errors import InvalidArgument
+from graphopt.function import as_pipeline, lower
+from graphopt.options import Options
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Formulas to rewritten graphs, C and CUDA: compiled, checked and compared.",
+    epilog="Exit codes: 0 done; 1 a finding; 2 wrong usage; 3 nothing could be measured, or no such target here.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+)
+
+Formula = Annotated[
+    str, typer.Argument(help="Such as 'log(exp(x)/sum(exp(x), axis=1, keepdims=True))'; 's = exp(x); s / s.sum()'.")
+]
+Shape = Annotated[
+    list[str] | None, typer.Option("--shape", help="An input's shape: x=4096x1000, x=nx1000, 'x=[n, 1000]', a=scalar.")
+]
+Type = Annotated[list[str] | None, typer.Option("--type", help="An input's dtype and shape: 'x=float32[n, 1000]'.")]
+Dtype = Annotated[str, typer.Option("--dtype", help="The dtype of inputs given by --shape.")]
+Pipeline = Annotated[str, typer.Option("--pipeline", help="A pipeline's name or text; see 'graphopt passes'.")]
+Compiler = Annotated[str | None, typer.Option("--compiler", help="gcc, clang or a path; else $CC or the system's.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads a kernel may use; else all cores.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+@app.command()
+def compare(
+    formula: Formula,
+    shape: Shape = None,
+    type: Type = None,
+    dtype: Dtype = "float64",
+    pipeline: Pipeline = "default",
+    seconds: Annotated[float, typer.Option("--seconds", help="Time budget of the measurement.")] = 3.0,
+    scale: Annotated[float, typer.Option("--scale", help="Standard deviation of the inputs.")] = 1.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the inputs and of the order of measurement.")] = 0,
+    show_c: Annotated[bool, typer.Option("--show-c", help="Print the generated C.")] = False,
+    show_cuda: Annotated[bool, typer.Option("--show-cuda", help="Print the generated CUDA.")] = False,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw the ratios into this file.")] = None,
+    save: Annotated[Path | None, typer.Option("--save", help="Write the measurement's record into this file.")] = None,
+    compiler: Compiler = None,
+    threads: Threads = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Optimize and compile a formula, check it, and time it against NumPy and against itself without each pass."""
+    with reported(debug):
+        if not 0 < seconds < float("inf"):
+            raise InvalidArgument(f"--seconds is a positive time budget, found {seconds}")
+        for path in filter(None, (plot, save)):
+            _check_writable(path)
+        problem = read_problem(formula, shape or (), type or (), dtype)
+        options = Options(compiler=compiler, threads=threads)
+        prepared = study.prepare(problem, pipeline, scale=scale, seed=seed, options=options, tell=tell)
+        tell("")
+        texts = {"c": prepared.full.source} if show_c else {}
+        if show_cuda:
+            texts["cuda"] = lower(problem.inputs, problem.output, target="cuda", pipeline=pipeline).source
+        if not json:
+            report.show_study(prepared, texts)
+        tell("measuring")
+        measured = prepared.race(seconds, seed)
+        tell("")
+        if save is not None:
+            measured.to_json(save)
+        if plot is not None:
+            _draw(measured, plot)
+        if json:
+            say_json(report.study_record(prepared, measured, texts))
+        else:
+            report.show_race(prepared, measured)
+        if prepared.finding or measured[study.FULL].verdict == "refused":
+            raise typer.Exit(FINDING)
+
+
+@app.command(name="compile")
+def compile_(
+    formula: Formula,
+    shape: Shape = None,
+    type: Type = None,
+    dtype: Dtype = "float64",
+    pipeline: Pipeline = "default",
+    output: Annotated[Path | None, typer.Option("--output", help="Copy the library and its sources here.")] = None,
+    compiler: Compiler = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Compile a formula to a shared library, and say where it lies and what its kernels are."""
+    with reported(debug):
+        from graphopt.runtime.compile import compiler_runs
+        from graphopt.runtime.native import NativeProgram
+
+        problem = read_problem(formula, shape or (), type or (), dtype)
+        options = Options(compiler=compiler)
+        lowered = lower(problem.inputs, problem.output, pipeline=pipeline, options=options)
+        runs, start = compiler_runs(), time.perf_counter()
+        library = NativeProgram(lowered.program, options).library
+        spent, cached = time.perf_counter() - start, compiler_runs() == runs
+        files = report.copied(library, output) if output is not None else []
+        if json:
+            say_json(report.compile_record(problem, lowered, library, spent, cached, files))
+        else:
+            report.show_compile(lowered, library, spent, cached, files)
+
+
+@app.command()
+def source(
+    formula: Formula,
+    shape: Shape = None,
+    type: Type = None,
+    dtype: Dtype = "float64",
+    pipeline: Pipeline = "default",
+    target: Annotated[str, typer.Option("--target", help="c, cuda, or both: c,cuda.")] = "c",
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Print the generated C or CUDA; neither a compiler nor a device is needed."""
+    with reported(debug):
+        problem = read_problem(formula, shape or (), type or (), dtype)
+        targets = list(dict.fromkeys(part.strip() for part in target.split(",")))
+        texts = {t: lower(problem.inputs, problem.output, target=t, pipeline=pipeline).source for t in targets}
+        if json:
+            say_json({"formula": formula, "types": problem.types, "pipeline": as_pipeline(pipeline), "source": texts})
+        else:
+            report.show_texts(texts, titles=len(texts) > 1)
+
+
+@app.command()
+def passes(json: Json = False, debug: Debug = False) -> None:
+    """List the passes with their parameters, and the named pipelines."""
+    with reported(debug):
+        record = report.passes_record()
+        if json:
+            say_json(record)
+        else:
+            report.show_passes(record)
+
+
+@app.command()
+def doctor(json: Json = False, debug: Debug = False) -> None:
+    """Look at what compiling and running code needs here: what is found, what is missing, and what to do about it."""
+    with reported(debug):
+        from graphopt.runtime.doctor import diagnose
+
+        findings = diagnose()
+        lacking = report.lacking(findings)
+        if json:
+            say_json(report.doctor_record(findings))
+        else:
+            report.show_doctor(findings, lacking)
+        if lacking:
+            raise typer.Exit(FINDING)
+
+
+@app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove every entry.")] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show where compiled code is kept and how much there is; or remove it."""
+    with reported(debug):
+        from graphopt.runtime.cache import Cache
+
+        store = Cache()
+        removed = store.clear() if clear else None
+        entries = store.entries()
+        used = sum(entry.size for entry in entries)
+        if json:
+            record = {"directory": store.directory, "entries": len(entries), "bytes": used, "limit": store.limit}
+            say_json(record | ({} if removed is None else {"removed": removed}))
+            return
+        if removed is not None:
+            say(f"removed {removed} {'entry' if removed == 1 else 'entries'}")
+        say(f"directory  {store.directory}")
+        say(f"entries    {len(entries)}")
+        say(f"size       {used / 2**20:.1f} of {store.limit / 2**20:.0f} MiB")
+
+
+def _check_writable(path: Path) -> None:
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise InvalidArgument(f"cannot write {path}: {'it is' if path.is_dir() else 'its place is not'} a directory")
+
+
+def _draw(measured: Comparison, path: Path) -> None:
+    try:
+        measured.plot(path)
+    except ValueError as error:  # a suffix that stands for no format
+        raise InvalidArgument(f"cannot draw {path}: {error}") from None

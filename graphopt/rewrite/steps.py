@@ -1,0 +1,156 @@
+"""What pipelines are made of besides passes (`Fix`, a bare rule), and how their steps are run one after another."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from graphopt.errors import GraphoptError, InvalidArgument, RewriteFailed
+from graphopt.graph.graph import Graph
+from graphopt.rewrite.engine import rewrite, touched
+from graphopt.rewrite.log import Log, PassRecord
+from graphopt.rewrite.passes import Context, Pass
+from graphopt.rewrite.rules import Rule
+
+__all__ = ["Event", "Fix", "Hook", "OneRule", "Run", "as_step"]
+
+
+@dataclass(frozen=True)
+class Fix(Pass):
+    """Passes repeated in turn until a round changes nothing.
+
+    A rule pass that ran to its end starts, the next time, from what was edited since.
+    """
+
+    name: ClassVar[str] = "fix"
+    passes: tuple[Pass, ...] = ()
+    max: int = 20
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "passes", tuple(as_step(step) for step in self.passes))
+        if self.max < 1:
+            raise InvalidArgument(f"fix: max is at least 1, found {self.max}")
+
+    def __str__(self) -> str:
+        return f"fix{{{','.join(map(str, self.passes))};max={self.max}}}"
+
+
+@dataclass(frozen=True)
+class OneRule(Pass):
+    """A bare rule as a step of a pipeline, called after the rule."""
+
+    rule: Rule | None = None
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The rule's name."""
+        assert self.rule is not None
+        return self.rule.name
+
+    def run(self, graph: Graph, context: Context) -> None:
+        """Apply the rule until it does not fire."""
+        assert self.rule is not None
+        rewrite(graph, (self.rule,), context)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def as_step(step: Any) -> Pass:
+    """A pass as it is, a rule as a pass of its own.
+
+    Raises
+    ------
+    InvalidArgument
+        For anything else.
+    """
+    if isinstance(step, Pass):
+        return step
+    if isinstance(step, Rule):
+        return OneRule(step)
+    if isinstance(step, type) and issubclass(step, Pass):
+        raise InvalidArgument(f"a pipeline takes passes, not their classes: write {step.__name__}()")
+    raise InvalidArgument(f"a pipeline is made of passes and rules, found {step!r}")
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a hook is told: a pass is about to run, or has run."""
+
+    when: Literal["before", "after"]
+    step: Pass
+    graph: Graph
+    log: Log
+
+
+Hook = Callable[[Event], None]
+
+
+@dataclass
+class Run:
+    """One run of a pipeline's steps over a graph; rolling back is the caller's business."""
+
+    graph: Graph
+    context: Context
+    hooks: tuple[Hook, ...]
+    verify: bool
+    finished: dict[int, int] = field(default_factory=dict)  # pass of a fix -> the journal's mark when it last ended
+
+    def steps(self, steps: Iterable[Pass]) -> None:
+        for step in steps:
+            if isinstance(step, Fix):
+                self.fix(step)
+            else:
+                self.one(step, None)
+
+    def fix(self, step: Fix) -> None:
+        """Repeat until nothing changes; a state that comes back, or too many rounds, means that passes disagree."""
+        self.finished = {}
+        for _ in range(step.max):
+            mark, firings = self.graph.journal.mark(), len(self.context.log)
+            for inner in step.passes:
+                if isinstance(inner, Fix):
+                    self.fix(inner)
+                    self.finished = {}
+                else:
+                    self.one(inner, self.finished.get(id(inner)))
+                    self.finished[id(inner)] = self.graph.journal.mark()
+            if self.graph.journal.mark() == mark or self.context.exhausted:
+                return
+        latest = dict.fromkeys(f"{f.step}: {f.rule} at node {f.node}" for f in self.context.log.firings[firings:][-4:])
+        listing = "; ".join(latest) or "passes that log no firings"
+        raise RewriteFailed(f"{step} still changes the graph after {step.max} rounds; the latest firings: {listing}")
+
+    def one(self, step: Pass, since: int | None) -> None:
+        graph, context = self.graph, self.context
+        if context.exhausted and not step.mandatory:
+            return
+        context.step = step.name
+        context.touched = None if since is None else touched(graph, since)
+        nodes, firings = len(graph), len(context.log)
+        allowed = context.remaining
+        if step.mandatory:
+            context.remaining = None
+        self.tell("before", step)
+        start = time.perf_counter()
+        try:
+            step.run(graph, context)
+            if self.verify:
+                graph.verify()
+        except GraphoptError as error:
+            if isinstance(error, RewriteFailed) and step.name in str(error):
+                raise
+            raise RewriteFailed(f"pass {step.name}: {error}") from error
+        except Exception as error:
+            raise RewriteFailed(f"pass {step.name}: {type(error).__name__}: {error}") from error
+        milliseconds = 1e3 * (time.perf_counter() - start)
+        if step.mandatory:
+            context.remaining = allowed
+        context.log.passes.append(PassRecord(step.name, milliseconds, nodes, len(graph), len(context.log) - firings))
+        self.tell("after", step)
+
+    def tell(self, when: Literal["before", "after"], step: Pass) -> None:
+        for hook in self.hooks:
+            hook(Event(when, step, self.graph, self.context.log))

@@ -1,0 +1,254 @@
+"""CUDA text under emulation gives what the interpreter gives: every form of kernel, ragged sizes, shuffled threads."""
+
+import cuda_corpus as corpus
+import numpy as np
+import pytest
+from cuda_corpus import matrix
+from cuda_support import DRIVERS, FUSED, Case, normal
+
+import graphopt as go
+import graphopt.tensor as T
+from graphopt.autodiff import grad
+from graphopt.errors import DeviceFailed, InvalidArgument
+from graphopt.runtime.device import DeviceProgram
+from graphopt.runtime.emulation import EmulatedDriver
+
+SHAPES = [(1, 1), (1, 31), (3, 33), (2, 1000), (1, 4097), (33, 1), (1000, 3)]
+
+
+# --- maps ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (0, 3), (3, 0)])
+def test_elementwise_chains_agree_whatever_inputs_and_outputs_are_called(shape):
+    n, m = shape
+    numbers = {"s": np.float32(2), "double": np.float32(-3), "threadIdx": np.float32(0.5)}
+    corpus.chains().check({"self": normal(shape), "b": normal((m,)), "p": normal((n,)), **numbers})
+
+
+@pytest.mark.parametrize("target", ["c", "cuda-emulated"])
+def test_a_symbol_may_have_the_beginning_of_a_macros_name(target):
+    pi, x86 = go.variable("M_PI", "float64[n]"), go.variable("__x", "float64[n]")  # M_PI_2 and __x_86 are taken
+    f = go.function([pi, x86], pi * pi + x86, target=target, pipeline=FUSED)
+    np.testing.assert_array_equal(f(np.arange(3.0), np.ones(3)), [1, 2, 5])
+    assert "M_PI_2" not in f.source.replace("vM_PI_2", "")
+
+
+def test_a_launch_has_a_bounded_number_of_blocks():
+    x = go.variable("x", "float32[n]")
+    case = Case([x], x + 1)
+    case.check({"x": normal((2048 * 256 + 257,))}, drivers=[(1, "end")])
+
+
+def test_a_rows_own_result_is_stored_though_the_row_is_empty():
+    x, p = matrix(), go.variable("p", "float32[n]")
+    case = Case([x, p], {"row": T.exp(p), "both": x * T.expand_dims(T.exp(p), 1)})
+    for shape in [(3, 0), (3, 5), (0, 5)]:
+        case.check({"x": normal(shape), "p": normal(shape[:1])})
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_row_kernels_agree(dtype, shape):
+    case = corpus.rows(dtype)
+    assert "rows" in case.forms()
+    case.check({"x": normal(shape, dtype) * np.array(4, dtype)})
+
+
+def test_more_rows_than_blocks_share_the_shared_memory_safely():
+    corpus.rows().check({"x": normal((2048 * 2 + 5, 40))}, drivers=[(1, "end"), (2, "end"), (3, "start")])
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 5), (1, 1, 33), (4, 33, 3), (3, 0, 2), (0, 2, 2)])
+def test_rows_may_have_several_axes_on_either_side(shape):
+    corpus.row_axes().check({"x": normal(shape), "bias": normal(shape[-1:])})
+
+
+# --- columns ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_column_kernels_agree(shape):
+    case = corpus.columns()
+    assert "columns" in case.forms()
+    case.check({"x": normal(shape)})
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 5), (3, 33, 40), (2049, 2, 3), (2, 0, 3), (0, 3, 2)])
+def test_columns_may_lie_behind_other_axes(shape):
+    case = corpus.column_axes()
+    assert case.forms() == {"columns"}
+    case.check({"x": normal(shape)}, drivers=DRIVERS[1:5])
+
+
+# --- full reductions -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_full_reductions_agree(shape):
+    case = corpus.totals()
+    assert {"parts", "join"} <= case.forms()
+    case.check({"x": normal(shape), "s": np.float32(0.25)}, tolerance=64)
+
+
+def test_the_sum_of_nothing_is_zero_and_its_first_launch_is_left_out():
+    x = matrix()
+    case = Case([x], {"sum": T.sum(x), "all": T.all(x > 0), "row": T.sum(x, axis=1), "column": T.prod(x, axis=0)})
+    for shape in [(0, 0), (0, 3), (3, 0)]:
+        case.check({"x": normal(shape)})
+
+
+def test_a_full_reduction_gives_the_same_bits_with_every_order_of_threads():
+    arrays = {"x": normal((37, 1201)), "s": np.float32(0.1)}
+    case = corpus.totals()
+    first = case.run(arrays)
+    for seed, guard in DRIVERS[1:]:
+        again = case.run(arrays, seed, guard)
+        for name, value in first.items():
+            assert value.tobytes() == again[name].tobytes(), name
+
+
+# --- reductions of every dtype ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 33), (70, 100)])
+def test_integers_and_truth_values_reduce_exactly(shape):
+    rng = np.random.default_rng(1)
+    arrays = {name: _integers(rng, name, shape) for name in corpus.INTEGERS}
+    for share in (0.0, 0.001, 0.5, 0.999, 1.0):
+        arrays["bool"] = rng.random(shape) < share
+        corpus.reductions().check(arrays, drivers=[(1, "end"), (2, "start")])
+
+
+def _integers(rng, dtype, shape):
+    info = np.iinfo(dtype)
+    return rng.integers(info.min, info.max, shape, dtype, endpoint=True) | np.array(1, dtype)
+
+
+def test_extremes_spread_nan_wherever_it_stands():
+    for place in [(0, 0), (5, 39), (9, 70)]:
+        array = normal((10, 71))
+        array[place] = np.nan
+        corpus.extremes().check({"x": array}, drivers=[(0, "end"), (1, "end")])
+
+
+# --- views, stacks, copies -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 4), (3, 1, 33), (0, 2, 3)])
+def test_views_stacks_and_copies_agree(shape):
+    corpus.moved().check({"x": normal(shape)})
+
+
+def test_stacked_scalars_agree():
+    for n in (0, 1, 33):
+        corpus.stacked().check({"a": normal((n,), "float64"), "b": normal((n,), "float64", 1)})
+
+
+# --- matrix products -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n", "k", "m", "g"),
+    [(1, 1, 1, 1), (3, 31, 5, 2), (17, 33, 16, 3), (2, 0, 3, 1), (0, 4, 3, 2), (5, 100, 40, 1)],
+)
+def test_matrix_products_agree(n, k, m, g):
+    arrays = {"a": normal((n, k)), "b": normal((k, m)), "p": normal((g, n, k))}
+    arrays["i"] = np.random.default_rng(0).integers(-1000, 1000, (n, k)).astype(np.int32)
+    corpus.products().check(arrays, drivers=DRIVERS[2:6], tolerance=64)
+
+
+def test_more_tiles_than_blocks_are_done_in_turn():
+    a = go.variable("a", "float64[g, 2, 2]")
+    Case([a], a @ a).check({"a": normal((2050, 2, 2), "float64")}, drivers=[(1, "end")])
+
+
+# --- pipelines, the public interface ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pipeline", ["none", FUSED, "default"])
+def test_log_softmax_and_its_gradient_agree_through_every_pipeline(pipeline):
+    case = corpus.log_softmax(pipeline)
+    for shape in [(1, 1), (3, 33), (2, 1000), (33, 5)]:
+        case.check({"x": normal(shape), "w": normal(shape, seed=1)}, tolerance=256)
+    assert ("map" in case.forms()) == (pipeline == "none")
+
+
+def test_log_softmax_of_extreme_logits_is_finite_with_a_finite_gradient():
+    x = matrix()
+    value = corpus.naive_log_softmax(x)
+    case = Case([x], {"value": value, "slope": grad(T.sum(value * value), x)}, "default")
+    found = case.run({"x": np.array([[1000, 0, -1000], [-1000, -1000, -999]], np.float32)})
+    np.testing.assert_allclose(found["value"][0], [0, -1000, -2000])
+    assert np.isfinite(found["slope"]).all()
+
+
+def test_a_function_runs_under_emulation_with_the_chosen_order_of_threads():
+    x = matrix()
+    for seed in (0, 3):
+        f = go.function([x], T.softmax(x, axis=1), target="cuda-emulated", options=go.Options(seed=seed))
+        given = normal((5, 70))
+        np.testing.assert_allclose(f(given).sum(axis=1), 1, rtol=1e-6)
+        out = np.empty_like(given)
+        assert f.into(out, given) is out
+        assert f.lowered.target == "cuda" and "__global__" in f.source
+
+
+def test_the_text_needs_no_compiler_and_is_the_same_each_time():
+    x = matrix()
+    text = go.cuda_source([x], T.softmax(x, axis=0))
+    assert text == go.cuda_source([x], T.softmax(x, axis=0))
+    assert '#include "scalar.cuh"' in text and "go_exp_f32" in text
+
+
+def test_a_hand_edited_text_runs_in_place_of_the_generated_one():
+    x = go.variable("x", "float64[n]")
+    f = go.function([x], x + 1, target="cuda-emulated")
+    assert f.source.count("+ 1.0") == 1
+    edited = f.with_source(f.source.replace("+ 1.0", "+ 2.0"))
+    np.testing.assert_array_equal(edited(np.zeros(3)), [2, 2, 2])
+    with pytest.raises(InvalidArgument, match="no kernel"):
+        f.with_source("// nothing")
+
+
+def test_messages_name_the_line_of_the_text():
+    x = go.variable("x", "float64[n]")
+    f = go.function([x], x + 1, target="cuda-emulated", name="increment")
+    broken = f.source.replace("< positions", "< positions + 40")
+    line = 1 + broken[: broken.index("x_in[")].count("\n")
+    with pytest.raises(DeviceFailed, match=rf"increment\.cu:({line}|{line + 1})\b"):
+        f.with_source(broken)(np.zeros(4))
+
+
+def test_a_failed_call_frees_its_memory_and_the_function_stays_usable():
+    x = go.variable("x", "float64[n]")
+    f = go.function([x], x + T.constant(np.array([1.0, 2.0, 3.0])), target="cuda-emulated")
+    broken = f.with_source(f.source.replace("positions;", "positions + (x_in[0] > 5.0 ? 99 : 0);"))
+    driver = next(iter(broken._variants.values())).runner.driver
+    held = len(driver._live)
+    for _ in range(3):
+        with pytest.raises(DeviceFailed):
+            broken(np.full(3, 6.0))
+        assert len(driver._live) == held
+    np.testing.assert_array_equal(broken(np.zeros(3)), [1, 2, 3])
+
+
+def test_memory_that_cannot_be_had_is_one_clear_error_and_leaves_nothing_behind():
+    x = go.variable("x", "float64[n]")
+    case = Case([x], T.outer(x, x))
+
+    class Small(EmulatedDriver):
+        def allocate(self, nbytes, name=""):
+            if nbytes > 1000:
+                raise DeviceFailed(f"There is no memory for buffer {name!r} of {nbytes} bytes.")
+            return super().allocate(nbytes, name)
+
+    driver = Small()
+    program = DeviceProgram(case.program, driver, case.options)
+    with pytest.raises(DeviceFailed, match="no memory"):
+        program.run({"x": np.zeros(100)}, {"n": 100})
+    assert not driver._live
+    assert next(iter(program.run({"x": np.zeros(2)}, {"n": 2}).values())).shape == (2, 2)

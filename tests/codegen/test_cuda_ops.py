@@ -1,0 +1,61 @@
+"""Every elementwise op, for every dtype it takes, as CUDA text under emulation: one translation unit."""
+
+import itertools
+
+import cuda_corpus as corpus
+import numpy as np
+
+from graphopt.interpret import interpret
+from graphopt.types import DTYPES
+
+EDGES = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -3.0, 7.25, 30.0, -30.0, 1e-30, -1e-40, 88.0, np.inf, -np.inf, np.nan]
+INTEGER_EDGES = [0, 1, 2, 3, 5, 7, 8, 31, 64, 100]
+
+# Units in the last place that an op's two implementations may differ by, where they are many because the one that the
+# interpreter uses is not exact, or a zero of the function is near.
+LOOSE = {"digamma": 256}
+USUAL = 4
+
+
+def operands_of(dtype, length):
+    """Three arrays that meet every pair of edges, and random numbers behind them."""
+    rng = np.random.default_rng(length)
+    edges = EDGES if dtype.startswith("float") else [False, True] if dtype == "bool" else INTEGER_EDGES
+    if dtype.startswith("int"):
+        edges = [*edges, -1, -2, -7, np.iinfo(dtype).min, np.iinfo(dtype).max]
+    elif dtype.startswith("uint"):
+        edges = [*edges, np.iinfo(dtype).max]
+    pairs = np.array(list(itertools.product(edges, edges)), object)
+    more = rng.choice(np.array(edges, object), (length - len(pairs), 2))
+    a, b = np.concatenate([pairs, more]).T
+    c = rng.choice(np.array(edges, object), length)
+    with np.errstate(all="ignore"):
+        return [array.astype(dtype) for array in (a, b, c)]
+
+
+def test_every_elementwise_op_agrees_for_every_dtype_it_takes():
+    case = corpus.every_op()
+    assert {name.rsplit("_", 1)[0] for name in case.graph.outputs} >= set(corpus.ELEMENTWISE)
+    arrays = {}
+    for dtype in DTYPES:
+        for letter, array in zip("abc", operands_of(dtype, 300), strict=True):
+            arrays[f"{letter}_{dtype}"] = array
+    with np.errstate(all="ignore"):
+        expected = interpret(case.written, arrays)
+    found = case.run(arrays, seed=1)
+    wrong = []
+    for output, value in expected.items():
+        name, dtype = output.rsplit("_", 1)
+        got = found[output]
+        if value.dtype.kind == "f":
+            units = LOOSE.get(name, USUAL)
+            ok = np.isclose(
+                got, value, rtol=units * np.finfo(value.dtype).eps, atol=np.finfo(value.dtype).tiny, equal_nan=True
+            )
+        else:
+            ok = got == value
+        if not ok.all():
+            k = int(np.argmin(ok))
+            operands = [arrays[f"{letter}_{dtype}"][k] for letter in "abc" if f"{letter}_{dtype}" in arrays]
+            wrong.append(f"{output}{operands}: {got[k]!r}, not {value[k]!r} ({(~ok).sum()} more)")
+    assert not wrong, "\n".join(wrong)

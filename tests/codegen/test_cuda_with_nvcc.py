@@ -1,0 +1,39 @@
+"""Every generated kernel of the corpus compiles with nvcc: no warnings, no spills, within a budget of registers."""
+
+from functools import partial
+
+import cuda_corpus as corpus
+import pytest
+
+from graphopt.runtime.nvcc import compile_cubin, find_nvcc
+
+pytestmark = pytest.mark.skipif(find_nvcc() is None, reason="there is no nvcc; the CUDA toolkit has it")
+
+PROGRAMS = {
+    "chains": corpus.chains,
+    "rows": corpus.rows,
+    "row_axes": corpus.row_axes,
+    "columns": corpus.columns,
+    "column_axes": corpus.column_axes,
+    "totals": corpus.totals,
+    "reductions": corpus.reductions,
+    "extremes": corpus.extremes,
+    "moved": corpus.moved,
+    "stacked": corpus.stacked,
+    "products": corpus.products,
+    "log_softmax": partial(corpus.log_softmax, "default"),
+    "every_op": corpus.every_op,
+}
+REGISTERS = 80  # of a thread: three blocks of 256 share a multiprocessor
+EXCEPTIONS = {"every_op": 96}
+
+
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_kernels_compile_without_warnings_or_spills(name, architecture):
+    source = PROGRAMS[name]().source
+    compiled = compile_cubin(source.flat, architecture)
+    assert compiled.registers.keys() == {launch.name for launch in source.launches}
+    assert {kernel: spilled for kernel, spilled in compiled.spills.items() if spilled} == {}
+    assert max(compiled.registers.values()) <= EXCEPTIONS.get(name, REGISTERS)
+    assert max(compiled.shared.values()) <= 16 * 1024
