@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphopt.analysis.views import TRACKABLE, track
+from graphopt.analysis.views import TRACKABLE, is_view, track
 from graphopt.dimensions import DimLike
 from graphopt.ops.shape import stack
 
@@ -90,6 +90,8 @@ class IterationSpace:
         """Let a node join if one nest of loops can compute it with the others. A refusal changes nothing."""
         op, graph = self.graph.op(node), self.graph
         sources = [self.source(operand) for operand in graph.operands(node)]
+        if any(s is None and self._computes(operand) for s, operand in zip(sources, graph.operands(node), strict=True)):
+            return False  # it would read from memory what the same kernel is still writing there
         stage = max((self.stage[s[0]] + (s[0] in self.reductions) for s in sources if s), default=0)
         if "reduction" in op.traits:
             return self._add_reduction(node, sources[0], stage)
@@ -100,6 +102,12 @@ class IterationSpace:
         if axes is None:
             return False
         return self._place(node, axes, shape, stage, trailing)
+
+    def _computes(self, value: int) -> bool:
+        """Whether a value lies in the memory that a member is stored to: a member's reshape, or a stack."""
+        while is_view(self.graph, value):
+            (value,) = self.graph.operands(value)
+        return value in self.place
 
     def _aligned(self, operands: list[Axes], ndim: int) -> list[int | None] | None:
         """The axes that broadcasting operands give to a result; None if they contradict each other."""

@@ -6,6 +6,7 @@ import pytest
 import graphopt as go
 import graphopt.tensor as T
 from graphopt.graph import Graph
+from graphopt.ops.shape import stack
 from graphopt.schedule.program import Kernel, MatrixProduct
 from graphopt.schedule.schedule import schedule
 from graphopt.schedule.segments import LIMIT, is_long, live_slots, segments
@@ -246,3 +247,24 @@ def test_a_long_body_computes_what_the_interpreter_does(length):
     f = go.function([x], values[-1], pipeline="cse,fuse")
     expected = go.function([x], values[-1], pipeline="none", target="numpy")(data)
     np.testing.assert_allclose(f(data), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "through_memory",
+    [
+        lambda x: stack(x, x * 2, x + 1, T.sin(x), shape=(2, 2)) + x,
+        lambda x: T.exp(T.broadcast_to(x, (6,)) * 2).reshape((2, 3)) + 1,
+    ],
+    ids=["a stack", "a reshape"],
+)
+@pytest.mark.parametrize("target", ["c", "cuda-emulated"])
+def test_no_kernel_reads_from_memory_what_it_is_still_writing(through_memory, target):
+    x = T.scalar("x")
+    out = through_memory(x)
+    everything = Graph.from_outputs([x], out)
+    everything.fusion.group([node for node in everything.order() if everything.op(node).arity])
+    for program in (schedule(everything), go.lower([x], out).program):
+        assert all(not set(kernel.reads) & set(kernel.writes) for kernel in program.kernels)
+    expected = go.function([x], out, target="numpy")(2.0)
+    for seed in range(3):
+        np.testing.assert_allclose(go.function([x], out, target=target, options=go.Options(seed=seed))(2.0), expected)
