@@ -30,8 +30,9 @@ from graphopt.errors import (
 )
 from graphopt.frontend import from_sympy, to_sympy
 from graphopt.frontend.gradient import grad, vjp
-from graphopt.function import Function, Lowered, c_source, cuda_source, function, lower
+from graphopt.function import Function, function
 from graphopt.graph import Graph
+from graphopt.lowering import Lowered, c_source, cuda_source, lower
 from graphopt.options import Options
 from graphopt.rewrite.pipeline import Pipeline
 from graphopt.rewrite.registry import available_passes

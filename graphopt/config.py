@@ -1,4 +1,4 @@
-"""Defaults that constructors read: `go.config.floatX`. Context-local, so threads and tasks do not disturb each other."""
+"""Defaults that constructors read: `go.config.floatX`. Context-local: threads and tasks do not disturb each other."""
 
 from __future__ import annotations
 

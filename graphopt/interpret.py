@@ -85,9 +85,9 @@ class Rounded:
     """Every operation correctly rounded to a floating-point format.
 
     Values are held in float64, which holds every number of the smaller formats. An operation is evaluated in
-    float64 (or, if it is transcendental and the format "float64", in mpmath) and rounded once. Rounding twice is innocuous for + - * / and
-    sqrt because 53 ≥ 2p + 2 for p ≤ 24 (S. A. Figueroa, "When is double rounding innocuous?", 1995); elementary
-    functions may, rarely, differ from a correct rounding by one unit.
+    float64 (or, if it is transcendental and the format "float64", in mpmath) and rounded once. Rounding twice is
+    innocuous for + - * / and sqrt because 53 ≥ 2p + 2 for p ≤ 24 (S. A. Figueroa, "When is double rounding
+    innocuous?", 1995); elementary functions may, rarely, differ from a correct rounding by one unit.
     """
 
     FORMATS: Mapping[str, tuple[int, int]] = {

@@ -280,7 +280,7 @@ _FLOAT32_OVERFLOWS = 2**128 - 2**103  # halfway between the largest float32 and 
 def _round_to_float32(value: Any, wide: float) -> float:
     with np.errstate(over="ignore"):
         narrow = np.float32(wide)
-    if not isinstance(value, Fraction | int) or abs(value) >= _FLOAT32_OVERFLOWS:
+    if not isinstance(value, Fraction | int) or abs(Fraction(value)) >= _FLOAT32_OVERFLOWS:
         return float(narrow)
     # Undo a double rounding: of the neighbours, pick the one that is exactly nearest.
     narrow = np.clip(narrow, _FLOAT32.min, _FLOAT32.max)

@@ -16,6 +16,7 @@ from graphopt.variable import literal
 __all__ = ["RULES"]
 
 x, y = V("x"), V("y")
+signed = V("x", dtype=lambda dtype: not dtype.startswith("u"))
 c = V("c", constant=True, ndim=0)
 a = Attr("a")
 
@@ -28,7 +29,7 @@ SIGNS = (
     Rule("multiply-negative", (-x) * y, -(x * y), claim=Exact()),                                   # (-x)·y = -(x·y)
     Rule("negative-over", (-x) / y, -(x / y), claim=Exact()),                                       # (-x)/y = -(x/y)
     Rule("over-negative", x / (-y), -(x / y), claim=Exact()),                                       # x/(-y) = -(x/y)
-    Rule("absolute-negative", T.abs(-x), T.abs(x), claim=Exact()),                                  # |-x| = |x|
+    Rule("absolute-negative", T.abs(-signed), T.abs(signed), claim=Exact()),                                  # |-x| = |x|
     Rule("square-negative", T.square(-x), T.square(x), claim=Exact()),                              # (-x)² = x²
     Rule("add-spread-negative", x + T.expand_dims(-y, a), x - T.expand_dims(y, a), claim=Exact()),  # the same where
     Rule("subtract-spread-negative", x - T.expand_dims(-y, a), x + T.expand_dims(y, a), claim=Exact()),# y has new axes

@@ -82,6 +82,8 @@ def _without_axes(x: Any, dropped: set[int]) -> Any:
 def transpose_last(match: Match, y: Any) -> Any:
     """f(transpose(x), transpose(y)) → transpose(f(x, y)); operands with one essential order of axes follow"""
     axes = next(operand.attributes["axes"] for operand in y.inputs if operand.op is ops.transpose)
+    if len(axes) != y.ndim:
+        return refuse("the ranks differ")
     inverse = tuple(sorted(range(len(axes)), key=axes.__getitem__))
     operands = []
     for operand in y.inputs:

@@ -20,6 +20,7 @@ x, y, z, g = V("x"), V("y"), V("z"), V("g")
 c = V("c", ndim=0, where=lambda handle: handle.op.name == "constant")
 a = Attr("a")
 nan = math.nan
+MANY = 64  # a sum with shared parts can have more terms than the graph has nodes
 
 LOGARITHMS = (
     Rule("log1p", T.log(x + 1), T.log1p(x), claim=Improves()),                       # log(1 + x)
@@ -86,6 +87,8 @@ def logaddexp_of_many(match: Match, x: Any, y: Any) -> Any:
     """log(eᵃ + eᵇ + eᶜ + …) → logaddexp(logaddexp(a, b), c) …"""
     terms, stack = [], [y, x]
     while stack:
+        if len(terms) + len(stack) > MANY:
+            return refuse(f"there are more than {MANY} terms")
         term = stack.pop()
         if term.op is add:
             stack.extend(reversed(term.inputs))

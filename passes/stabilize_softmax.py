@@ -33,6 +33,16 @@ def spread(value: Any) -> Any:
     return expand_dims(value, axis=axis)
 
 
+def over_all(match: Match) -> bool:
+    """The reduction is over all axes: a scalar, which cannot meet the wrong axis."""
+    return len(match["axis"]) == int(match["x"].ndim)
+
+
+def scale_fits(match: Match) -> bool:
+    """The scale has the axes that the reduction left, or none."""
+    return match["g"].ndim in (0, match["x"].ndim - len(match["axis"]))
+
+
 e = T.exp(x)
 total = sum_(e, axis=axis)
 normalizer = logsumexp(x, axis=axis)
@@ -43,15 +53,15 @@ LOG_SUM_EXP = (
 )  # fmt: skip
 
 SOFTMAX = (
-    Rule("softmax", e / spread(total), softmax(x, axis=axis), claim=RELATIVE),  # eˣ/Σeˣ over some axes
-    Rule("softmax-of-all", e / total, softmax(x, axis=axis), claim=RELATIVE),   # eˣ/Σeˣ over all axes
+    Rule("softmax", e / spread(total), softmax(x, axis=axis), claim=RELATIVE),                 # eˣ/Σeˣ over some axes
+    Rule("softmax-of-all", e / total, softmax(x, axis=axis), claim=RELATIVE, where=over_all),  # eˣ/Σeˣ over all axes
     Rule("exp-log-softmax", T.exp(log_softmax(x, axis=axis)), softmax(x, axis=axis), claim=RELATIVE),
     # what differentiating the naive forms leaves: eˣ·(g/Σeˣ) = g·softmax(x)
-    Rule("scaled-softmax", e * spread(g / total), softmax(x, axis=axis) * spread(g), claim=RELATIVE),
-    Rule("scaled-softmax-of-all", e * (g / total), softmax(x, axis=axis) * g, claim=RELATIVE),
+    Rule("scaled-softmax", e * spread(g / total), softmax(x, axis=axis) * spread(g), claim=RELATIVE, where=scale_fits),
+    Rule("scaled-softmax-of-all", e * (g / total), softmax(x, axis=axis) * g, claim=RELATIVE, where=over_all),
     Rule("weighted-softmax", e * (g / spread(total)), softmax(x, axis=axis) * g, claim=RELATIVE),
     Rule("softmax-numerator", (e * g) / spread(total), softmax(x, axis=axis) * g, claim=RELATIVE),
-    Rule("softmax-numerator-of-all", (e * g) / total, softmax(x, axis=axis) * g, claim=RELATIVE),
+    Rule("softmax-numerator-of-all", (e * g) / total, softmax(x, axis=axis) * g, claim=RELATIVE, where=over_all),
     Rule("softmax-cancels", softmax(x, axis=axis) * (g / softmax(x, axis=axis)), g, claim=Stabilizes(1)),
 )  # fmt: skip
 
@@ -60,9 +70,9 @@ LOG_SOFTMAX = (
     Rule("log-of-picked-softmax", T.log(pick(softmax(x, axis=axis), index=index)),
          pick(log_softmax(x, axis=axis), index=index), claim=ABSOLUTE),                           # log softmax(x)ₖ
     Rule("minus-logsumexp", x - spread(normalizer), log_softmax(x, axis=axis), claim=ABSOLUTE),   # x - log Σeˣ
-    Rule("minus-logsumexp-of-all", x - normalizer, log_softmax(x, axis=axis), claim=ABSOLUTE),
+    Rule("minus-logsumexp-of-all", x - normalizer, log_softmax(x, axis=axis), claim=ABSOLUTE, where=over_all),
     Rule("logsumexp-minus", spread(normalizer) - x, -log_softmax(x, axis=axis), claim=ABSOLUTE),  # log Σeˣ - x
-    Rule("logsumexp-of-all-minus", normalizer - x, -log_softmax(x, axis=axis), claim=ABSOLUTE),
+    Rule("logsumexp-of-all-minus", normalizer - x, -log_softmax(x, axis=axis), claim=ABSOLUTE, where=over_all),
 )  # fmt: skip
 
 SHIFTS = (
@@ -71,7 +81,7 @@ SHIFTS = (
     Rule("minus-logsumexp-minus", (x - spread(logsumexp(x - spread(y), axis=axis))) - spread(y),
          log_softmax(x, axis=axis), claim=ABSOLUTE),
     Rule("minus-logsumexp-minus-scalar", (x - logsumexp(x - shift, axis=axis)) - shift,
-         log_softmax(x, axis=axis), claim=ABSOLUTE),
+         log_softmax(x, axis=axis), claim=ABSOLUTE, where=over_all),
     Rule("log-softmax-restored", (x - spread(y)) - spread(logsumexp(x - spread(y), axis=axis)),
          log_softmax(x, axis=axis), claim=ABSOLUTE),
 )  # fmt: skip
@@ -82,9 +92,12 @@ def _unshifted(op: Any, shifted: Pattern, name: str, algebra: str) -> Rule:
 
     @rule(op(shifted, axis=axis), claim=claim, name=name, algebra=algebra)
     def remove(match: Match, x: Any, y: Any, axis: tuple[int, ...], **more: Any) -> Any:
-        constant_along = set(range(x.ndim)) if not y.ndim else set(more.get("new", ()))
-        if not constant_along.issuperset(axis) or x.shape != match.root.shape:
-            return refuse("the shift varies along the axes of the softmax, or it broadcasts the operand")
+        new = more.get("new", ())
+        constant_along = set(new) if new and y.ndim + len(new) == x.ndim else set()
+        if y.ndim and not constant_along.issuperset(axis):
+            return refuse("the shift varies along the axes of the softmax")
+        if x.shape != match.root.shape:
+            return refuse("the shift broadcasts the operand")
         return op(x, axis=axis)
 
     return remove

@@ -76,15 +76,11 @@ def grad(
         _check_cost(cost)
         outputs.append(cost)
     seeds = [literal(1.0, output.dtype) for output in outputs]
-    known = {
-        _differentiable(v, "a key of known_grads"): _cotangent(g, v) for v, g in (known_grads or {}).items()
-    }
+    known = {_differentiable(v, "a key of known_grads"): _cotangent(g, v) for v, g in (known_grads or {}).items()}
     return _differentiate(outputs, seeds, wrt, consider_constant, known, disconnected_inputs, stabilize)
 
 
-def vjp(
-    outputs: Any, wrt: Any, cotangents: Any, *, disconnected_inputs: str = "raise", stabilize: bool = True
-) -> Any:
+def vjp(outputs: Any, wrt: Any, cotangents: Any, *, disconnected_inputs: str = "raise", stabilize: bool = True) -> Any:
     """The vector-Jacobian product: Σ over outputs and their elements of cotangent · ∂output/∂v, for each v of `wrt`.
 
     Parameters
@@ -197,8 +193,8 @@ class _Problem:
                 )
                 if how == "raise":
                     raise DisconnectedInput(message)
-                line = caller()
-                warnings.warn_explicit(message, UserWarning, line.code.co_filename, line.line)  # type: ignore[union-attr]
+                file, _, line = str(caller()).rpartition(":")
+                warnings.warn_explicit(message, UserWarning, file, int(line))
 
     def solve(self, targets: Sequence[Variable]) -> list[Variable]:
         """The gradients, as variables of the user's."""
@@ -207,9 +203,7 @@ class _Problem:
         for name, given in zip(self.outputs, self.given, strict=False):
             seeds.setdefault(graph.outputs[name], []).append(given)
         known = {self.node(v): given for v, given in zip(self.known, self.given[len(self.outputs) :], strict=True)}
-        found = accumulate(
-            graph, seeds, {self.node(v) for v in targets}, {self.node(v) for v in self.constants}, known
-        )
+        found = accumulate(graph, seeds, {self.node(v) for v in targets}, {self.node(v) for v in self.constants}, known)
         substitutions = {self.node(v): v for v in self.held} | dict(zip(self.given, self.cotangents, strict=True))
         present = [v for v in dict.fromkeys(targets) if self.node(v) in found]
         exported = to_variables(graph, [found[self.node(v)] for v in present], substitutions)
@@ -238,8 +232,8 @@ def _a_variable(v: Any, what: str) -> Variable:
     return v
 
 
-def _differentiable(v: Any, what: str) -> Variable:
-    v = _a_variable(v, what)
+def _differentiable(value: Any, what: str) -> Variable:
+    v = _a_variable(value, what)
     if not is_float(v.dtype):
         raise TypeMismatch(
             f"{what}: {v!r}, made at {v.origin}, has no derivatives; expected float32 or float64: cast it first"

@@ -13,7 +13,7 @@ from graphopt.cli import report, study
 from graphopt.cli.problem import read_problem
 from graphopt.cli.show import FINDING, reported, say, say_json, tell
 from graphopt.errors import InvalidArgument
-from graphopt.function import as_pipeline, lower
+from graphopt.lowering import as_pipeline, lower
 from graphopt.options import Options
 
 __all__ = ["app"]

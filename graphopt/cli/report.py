@@ -14,7 +14,7 @@ from graphopt.cli.agreement import Agreement
 from graphopt.cli.show import grid, heading, say
 from graphopt.cli.study import Study
 from graphopt.dimensions import DimLike
-from graphopt.function import KernelFacts, Lowered
+from graphopt.lowering import KernelFacts, Lowered
 from graphopt.rewrite.log import Log
 from graphopt.rewrite.pipeline import NAMED, Pipeline
 from graphopt.rewrite.registry import available_passes

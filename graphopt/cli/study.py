@@ -17,8 +17,9 @@ from graphopt.cli.as_written import as_written
 from graphopt.cli.problem import Problem
 from graphopt.dimensions import evaluate
 from graphopt.errors import CompilationFailed, CompilerNotFound, GraphoptError
-from graphopt.function import Function, KernelFacts, as_pipeline, function, lower
+from graphopt.function import Function, function
 from graphopt.graph import Graph
+from graphopt.lowering import KernelFacts, as_pipeline, lower
 from graphopt.options import Options
 from graphopt.rewrite.pipeline import Pipeline
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from graphopt.dimensions import Dim, DimLike, dim, substitute, symbols
 from graphopt.errors import GraphoptError, InvalidArgument, MissingInput, ShapeMismatch
-from graphopt.graph.unify import Unifier, rename_attributes, rename_type
 from graphopt.graph.handle import Handle
+from graphopt.graph.unify import Unifier, rename_attributes, rename_type
 from graphopt.op import Attributes
 from graphopt.ops.leaves import input_
 from graphopt.types import TensorType
@@ -19,7 +19,7 @@ from graphopt.variable import Variable
 if TYPE_CHECKING:
     from graphopt.graph.graph import Graph
 
-__all__ = ["build", "substituted", "collector_paused", "topological"]
+__all__ = ["build", "collector_paused", "substituted", "topological"]
 
 
 def build(

@@ -196,7 +196,8 @@ class Graph:
         """Let every user of `old`, and the outputs, use `new` (a node or an expression) instead.
 
         Nodes that nothing uses any more are removed. The new value may use `old` itself, as an operand: only the
-        others that used it before are redirected. Returns the new node.
+        others that used it before are redirected. It must not depend on those others: that makes a cycle, which
+        only `verify` looks for. Returns the new node.
 
         Raises
         ------
@@ -348,7 +349,7 @@ class Graph:
         origins = self.origins(old)
         for fresh in added:
             data = self._data.get(fresh)
-            if data is not None and not data["op"].arity == 0:
+            if data is not None and data["op"].arity != 0:
                 data["origins"] = origins
         data = self._data[node]
         if data["name"] is None and data["op"] is not input_:

@@ -19,8 +19,6 @@ from graphopt.ops.logic import equal, greater, isnan, less, where
 from graphopt.ops.signatures import floating_signature
 from graphopt.types import TensorType, Unify, check_dtype, is_float
 
-# ruff: noqa: E731  (a table of one-line derivatives reads better than a page of functions)
-
 
 def _zero(g: Any, y: Any, *xs: Any) -> tuple[None, ...]:
     return (None,) * len(xs)

@@ -1,4 +1,4 @@
-"""Ops without operands: inputs, constants, and dimensions used as numbers. Also `barrier`, which holds a value apart."""
+"""Ops without operands: inputs, constants, and dimensions used as numbers; and `barrier`, which holds a value apart."""
 
 from __future__ import annotations
 

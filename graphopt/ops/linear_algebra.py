@@ -29,7 +29,8 @@ def _matmul_rule(types: tuple[TensorType, ...], attributes: Attributes, unify: U
         unify(a[-1], b[-2])
         batch = broadcast((a[:-2], b[:-2]), unify)
     except ShapeMismatch as error:
-        raise ShapeMismatch(f"cannot multiply matrices of shapes {shape_text(a)} and {shape_text(b)}: {error}") from None
+        shapes = f"{shape_text(a)} and {shape_text(b)}"
+        raise ShapeMismatch(f"cannot multiply matrices of shapes {shapes}: {error}") from None
     return TensorType(_signature((types[0].dtype, types[1].dtype))[1], (*batch, a[-2], b[-1]))
 
 

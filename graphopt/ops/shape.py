@@ -29,14 +29,14 @@ def _expand_rule(types: tuple[TensorType, ...], attributes: Attributes, unify: U
 def _squeeze_rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Unify) -> TensorType:
     for axis in attributes["axis"]:
         if axis >= types[0].ndim or types[0].shape[axis] != 1:
-            raise ShapeMismatch(f"axis {axis} of shape {shape_text(types[0].shape)} is not the integer 1: cannot drop it")
+            raise ShapeMismatch(f"axis {axis} of shape {shape_text(types[0].shape)} is not 1: cannot drop it")
     return types[0].with_shape([size for axis, size in enumerate(types[0].shape) if axis not in attributes["axis"]])
 
 
 def _transpose_rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Unify) -> TensorType:
     axes = attributes["axes"]
     if sorted(axes) != list(range(types[0].ndim)):
-        raise ShapeMismatch(f"axes {axes} do not permute the {types[0].ndim} axes of shape {shape_text(types[0].shape)}")
+        raise ShapeMismatch(f"{axes} does not permute the {types[0].ndim} axes of shape {shape_text(types[0].shape)}")
     return types[0].with_shape([types[0].shape[axis] for axis in axes])
 
 
@@ -142,7 +142,8 @@ def _unstack(g: Any, node: Applied) -> tuple[Any, ...]:
 def _pick_rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Unify) -> TensorType:
     size = types[0].shape[-1] if types[0].shape else None
     if not isinstance(size, int) or not 0 <= attributes["index"] < size:
-        raise ShapeMismatch(f"index {attributes['index']} is outside the last axis of shape {shape_text(types[0].shape)}")
+        shape = shape_text(types[0].shape)
+        raise ShapeMismatch(f"index {attributes['index']} is outside the last axis of shape {shape}")
     return types[0].with_shape(types[0].shape[:-1])
 
 

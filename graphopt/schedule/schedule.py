@@ -13,7 +13,7 @@ from graphopt.analysis.iteration import IterationSpace
 from graphopt.analysis.views import TRACKABLE, View, is_view, row_major, track, views
 from graphopt.dimensions import DimLike, symbols
 from graphopt.errors import UnsupportedExpression
-from graphopt.ops.leaves import ArrayConstant, constant, dimension, input_
+from graphopt.ops.leaves import ArrayConstant, constant, dimension
 from graphopt.ops.linear_algebra import matmul
 from graphopt.ops.shape import stack
 from graphopt.schedule.kernels import make_kernel
@@ -220,11 +220,12 @@ class _Scheduler:
         rest = []
         for node in waiting:
             if self._copy_source(node).base in done:
-                for buffer in self.copies.get(node, [self.buffer_of.get(node)]):
-                    assert buffer is not None
+                targets = list(self.copies.get(node, ()))
+                own = self.buffer_of.get(node)
+                if own is not None and is_view(self.graph, node) and own not in targets:
+                    targets.append(own)
+                for buffer in targets:
                     self.steps.append(self._copy(node, buffer))
-                if node in self.copies and node in self.buffer_of and self.buffer_of[node] not in self.copies[node]:
-                    self.steps.append(self._copy(node, self.buffer_of[node]))
                 done.add(node)
             else:
                 rest.append(node)

@@ -43,7 +43,7 @@ def axis_name(axis: int) -> str:
 
 
 def label(text: str) -> str:
-    """A text as the beginning of a C identifier. Reserved names and those of `<math.h>` (`M_PI_2`) are kept clear of."""
+    """A text as the beginning of a C identifier, clear of reserved names and of those in <math.h>, such as M_PI_2."""
     cleaned = "".join(c if c.isalnum() and c.isascii() else "_" for c in text)
     return cleaned[:24] if cleaned[:1].isalpha() and not cleaned.startswith("M_") else f"v{cleaned}"[:24]
 

@@ -44,10 +44,10 @@ DOMAINS: dict[str, tuple[Interval, ...]] = {
 """Op name to an interval for each operand; operands without an entry are in [-4, 4]."""
 
 SMOOTH: tuple[str, ...] = (
-    "add", "multiply", "subtract", "negative", "divide", "square", "exp", "log", "sqrt", "tanh", "sin", "cos", "sigmoid",
-    "softplus", "log1p", "expm1", "arctan", "erf", "logaddexp", "power", "hypot", "cbrt", "exp2", "log2", "log10", "tan",
-    "arcsin", "arccos", "arctan2", "sinh", "cosh", "arcsinh", "arccosh", "arctanh", "erfc", "gamma", "lgamma", "digamma",
-    "log1mexp", "logaddexp2", "xlogy", "fma",
+    "add", "multiply", "subtract", "negative", "divide", "square", "exp", "log", "sqrt", "tanh", "sin", "cos",
+    "sigmoid", "softplus", "log1p", "expm1", "arctan", "erf", "logaddexp", "power", "hypot", "cbrt", "exp2",
+    "log2", "log10", "tan", "arcsin", "arccos", "arctan2", "sinh", "cosh", "arcsinh", "arccosh", "arctanh",
+    "erfc", "gamma", "lgamma", "digamma", "log1mexp", "logaddexp2", "xlogy", "fma",
 )  # fmt: skip
 """Elementwise ops with derivatives of every order on their domains, the simplest first."""
 
@@ -55,6 +55,7 @@ SMOOTH: tuple[str, ...] = (
 def domain(name: str, arity: int) -> tuple[Interval, ...]:
     """An interval for each operand of an elementwise op."""
     return DOMAINS.get(name, (_WIDE,) * arity)
+
 
 _ANY: Interval = (-math.inf, math.inf)
 _ABOVE: Interval = (0.2, math.inf)

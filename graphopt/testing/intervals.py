@@ -40,4 +40,4 @@ def permitted(name: str, intervals: tuple[Interval, ...]) -> bool:
         if low < least or high > most:
             return False
     low, high = image(name, intervals)
-    return -LIMIT <= low and high <= LIMIT  # also false for NaN
+    return low >= -LIMIT and high <= LIMIT  # also false for NaN

@@ -176,12 +176,10 @@ def _graph(program: Variable | Sequence[Variable]) -> Graph:
     return Graph.from_outputs(sorted(inputs, key=lambda v: v.name or ""), outputs)
 
 
-# --- what may be applied -----------------------------------------------------------------------------------------------
+# --- what may be applied -----------------------------------------------------------------------------------------
 
 
-def _choices(
-    x: _Value, values: Sequence[_Value], number: float, family: str, empty: bool
-) -> Iterator[_Choice]:
+def _choices(x: _Value, values: Sequence[_Value], number: float, family: str, empty: bool) -> Iterator[_Choice]:
     """Every application of a family to `x` that is well-typed and stays in bounds, with its result's interval."""
     yield from _unary(x, family)
     yield from _with_number(x, number, family)
@@ -246,7 +244,7 @@ def _identical(a: DimLike, b: DimLike) -> DimLike:
 
 def _most(shape: Sequence[DimLike]) -> int:
     """The largest number of elements that a shape may come to have."""
-    return math.prod(evaluate(size, {name: SIZES[1] for name in symbols(size)}) for size in shape)
+    return math.prod(evaluate(size, dict.fromkeys(symbols(size), SIZES[1])) for size in shape)
 
 
 def _reductions(x: _Value, empty: bool) -> Iterator[_Choice]:
@@ -279,7 +277,7 @@ def _composites(x: _Value) -> Iterator[_Choice]:
 
 def _axes(x: Variable) -> list[tuple[int, ...]]:
     """Each axis, the last first, and all of them together."""
-    single = [(axis,) for axis in reversed(range(x.ndim))]
+    single: list[tuple[int, ...]] = [(axis,) for axis in reversed(range(x.ndim))]
     return [*single, tuple(range(x.ndim))] if x.ndim > 1 else single
 
 

@@ -35,7 +35,10 @@ def arrays_in(interval, position, shape):
     size = int(np.prod(shape))
     return st.permutations(range(64)).map(
         lambda order: np.array(
-            [interval[0] + (interval[1] - interval[0]) * (k + (0.3819, 0.6180, 0.1459)[position]) / 64 for k in order[:size]]
+            [
+                interval[0] + (interval[1] - interval[0]) * (k + (0.3819, 0.6180, 0.1459)[position]) / 64
+                for k in order[:size]
+            ]
         ).reshape(shape)
     )
 

@@ -89,7 +89,7 @@ def test_a_constant_exponent_has_a_plain_derivative(exponent):
     assert "where" not in str(plain_grad(T.sum(x**exponent), x, disconnected_inputs="ignore"))
 
 
-# --- against SymPy -----------------------------------------------------------------------------------------------------
+# --- against SymPy -----------------------------------------------------------------------------------------------
 
 SYMPY = {
     "exp": sympy.exp, "log": sympy.log, "sin": sympy.sin, "cos": sympy.cos, "tan": sympy.tan, "arcsin": sympy.asin,
@@ -99,9 +99,11 @@ SYMPY = {
     "add": lambda a, b: a + b, "multiply": lambda a, b: a * b, "divide": lambda a, b: a / b,
     "power": lambda a, b: a**b, "subtract": lambda a, b: a - b, "hypot": lambda a, b: sympy.sqrt(a**2 + b**2),
     "logaddexp": lambda a, b: sympy.log(sympy.exp(a) + sympy.exp(b)), "exp2": lambda x: 2**x,
-    "log1p": lambda x: sympy.log(1 + x), "expm1": lambda x: sympy.exp(x) - 1, "softplus": lambda x: sympy.log(1 + sympy.exp(x)),
+    "log1p": lambda x: sympy.log(1 + x), "expm1": lambda x: sympy.exp(x) - 1,
+    "softplus": lambda x: sympy.log(1 + sympy.exp(x)),
     "sigmoid": lambda x: 1 / (1 + sympy.exp(-x)), "log1mexp": lambda x: sympy.log(1 - sympy.exp(x)),
-    "xlogy": lambda a, b: a * sympy.log(b), "fma": lambda a, b, c: a * b + c, "cbrt": lambda x: x ** sympy.Rational(1, 3),
+    "xlogy": lambda a, b: a * sympy.log(b), "fma": lambda a, b, c: a * b + c,
+    "cbrt": lambda x: x ** sympy.Rational(1, 3),
     "log2": lambda x: sympy.log(x, 2), "log10": lambda x: sympy.log(x, 10), "square": lambda x: x**2,
 }  # fmt: skip
 
@@ -123,7 +125,7 @@ def test_an_elementwise_derivative_is_sympys(name, data):
         np.testing.assert_allclose(found[f"g{k}"], expected, rtol=1e-10, atol=1e-12)
 
 
-# --- reductions, shapes, products, composites ------------------------------------------------------------------------------
+# --- reductions, shapes, products, composites --------------------------------------------------------------------
 
 SHAPE = (2, 1, 2)
 AXES = [axes for count in range(4) for axes in itertools.combinations(range(3), count)]
@@ -155,7 +157,9 @@ def test_a_second_derivative_of_a_reduction_is_right(name, axis):
 def gradient_value(function, *arrays):
     inputs = variables_for([np.asarray(a, float) for a in arrays])
     gradients = plain_grad(T.sum(function(*inputs)), inputs, disconnected_inputs="ignore")
-    return list(run(inputs, {f"g{k}": g for k, g in enumerate(gradients)}, [np.asarray(a, float) for a in arrays]).values())
+    return list(
+        run(inputs, {f"g{k}": g for k, g in enumerate(gradients)}, [np.asarray(a, float) for a in arrays]).values()
+    )
 
 
 def test_ties_of_max_and_min_share_the_cotangent_evenly():
@@ -212,12 +216,22 @@ def test_ops_that_move_elements_are_differentiated(function):
 
 
 def test_an_infinite_cotangent_of_a_pick_leaves_the_other_elements_at_zero():
-    np.testing.assert_array_equal(gradient_value(lambda x: T.sqrt(shape_ops.pick(x, index=0)), [0.0, 1.0])[0], [np.inf, 0])
+    np.testing.assert_array_equal(
+        gradient_value(lambda x: T.sqrt(shape_ops.pick(x, index=0)), [0.0, 1.0])[0], [np.inf, 0]
+    )
 
 
 @pytest.mark.parametrize(
     "shapes",
-    [((2, 3), (3, 2)), ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 2, 3), (3, 1)), ((2, 1, 1, 2), (3, 2, 1)), ((1, 0), (0, 1))],
+    [
+        ((2, 3), (3, 2)),
+        ((3,), (3,)),
+        ((2, 3), (3,)),
+        ((3,), (3, 2)),
+        ((2, 2, 3), (3, 1)),
+        ((2, 1, 1, 2), (3, 2, 1)),
+        ((1, 0), (0, 1)),
+    ],
 )
 def test_matmul_is_differentiated_batches_broadcasting(shapes):
     rng = np.random.default_rng(0)

@@ -28,7 +28,9 @@ def fixed_sizes(expression, sizes):
         if v.op.name == "input":
             made[v] = variable(v.name, TensorType(v.dtype, tuple(evaluate(s, sizes) for s in v.shape)))
         elif v.op.name == "dimension":
-            made[v] = type(v).build(v.op, (), v.attributes.__class__(value=evaluate(v.attributes["value"], sizes), dtype=v.dtype))
+            made[v] = type(v).build(
+                v.op, (), v.attributes.__class__(value=evaluate(v.attributes["value"], sizes), dtype=v.dtype)
+            )
         else:
             made[v] = v.op(*[made[operand] for operand in v.operands], **attributes)
     return made[expression]
@@ -42,9 +44,7 @@ def test_the_gradient_of_a_random_program_is_right(data):
     inputs = sorted((v for v in topological([expression]) if v.op.name == "input"), key=lambda v: v.name)
     arrays = data.draw(strategies.inputs_for(expression))
     cost = weighted(expression)
-    truths = [
-        central_difference_by_name(inputs, cost, [arrays[v.name] for v in inputs], k) for k in range(len(inputs))
-    ]
+    truths = [central_difference_by_name(inputs, cost, [arrays[v.name] for v in inputs], k) for k in range(len(inputs))]
     for stabilize in (False, True):
         gradients = grad(cost, inputs, stabilize=stabilize)
         graph = Graph.from_outputs(inputs, {f"g{k}": g for k, g in enumerate(gradients)})
@@ -79,5 +79,3 @@ def test_stabilizing_changes_no_gradient_of_a_tame_program(data):
         results.append(interpret(graph, arrays))
     for name, plain in results[0].items():
         np.testing.assert_allclose(results[1][name], plain, rtol=1e-8, atol=1e-7)
-
-

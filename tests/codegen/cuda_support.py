@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 
 from graphopt.frontend.declare import declare
-from graphopt.function import optimize
+from graphopt.lowering import optimize
 from graphopt.graph import Graph
 from graphopt.interpret import bind_dimensions, interpret
 from graphopt.options import Options

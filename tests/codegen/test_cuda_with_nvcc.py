@@ -26,10 +26,15 @@ PROGRAMS = {
 }
 REGISTERS = 80  # of a thread: three blocks of 256 share a multiprocessor
 EXCEPTIONS = {"every_op": 96}
+LARGE = ("every_op", "reductions")
+COMPILED = [
+    pytest.param(name, architecture, marks=pytest.mark.long if name in LARGE and architecture == "sm_80" else ())
+    for name in PROGRAMS
+    for architecture in ("sm_80", "sm_90")
+]
 
 
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize(("name", "architecture"), COMPILED)
 def test_kernels_compile_without_warnings_or_spills(name, architecture):
     source = PROGRAMS[name]().source
     compiled = compile_cubin(source.flat, architecture)

@@ -25,8 +25,10 @@ def trees(leaves):
     """Nested tuples: ("+", a, b), ("//", a, positive integer or name)."""
     return st.recursive(
         leaves,
-        lambda inner: st.tuples(st.sampled_from(sorted(OPERATIONS)), inner, inner)
-        | st.tuples(st.just("//"), inner, st.integers(1, 4) | st.sampled_from(NAMES).map(dim)),
+        lambda inner: (
+            st.tuples(st.sampled_from(sorted(OPERATIONS)), inner, inner)
+            | st.tuples(st.just("//"), inner, st.integers(1, 4) | st.sampled_from(NAMES).map(dim))
+        ),
         max_leaves=8,
     )
 
@@ -113,7 +115,9 @@ def test_a_name_that_is_no_identifier_is_refused(name):
         dim(name)
 
 
-@pytest.mark.parametrize("text", ["", "n +", "n ** 2", "f(n)", "n / 2", "1.5", "True", "__import__('os')", "min(n)", "n m"])
+@pytest.mark.parametrize(
+    "text", ["", "n +", "n ** 2", "f(n)", "n / 2", "1.5", "True", "__import__('os')", "min(n)", "n m"]
+)
 def test_text_that_is_no_dimension_is_refused(text):
     with pytest.raises(InvalidArgument, match="cannot read"):
         parse_dim(text)

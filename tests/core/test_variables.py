@@ -73,7 +73,7 @@ AT = {"x": np.array([-1.5, 0.5, 2.0]), "i": np.array([-3, 1, 6]), "b": np.array(
         lambda x, i, b: x.reshape((3, 1)) * x,
         lambda x, i, b: b.any() | b.all(),
         lambda x, i, b: x.dot(x),
-        lambda x, i, b: [1, 2, 3] + x,
+        lambda x, i, b: [1, 2, 3] + x,  # noqa: RUF005
     ],
 )
 def test_an_operator_means_what_it_means_for_arrays(formula):
@@ -84,7 +84,7 @@ def test_an_operator_means_what_it_means_for_arrays(formula):
     np.testing.assert_allclose(found, expected, rtol=1e-14)
 
 
-# --- what is refused ----------------------------------------------------------------------------------------------------
+# --- what is refused ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,8 @@ def test_an_operator_means_what_it_means_for_arrays(formula):
         (lambda: [1, 2][T.lscalar("s")], "go.function"),
         (lambda: len(T.vector("v")), "x.shape"),
         (lambda: list(x), "whole-array"),
-        (lambda: [e for e in T.vector("v")], "whole-array"),
-        (lambda: x + [[1], [1, 2]], "ragged"),
+        (lambda: [e + 1 for e in T.vector("v")], "whole-array"),
+        (lambda: x + [[1], [1, 2]], "ragged"),  # noqa: RUF005
         (lambda: x + 1j, "complex"),
         (lambda: x * np.array([1j]), "complex128 is not supported"),
         (lambda: x + "1", "not supported"),
@@ -143,7 +143,7 @@ def test_errors_are_the_builtins_a_python_user_expects():
         x & x
 
 
-# --- constants, names, origins -----------------------------------------------------------------------------------------------
+# --- constants, names, origins -----------------------------------------------------------------------------------
 
 
 def test_constants_keep_numpys_dtypes_and_the_sign_of_zero():
@@ -175,7 +175,8 @@ def test_a_dimension_is_a_weak_integer():
 
 def test_a_variable_knows_the_users_line_even_beside_the_package():
     y = T.exp(x)
-    assert str(y.origin).endswith("test_variables.py:%d" % (test_a_variable_knows_the_users_line_even_beside_the_package.__code__.co_firstlineno + 1))
+    first = test_a_variable_knows_the_users_line_even_beside_the_package.__code__.co_firstlineno
+    assert str(y.origin).endswith(f"test_variables.py:{first + 1}")
     code = compile("y = x + 1", __import__("graphopt").__path__[0] + "_examples/mine.py", "exec")
     scope = {"x": x}
     exec(code, scope)

@@ -52,7 +52,7 @@ def test_what_cannot_be_an_input_or_output_is_refused(inputs, outputs, message):
         Graph.from_outputs(inputs(x), outputs(x))
 
 
-# --- dimensions ----------------------------------------------------------------------------------------------------------
+# --- dimensions --------------------------------------------------------------------------------------------------
 
 
 def types(graph):
@@ -94,11 +94,11 @@ def test_what_names_cannot_express_becomes_a_guard_that_the_call_checks():
 
 
 def test_a_guard_that_always_holds_is_dropped_and_one_that_never_does_is_an_error():
-    x, y, z = variable("x", "float64[n, m]"), variable("y", "float64[6]"), variable("z", "float64[2, 3]")
+    x, y = variable("x", "float64[n, m]"), variable("y", "float64[6]")
     flat = x.reshape((-1,)) + y
-    assert Graph.from_outputs([x, y, z], [flat, x + z]).guards == []
+    assert Graph.from_outputs([x, y], [flat, x + np.ones((2, 3))]).guards == []
     with pytest.raises(ShapeMismatch, match="must be equal"):
-        Graph.from_outputs([x, y, z], [flat, x + variable("w", "float64[2, 4]") * 0 + z * 0] if False else [x.reshape((-1,)) + y, x + np.ones((2, 4))])
+        Graph.from_outputs([x, y], [flat, x + np.ones((2, 4))])
 
 
 def test_guards_are_kept_once_each():
@@ -119,7 +119,9 @@ def test_unification_is_near_linear_in_a_long_chain_of_names():
 def test_arguments_that_do_not_fit_are_named_with_axis_and_reason():
     x, y = variable("x", "float64[n, 3]"), variable("y", "float64[n]")
     graph = Graph.from_outputs([x, y], x.sum(axis=1) + y)
-    with pytest.raises(ShapeMismatch, match=r"argument y has shape \(5,\): axis 0 is 5, expected n = 4 \(from axis 0 of x\)"):
+    with pytest.raises(
+        ShapeMismatch, match=r"argument y has shape \(5,\): axis 0 is 5, expected n = 4 \(from axis 0 of x\)"
+    ):
         interpret(graph, {"x": np.ones((4, 3)), "y": np.ones(5)})
     with pytest.raises(ShapeMismatch, match=r"argument x has rank 1 .*expected float64\[n, 3\]"):
         interpret(graph, {"x": np.ones(4), "y": np.ones(4)})
@@ -129,7 +131,7 @@ def test_arguments_that_do_not_fit_are_named_with_axis_and_reason():
         interpret(graph, {"x": np.ones((4, 3))})
 
 
-# --- back to variables -------------------------------------------------------------------------------------------------------
+# --- back to variables -------------------------------------------------------------------------------------------
 
 
 def test_exported_variables_are_built_on_the_users_inputs_and_dimension_names():

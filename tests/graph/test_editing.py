@@ -39,7 +39,7 @@ def state(graph):
     )
 
 
-# --- add ---------------------------------------------------------------------------------------------------------------
+# --- add ---------------------------------------------------------------------------------------------------------
 
 
 def test_added_expressions_are_made_of_handles_inputs_and_numbers():
@@ -89,7 +89,7 @@ def test_an_ill_typed_expression_is_refused_where_it_is_built():
         graph.handle(graph.outputs["output"]) + variable("y", "float64[4]")
 
 
-# --- replace ------------------------------------------------------------------------------------------------------------
+# --- replace -----------------------------------------------------------------------------------------------------
 
 
 def test_every_user_and_output_sees_the_replacement_and_the_dead_are_removed():
@@ -176,7 +176,7 @@ def test_an_edit_drops_the_fusion_groups_of_the_nodes_it_touches():
         graph.fusion.group([])
 
 
-# --- prune and the journal ---------------------------------------------------------------------------------------------------
+# --- prune and the journal ---------------------------------------------------------------------------------------
 
 
 def test_pruning_removes_what_no_output_needs_and_counts_it():
@@ -235,7 +235,7 @@ def test_a_copy_is_equal_and_independent(data):
     assert state(graph) == before
 
 
-# --- looking -----------------------------------------------------------------------------------------------------------
+# --- looking -----------------------------------------------------------------------------------------------------
 
 
 def test_networkx_algorithms_take_the_graph_and_cannot_change_it():

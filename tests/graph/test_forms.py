@@ -20,15 +20,13 @@ from graphopt.testing import strategies
 from graphopt.types import TensorType
 from graphopt.variable import Origin, Variable, variable
 
-# --- text --------------------------------------------------------------------------------------------------------------
+# --- text --------------------------------------------------------------------------------------------------------
 
 
 @given(st.data())
 @settings(max_examples=100, deadline=None)
 def test_the_text_of_a_graph_reads_back_and_means_the_same(data):
-    graph = data.draw(
-        strategies.graphs(dtypes=("float64", "float32"), families=(*strategies.FAMILIES, "steps"))
-    )
+    graph = data.draw(strategies.graphs(dtypes=("float64", "float32"), families=(*strategies.FAMILIES, "steps")))
     back = Graph.parse(str(graph))
     back.verify()
     assert graph_text(back, origins=False) == graph_text(graph, origins=False)
@@ -68,7 +66,9 @@ def test_dimensions_may_have_any_name(name):
     assert graph_text(Graph.parse(str(graph)), False) == graph_text(graph, False)
 
 
-@pytest.mark.parametrize("name", ["a b", 'x"; system("rm")', "I", "double", "ünïcode", "new\nline", "%1", "# no", "back\\slash"])
+@pytest.mark.parametrize(
+    "name", ["a b", 'x"; system("rm")', "I", "double", "ünïcode", "new\nline", "%1", "# no", "back\\slash"]
+)
 def test_names_are_any_text(name):
     x = variable(name, "float64")
     graph = Graph.from_outputs([x], {name: T.exp(x), name + "2": x})
@@ -155,7 +155,7 @@ def test_dot_text_quotes_names_and_shows_every_edge():
     assert 'label="1"' in dot
 
 
-# --- verify ----------------------------------------------------------------------------------------------------------------
+# --- verify ------------------------------------------------------------------------------------------------------
 
 
 def program():

@@ -38,7 +38,7 @@ def bfloat16(values):
     return np.where(np.isnan(values), np.nan, result)
 
 
-# --- rounding ----------------------------------------------------------------------------------------------------------
+# --- rounding ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("format", ["float16", "float32"])
@@ -91,14 +91,21 @@ def test_the_rounded_exact_product_is_the_machines(a, b):
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("1e-400", 0.0), ("2.4e-324", 0.0), ("2.5e-324", 5e-324), ("1e400", np.inf), ("-1e400", -np.inf), ("7.5e-324", 1e-323)],
+    [
+        ("1e-400", 0.0),
+        ("2.4e-324", 0.0),
+        ("2.5e-324", 5e-324),
+        ("1e400", np.inf),
+        ("-1e400", -np.inf),
+        ("7.5e-324", 1e-323),
+    ],
 )
 def test_the_ends_of_the_float64_range_are_rounded_right(value, expected):
     with mpmath.workdps(40):
         assert round_mpf(mpmath.mpf(value), "float64") == expected
 
 
-# --- whole programs ------------------------------------------------------------------------------------------------------
+# --- whole programs ----------------------------------------------------------------------------------------------
 
 SMALL = hnp.arrays("float64", 4, elements=st.floats(-100, 100, width=16))
 

@@ -144,7 +144,7 @@ def test_a_composed_function_equals_numpys(function, expected, dtype):
     assert_same(evaluate(function(x), array), expected(array), ulps=4)
 
 
-# --- dtypes --------------------------------------------------------------------------------------------------------
+# --- dtypes ------------------------------------------------------------------------------------------------------
 
 
 @given(DTYPE, st.sampled_from(["add", "multiply", "divide", "maximum", "power", "arctan2", "less"]), st.booleans())
@@ -172,8 +172,9 @@ def test_numpy_scalars_are_strong():
 @given(st.fractions(), FLOAT)
 def test_a_fraction_rounds_to_the_nearest_number(value, dtype):
     rounded = T.constant(value, dtype).attributes["value"]
-    neighbours = [rounded, *(float(np.nextafter(np.asarray(rounded, dtype), np.asarray(s, dtype))) for s in (-np.inf, np.inf))]
-    best = min(abs(Fraction(n) - value) for n in neighbours)
+    held = np.asarray(rounded, dtype)
+    neighbours = [held, np.nextafter(held, held - np.inf), np.nextafter(held, held + np.inf)]
+    best = min(abs(Fraction(float(n)) - value) for n in neighbours)
     assert abs(Fraction(rounded) - value) == best
 
 

@@ -91,7 +91,7 @@ def test_a_composite_equals_scipys_its_expansion_and_the_truth(name, case):
     op, axes = y.op, y.attributes["axis"]
     found = evaluate(y, array)
     eps = np.finfo(found.dtype).eps
-    close = dict(rtol=32 * eps, atol=32 * eps)
+    close = {"rtol": 32 * eps, "atol": 32 * eps}
     np.testing.assert_allclose(found, getattr(special, name)(array, axis=axis), **close)
     np.testing.assert_allclose(found, evaluate(op.expand(x, axis=axes), array), **close)
     truth = from_mpf(evaluate(y, array, arithmetic=Exact(40)), found.dtype.name)
@@ -121,7 +121,7 @@ def test_composites_need_floats_at_the_op_and_convert_in_the_function():
         T.softmax(T.scalar("x"), axis=None)
 
 
-# --- shapes ----------------------------------------------------------------------------------------------------------
+# --- shapes ------------------------------------------------------------------------------------------------------
 
 
 @given(st.data(), DTYPE, SHAPES)
@@ -176,7 +176,7 @@ def test_pick_outside_the_axis_is_refused():
         shape_ops.pick(T.vector("x"), index=0)
 
 
-# --- products --------------------------------------------------------------------------------------------------------
+# --- products ----------------------------------------------------------------------------------------------------
 
 
 @given(st.data(), DTYPE, DTYPE)
@@ -184,8 +184,10 @@ def test_pick_outside_the_axis_is_refused():
 def test_matmul_equals_numpys(data, left, right):
     n, k, m = (data.draw(st.integers(0, 3)) for _ in range(3))
     batch = data.draw(hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=2, max_side=2)).input_shapes
-    draw = lambda dtype, shape: data.draw(hnp.arrays(dtype, shape, elements=SMALL if dtype[0] == "f" else None))
-    a, b = draw(left, (*batch[0], n, k)), draw(right, (*batch[1], k, m))
+    a, b = (
+        data.draw(hnp.arrays(dtype, shape, elements=SMALL if dtype[0] == "f" else None))
+        for dtype, shape in ((left, (*batch[0], n, k)), (right, (*batch[1], k, m)))
+    )
     y = T.matmul(*inputs_like(a, b))
     expected = np.matmul(a, b)
     found = evaluate(y, a, b)
@@ -199,7 +201,9 @@ def test_matmul_equals_numpys(data, left, right):
     assert np.all(np.abs(found - truth) <= 8 * np.finfo(found.dtype).eps * bound)
 
 
-@pytest.mark.parametrize("shapes", [((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 2)), ((), (3,)), ((2,), ())])
+@pytest.mark.parametrize(
+    "shapes", [((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 2)), ((), (3,)), ((2,), ())]
+)
 def test_dot_equals_numpys(shapes):
     a, b = (np.arange(1.0, 1 + np.prod(shape)).reshape(shape) for shape in shapes)
     assert_same(evaluate(T.dot(*inputs_like(a, b)), a, b), np.dot(a, b))

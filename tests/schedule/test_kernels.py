@@ -268,3 +268,11 @@ def test_no_kernel_reads_from_memory_what_it_is_still_writing(through_memory, ta
     expected = go.function([x], out, target="numpy")(2.0)
     for seed in range(3):
         np.testing.assert_allclose(go.function([x], out, target=target, options=go.Options(seed=seed))(2.0), expected)
+
+
+def test_an_input_that_is_an_output_is_copied_once_and_never_written():
+    x = T.vector("x")
+    program = go.lower([x], [x, x.reshape((-1, 1))]).program
+    assert len(program.steps) == 2
+    inputs = {buffer.name for buffer in program.of_role("input")}
+    assert all(not inputs & set(step.writes) for step in program.steps)

@@ -75,14 +75,23 @@ def test_every_family_occurs_often():
         seen.update({v.op.name for v in topological([expression])})
 
     look()
-    for name in ("add", "multiply", "sum", "max", "logsumexp", "transpose", "expand_dims", "matmul", "maximum", "stack"):
+    for name in (
+        "add",
+        "multiply",
+        "sum",
+        "max",
+        "logsumexp",
+        "transpose",
+        "expand_dims",
+        "matmul",
+        "maximum",
+        "stack",
+    ):
         assert seen[name] >= 3, (name, seen)
     assert len(seen) >= 40
 
 
-@pytest.mark.parametrize(
-    ("wanted", "most"), [({"exp"}, 2), ({"matmul"}, 3), ({"softmax"}, 2), ({"sum", "tanh"}, 4)]
-)
+@pytest.mark.parametrize(("wanted", "most"), [({"exp"}, 2), ({"matmul"}, 3), ({"softmax"}, 2), ({"sum", "tanh"}, 4)])
 def test_counterexamples_shrink_to_few_nodes(wanted, most):
     smallest = find(
         strategies.expressions(),
