@@ -20,19 +20,19 @@ signed = V("x", dtype=lambda dtype: not dtype.startswith("u"))
 c = V("c", constant=True, ndim=0)
 a = Attr("a")
 
-# name, pattern, replacement, claim                                                                         # algebra
 SIGNS = (
-    Rule("double-negation", T.negative(-x), x, claim=Exact()),                                      # -(-x) = x
-    Rule("times-minus-one", x * -1, -x, claim=Exact()),                                             # x·(-1) = -x
-    Rule("add-negative", x + (-y), x - y, claim=Exact()),                                           # x + (-y) = x - y
-    Rule("subtract-negative", x - (-y), x + y, claim=Exact()),                                      # x - (-y) = x + y
-    Rule("multiply-negative", (-x) * y, -(x * y), claim=Exact()),                                   # (-x)·y = -(x·y)
-    Rule("negative-over", (-x) / y, -(x / y), claim=Exact()),                                       # (-x)/y = -(x/y)
-    Rule("over-negative", x / (-y), -(x / y), claim=Exact()),                                       # x/(-y) = -(x/y)
-    Rule("absolute-negative", T.abs(-signed), T.abs(signed), claim=Exact()),                                  # |-x| = |x|
-    Rule("square-negative", T.square(-x), T.square(x), claim=Exact()),                              # (-x)² = x²
-    Rule("add-spread-negative", x + T.expand_dims(-y, a), x - T.expand_dims(y, a), claim=Exact()),  # the same where
-    Rule("subtract-spread-negative", x - T.expand_dims(-y, a), x + T.expand_dims(y, a), claim=Exact()),# y has new axes
+    Rule("double-negation", T.negative(-x), x, claim=Exact()),                # -(-x) = x
+    Rule("times-minus-one", x * -1, -x, claim=Exact()),                       # x·(-1) = -x
+    Rule("add-negative", x + (-y), x - y, claim=Exact()),                     # x + (-y) = x - y
+    Rule("subtract-negative", x - (-y), x + y, claim=Exact()),                # x - (-y) = x + y
+    Rule("multiply-negative", (-x) * y, -(x * y), claim=Exact()),             # (-x)·y = -(x·y)
+    Rule("negative-over", (-x) / y, -(x / y), claim=Exact()),                 # (-x)/y = -(x/y)
+    Rule("over-negative", x / (-y), -(x / y), claim=Exact()),                 # x/(-y) = -(x/y)
+    Rule("absolute-negative", T.abs(-signed), T.abs(signed), claim=Exact()),  # |-x| = |x|
+    Rule("square-negative", T.square(-x), T.square(x), claim=Exact()),        # (-x)² = x²
+    # the same where y has new axes
+    Rule("add-spread-negative", x + T.expand_dims(-y, a), x - T.expand_dims(y, a), claim=Exact()),
+    Rule("subtract-spread-negative", x - T.expand_dims(-y, a), x + T.expand_dims(y, a), claim=Exact()),
     Rule("multiply-spread-negative", x * T.expand_dims(-y, a), -(x * T.expand_dims(y, a)), claim=Exact()),
 )  # fmt: skip
 
@@ -59,9 +59,7 @@ POWERS = (
     Rule("power-minus-one", f**-1, 1 / x, claim=Ulps(1)),            # pow(x, -1) = 1/x
     Rule("power-minus-two", f**-2, T.square(1 / x), claim=Ulps(4)),  # pow(x, -2) = (1/x)²
     Rule("times-reciprocal", x * (1 / y), x / y, claim=Improves()),  # x·(1/y) = x/y
-    Rule(
-        "times-spread-reciprocal", x * T.expand_dims(1 / y, a), x / T.expand_dims(y, a), claim=Improves()
-    ),
+    Rule("times-spread-reciprocal", x * T.expand_dims(1 / y, a), x / T.expand_dims(y, a), claim=Improves()),
 )  # fmt: skip
 
 

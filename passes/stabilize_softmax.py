@@ -43,6 +43,11 @@ def scale_fits(match: Match) -> bool:
     return match["g"].ndim in (0, match["x"].ndim - len(match["axis"]))
 
 
+def shift_fits(match: Match) -> bool:
+    """The shift has the axes that the reduction left, and so is constant along the others."""
+    return int(match["y"].ndim) == match["x"].ndim - len(match["axis"])
+
+
 e = T.exp(x)
 total = sum_(e, axis=axis)
 normalizer = logsumexp(x, axis=axis)
@@ -76,14 +81,14 @@ LOG_SOFTMAX = (
 )  # fmt: skip
 
 SHIFTS = (
-    Rule("shifted-logsumexp", logsumexp(x - spread(y), axis=axis) + y, normalizer, claim=ABSOLUTE),
+    Rule("shifted-logsumexp", logsumexp(x - spread(y), axis=axis) + y, normalizer, claim=ABSOLUTE, where=shift_fits),
     Rule("shifted-logsumexp-of-all", logsumexp(x - shift, axis=axis) + shift, normalizer, claim=ABSOLUTE),
     Rule("minus-logsumexp-minus", (x - spread(logsumexp(x - spread(y), axis=axis))) - spread(y),
-         log_softmax(x, axis=axis), claim=ABSOLUTE),
+         log_softmax(x, axis=axis), claim=ABSOLUTE, where=shift_fits),
     Rule("minus-logsumexp-minus-scalar", (x - logsumexp(x - shift, axis=axis)) - shift,
          log_softmax(x, axis=axis), claim=ABSOLUTE, where=over_all),
     Rule("log-softmax-restored", (x - spread(y)) - spread(logsumexp(x - spread(y), axis=axis)),
-         log_softmax(x, axis=axis), claim=ABSOLUTE),
+         log_softmax(x, axis=axis), claim=ABSOLUTE, where=shift_fits),
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ with confidence intervals. The baseline runs twice in every comparison: what it 
 verdict may claim.
 """
 
-from graphopt.bench.compare import NothingMeasured, compare
+from graphopt.bench.comparison import NothingMeasured, compare
 from graphopt.bench.record import Change, Comparison, Row
 
 __all__ = ["Change", "Comparison", "NothingMeasured", "Row", "compare"]

@@ -53,13 +53,14 @@ def c_source(
     headers = {name: jinja.get_template(f"c/{name}.j2").render() for name in HEADERS}
     if calls_blas:
         headers["blas.h"] = jinja.get_template("c/blas.h.j2").render(blas=blas)
+    touched = {name for step in program.steps for name in arguments(step)}
     text = jinja.get_template("c/program.c.j2").render(
         program=program,
         headers=list(headers),
         openmp=openmp,
         blas=blas,
         reductions=_declared_reductions(program),
-        passed=passed_buffers(program),
+        passed=[(k, buffer) for k, buffer in enumerate(passed_buffers(program)) if buffer.name in touched],
         temporaries=program.of_role("temporary"),
         strip=_strip(program),
     )

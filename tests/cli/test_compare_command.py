@@ -1,7 +1,6 @@
 """`graphopt compare`: what it prints, what it refuses, and how it ends."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ QUICK = ("--seconds", "0.02")
 @pytest.fixture(autouse=True)
 def no_ceilings(monkeypatch):
     """What this machine reaches at best takes a second to find out, and is not what these tests are about."""
-    monkeypatch.setattr(sys.modules["graphopt.bench.compare"], "ceilings", lambda: {"copy_gbs": 1.0})
+    monkeypatch.setattr("graphopt.bench.comparison.ceilings", lambda: {"copy_gbs": 1.0})
 
 
 def test_a_naive_log_softmax_is_optimized_compiled_checked_and_timed(run):

@@ -5,9 +5,9 @@ from functools import cached_property
 import numpy as np
 
 from graphopt.frontend.declare import declare
-from graphopt.lowering import optimize
 from graphopt.graph import Graph
 from graphopt.interpret import bind_dimensions, interpret
+from graphopt.lowering import optimize
 from graphopt.options import Options
 from graphopt.runtime.device import DeviceProgram
 from graphopt.runtime.driver import Driver

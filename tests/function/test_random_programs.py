@@ -49,7 +49,8 @@ def arrays_for(data, outputs, **options):
 def test_c_agrees_with_the_interpreter_with_and_without_each_pass(data):
     outputs = data.draw(programs(dtypes=("float64", "float32")))
     pipeline = data.draw(st.sampled_from(sorted(PIPELINES)))
-    check(outputs, arrays_for(data, outputs), PIPELINES[pipeline], "c")
+    flags = ("-Wall", "-Wextra", "-Werror")
+    check(outputs, arrays_for(data, outputs), PIPELINES[pipeline], "c", extra_flags=flags)
 
 
 @given(st.data())

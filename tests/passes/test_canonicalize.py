@@ -17,7 +17,7 @@ I = go.variable("i", "int32[n]")
 UNIT = go.variable("u", "float64[1, n, 1]")
 
 ARITHMETIC = {
-    "double negation": (-(-v), []),
+    "double negation": (T.negative(-v), []),
     "times minus one": (v * -1, ["negative"]),
     "minus one times": (-1 * v, ["negative"]),
     "plus negative": (v + (-w), ["subtract"]),
@@ -73,7 +73,6 @@ VIEWS = {
     "squeeze of expand": (T.squeeze(T.expand_dims(v, 0), 0), []),
     "expand of squeeze": (T.expand_dims(T.squeeze(UNIT, 0), 0), []),
     "broadcast to the same": (T.broadcast_to(X, X.shape), []),
-    "broadcast before an op": (T.broadcast_to(T.expand_dims(v, 1), (v.shape[0], 5)) + go.variable("y", "float64[n, 5]"), None),
     "exp of transpose": (T.exp(X.T), ["exp", "transpose"]),
     "sum of two transposes": (X.T + T.exp(X.T), ["exp", "add", "transpose"]),
     "exp of broadcast": (T.exp(T.broadcast_to(s, (4,))), ["exp", "broadcast_to"]),
@@ -84,7 +83,7 @@ VIEWS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [name for name, (_, ops_) in VIEWS.items() if ops_ is not None])
+@pytest.mark.parametrize("name", VIEWS)
 def test_chains_of_views_have_one_form(name, rewriting):
     expression, expected = VIEWS[name]
     assert rewriting.ops([X, v, s, I, UNIT], expression, "canonicalize") == expected
@@ -161,9 +160,7 @@ def test_held_values_are_not_seen_through(rewriting):
 
 def test_the_canonical_form_of_a_canonical_form_is_itself():
     for table in (ARITHMETIC, VIEWS, REDUCTIONS):
-        for name, (expression, expected) in table.items():
-            if expected is None:
-                continue
+        for name, (expression, _) in table.items():
             graph = Graph.from_outputs([X, v, w, s, I, UNIT], expression)
             Pipeline.parse("canonicalize").run(graph)
             assert len(Pipeline.parse("canonicalize").run(graph)) == 0, name

@@ -33,7 +33,7 @@ SOFTMAX = {
         T.exp(T.expand_dims(x, 1)) / T.sum(T.exp(T.expand_dims(x, 1)), axis=2 * k, keepdims=True), 1
     ),
     "shared": lambda x, k: (lambda e: e / T.sum(e, axis=k, keepdims=True))(T.exp(x)),
-    "scaled": lambda x, k: (lambda e: (e * 1.0) / (-(-T.sum(e, axis=k, keepdims=True))))(T.exp(x)),
+    "scaled": lambda x, k: (lambda e: (e * 1.0) / T.negative(-T.sum(e, axis=k, keepdims=True)))(T.exp(x)),
 }  # fmt: skip
 
 
@@ -102,7 +102,6 @@ ELEMENTARY = {
     "log1p": (T.log(1 + a), ["log1p"]),
     "log1p of minus": (T.log(1 - a), ["negative", "log1p"]),
     "log1p of a broadcast one": (T.log(T.ones_like(a) + a), ["log1p"]),
-    "log1p of an array of ones": (T.log(np.ones(3) + go.variable("q", "float64[3]")), None),
     "expm1": (T.exp(a) - 1, ["expm1"]),
     "expm1, plus -1": (T.exp(a) + (-1), ["expm1"]),
     "minus expm1": (1 - T.exp(a), ["expm1", "negative"]),
@@ -114,7 +113,7 @@ ELEMENTARY = {
     "sigmoid by quotient": (T.exp(a) / (1 + T.exp(a)), ["sigmoid"]),
     "one minus sigmoid": (1 - 1 / (1 + T.exp(-a)), ["negative", "sigmoid"]),
     "log sigmoid": (T.log(1 / (1 + T.exp(-a))), ["negative", "softplus", "negative"]),
-    "log one minus sigmoid": (T.log(1 - T.sigmoid(a)), None),
+    "log one minus sigmoid": (T.log(1 - T.sigmoid(a)), ["softplus", "negative"]),
     "log exp": (T.log(T.exp(a)), []),
     "logaddexp": (T.log(T.exp(a) + T.exp(b)), ["logaddexp"]),
     "logaddexp of three": (T.log(T.exp(a) + T.exp(b) + T.exp(c)), ["logaddexp", "logaddexp"]),
@@ -129,7 +128,7 @@ ELEMENTARY = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [name for name, (_, ops) in ELEMENTARY.items() if ops is not None])
+@pytest.mark.parametrize("name", ELEMENTARY)
 def test_elementary_functions_are_stabilized(name, rewriting):
     expression, ops = ELEMENTARY[name]
     assert rewriting.ops([a, b, c], expression) == ops

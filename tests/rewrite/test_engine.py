@@ -1,4 +1,4 @@
-"""The engine applies rules until none fires, touches what it must, stops what does not end, and takes back what fails."""
+"""The engine applies rules until none fires, touches what it must, stops what does not end, takes back what fails."""
 
 import pytest
 

@@ -213,7 +213,7 @@ def test_passes_that_undo_each_other_are_named():
     back = Rule("back", T.exp2(x), T.exp(x), claim=Exact())
     graph = Graph.from_outputs([v], T.exp(v))
     before = str(graph)
-    with pytest.raises(RewriteFailed, match="fix.*still changes the graph after 6 rounds.*there.*back"):
+    with pytest.raises(RewriteFailed, match=r"fix.*still changes the graph after 6 rounds.*there.*back"):
         Pipeline([Fix((there, back), max=6)]).run(graph)
     assert str(graph) == before
 
