@@ -210,7 +210,7 @@ def draw(record: Record) -> Figure:
         for style, name in zip(("o-", "s--"), FLAGS, strict=True):
             seconds = [entry["compile_seconds"][name] for entry in entries]
             compiling.loglog(sizes, seconds, style, color=f"C{place}", label=f"{shape}, {name}", markersize=4)
-        grown = [(e["bytes"]["peak"] - e["bytes"]["before"]) / 2**20 for e in entries]
+        grown = [max(1.0, (e["bytes"]["peak"] - e["bytes"]["before"]) / 2**20) for e in entries]
         memory.loglog(sizes, grown, "o-", color=f"C{place}", label=shape, markersize=4)
     compiling.set_title("compiling, seconds", fontsize=9)
     memory.set_title("peak memory beyond that of the imports, MiB", fontsize=9)

@@ -207,6 +207,10 @@ def evaluate(value: DimLike, sizes: Mapping[str, int]) -> int:
     InvalidArgument
         If a name has no size.
     """
+    if isinstance(value, int):
+        return value
+    if (name := value.symbol) is not None and name in sizes:
+        return sizes[name]
     result = substitute(value, sizes)
     if isinstance(result, int):
         return result

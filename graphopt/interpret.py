@@ -218,7 +218,7 @@ def bind_dimensions(graph: Graph, arrays: Mapping[str, Array]) -> dict[str, int]
         Naming the argument whose rank or size does not fit.
     """
     sizes: dict[str, int] = {}
-    source: dict[str, str] = {}
+    source: dict[str, tuple[int, str]] = {}
     for name, node in graph.inputs.items():
         expected, found = graph.type(node), arrays[name].shape
         if len(found) != expected.ndim:
@@ -226,13 +226,14 @@ def bind_dimensions(graph: Graph, arrays: Mapping[str, Array]) -> dict[str, int]
         for axis, (size, actual) in enumerate(zip(expected.shape, found, strict=True)):
             symbol = size.symbol if isinstance(size, Dim) else None
             if symbol is not None and symbol not in sizes:
-                sizes[symbol], source[symbol] = actual, f"axis {axis} of {name}"
+                sizes[symbol], source[symbol] = actual, (axis, name)
     for name, node in graph.inputs.items():
         for axis, (size, actual) in enumerate(zip(graph.type(node).shape, arrays[name].shape, strict=True)):
             wanted = evaluate(size, sizes)
             if wanted != actual:
                 reason = f"{size} = {wanted}" if isinstance(size, Dim) else str(wanted)
-                where = f" (from {source[size.symbol]})" if isinstance(size, Dim) and size.symbol in source else ""
+                known = source.get(size.symbol or "") if isinstance(size, Dim) else None
+                where = f" (from axis {known[0]} of {known[1]})" if known else ""
                 raise ShapeMismatch(
                     f"argument {name} has shape {arrays[name].shape}: axis {axis} is {actual}, expected {reason}{where}"
                 )

@@ -12,7 +12,7 @@ import jinja2
 
 from graphopt.codegen.columns import carried, in_columns
 from graphopt.codegen.environment import SUFFIX, environment, size_text, template_folders, tidy
-from graphopt.schedule.program import Axis, Buffer, Kernel, MatrixProduct, Program, Reduce
+from graphopt.schedule.program import Axis, Buffer, Compute, Kernel, MatrixProduct, Program, Reduce
 from graphopt.schedule.segments import is_long, live_slots, segments
 
 __all__ = ["CSource", "c_source", "passed_buffers"]
@@ -20,6 +20,7 @@ __all__ = ["CSource", "c_source", "passed_buffers"]
 HEADERS = ("elementary.h", "library.h", "scalar.h", "integer.h", "special.h")
 BUILT_IN = {("sum", "f32"): "+", ("sum", "f64"): "+", ("prod", "f32"): "*", ("prod", "f64"): "*"}
 STRIP = 128
+ELEMENTS = 160_000  # threads start from this over (4 + operations an element): 32,000 elements of one, 5,000 of a softmax
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ def _environment(folders: tuple[str, ...]) -> jinja2.Environment:
         "reduction_identifier": _identifier,
         "segmented": is_long,
         "segments": segments,
+        "worth_sharing": elements_worth_sharing,
     }
     return jinja
 
@@ -101,6 +103,12 @@ def position_text(axes: Sequence[Axis]) -> str:
     for axis in axes:
         text = axis.name if text == "0" else f"({text} * ({size_text(axis.extent)}) + {axis.name})"
     return text
+
+
+def elements_worth_sharing(kernel: Kernel) -> int:
+    """How many elements it takes before starting threads costs less than it saves: fewer, the more each one costs."""
+    cost = sum(s.op.cost for stage in kernel.stages for s in stage.lane if isinstance(s, Compute | Reduce))
+    return max(128, int(ELEMENTS / (4 + cost)))
 
 
 def _strip(program: Program) -> int:

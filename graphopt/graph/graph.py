@@ -45,6 +45,7 @@ class Graph:
         self._nx: nx.MultiDiGraph = nx.MultiDiGraph()
         self._data: dict[int, dict[str, Any]] = {}  # node -> the attribute dict NetworkX holds for it
         self._next = 0
+        self._order: list[int] | None = None  # of the outputs, until the next edit
         self.inputs: dict[str, int] = {}
         self.outputs: dict[str, int] = {}
         self._output_uses: dict[int, int] = {}
@@ -142,9 +143,16 @@ class Graph:
 
     def order(self, targets: Iterable[int] | None = None) -> list[int]:
         """All nodes that the targets (by default the outputs) need, operands first. The order is stable."""
+        if targets is not None:
+            return self._sorted(targets)
+        if self._order is None:
+            self._order = self._sorted(self.outputs.values())
+        return list(self._order)
+
+    def _sorted(self, targets: Iterable[int]) -> list[int]:
         done: set[int] = set()
         result: list[int] = []
-        for target in self.outputs.values() if targets is None else targets:
+        for target in targets:
             stack: list[int] = [target]
             while stack:
                 node = stack[-1]
@@ -295,6 +303,7 @@ class Graph:
         return node
 
     def _insert(self, node: int, **data: Any) -> None:
+        self._order = None
         self._nx.add_node(node, **data)
         self._data[node] = self._nx.nodes[node]
         self._operand_uses[node] = 0
@@ -310,6 +319,7 @@ class Graph:
         self._data[node]["name"] = name
 
     def _delete(self, node: int) -> None:
+        self._order = None
         self.fusion.ungroup((node,))
         for operand in self._data[node]["operands"]:
             self._operand_uses[operand] -= 1
@@ -317,6 +327,7 @@ class Graph:
         del self._data[node], self._operand_uses[node]
 
     def _set_operand(self, user: int, position: int, operand: int) -> None:
+        self._order = None
         data = self._data[user]
         operands = data["operands"]
         self._nx.remove_edge(operands[position], user, key=position)
@@ -327,6 +338,7 @@ class Graph:
         self.fusion.ungroup((user,))
 
     def _set_output(self, name: str, node: int) -> None:
+        self._order = None
         old = self.outputs.get(name)
         if old is not None:
             self._output_uses[old] -= 1

@@ -161,7 +161,8 @@ softplus = elementwise(
     signature=_unary, cost=40,
 )  # fmt: skip
 log1mexp = elementwise(
-    "log1mexp", _log1mexp, real(lambda x: mpmath.log(-mpmath.expm1(x)), -INF),
+    "log1mexp", _log1mexp,
+    real(lambda x: mpmath.log(-mpmath.expm1(x)) if x > -LN2 else mpmath.log1p(-mpmath.exp(x)), -INF),
     lambda g, y, x: (g / -expm1(-x),),
     signature=_unary, cost=40,
 )  # fmt: skip

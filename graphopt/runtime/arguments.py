@@ -69,4 +69,7 @@ def as_array(name: str, value: Any, dtype: str) -> Array:
 
 def contiguous(array: Array) -> Array:
     """Row-major, aligned, in native byte order: the array itself if it is so already."""
+    flags = array.flags
+    if flags.c_contiguous and flags.aligned and array.dtype.isnative:
+        return array
     return np.require(array, array.dtype.newbyteorder("="), ["C", "A"])

@@ -55,7 +55,9 @@ def elementwise_only(pattern: Pattern) -> bool:
     )  # fmt: skip
 
 
-def instance(rule: Rule, dtype: str, chance: random.Random, shape: tuple[int, ...] | None = None) -> Instance | None:
+def instance(
+    rule: Rule, dtype: str, chance: random.Random, shape: tuple[int, ...] | None = None, tame: bool = False
+) -> Instance | None:
     """A random program on which the rule fires, or None if this try made none.
 
     Parameters
@@ -68,8 +70,10 @@ def instance(rule: Rule, dtype: str, chance: random.Random, shape: tuple[int, ..
         Makes the choices.
     shape
         The shape of all variables; random if not given.
+    tame
+        Whether variables may stand for exponentials of inputs, for rules that look below their patterns.
     """
-    builder = _Builder(dtype, chance, shape)
+    builder = _Builder(dtype, chance, shape, tame)
     try:
         root = builder.build(rule.pattern)
         if not isinstance(root, Variable):
@@ -79,16 +83,16 @@ def instance(rule: Rule, dtype: str, chance: random.Random, shape: tuple[int, ..
         return None
     after = before.copy()
     log = Pipeline([rule]).run(after, limit=1, verify=True)
-    return Instance(before, after, log, builder.tame) if len(log) else None
+    return Instance(before, after, log, tame) if len(log) else None
 
 
 class _Builder:
-    def __init__(self, dtype: str, chance: random.Random, shape: tuple[int, ...] | None) -> None:
+    def __init__(self, dtype: str, chance: random.Random, shape: tuple[int, ...] | None, tame: bool) -> None:
         self.dtype = dtype
         self.chance = chance
         self.shape = shape
         self.common = chance.choice(SHAPES) if shape is None else shape
-        self.tame = False
+        self.tame = tame
         self.inputs: list[Variable] = []
         self.variables: dict[str, Any] = {}
         self.attributes: dict[str, Any] = {}
@@ -125,10 +129,7 @@ class _Builder:
         elif self.shape is None and self.chance.random() < 0.5:
             shape = self.chance.choice([(), tuple(s for k, s in enumerate(shape) if k), *SHAPES])
         fresh = self.input(TensorType(dtype, shape))
-        if not is_float(dtype) or self.chance.random() > 0.15:
-            return fresh
-        self.tame = True
-        return exp(fresh)  # type: ignore[no-any-return]
+        return exp(fresh) if self.tame and is_float(dtype) and self.chance.random() < 0.7 else fresh
 
     def input(self, type: TensorType) -> Variable:
         fresh = variable(f"x{len(self.inputs)}", type)
