@@ -140,7 +140,7 @@ class Function:
     # --- looking -----------------------------------------------------------------------------------------------
     @property
     def lowered(self) -> Lowered:
-        """The stages of the function: of its scalar form, for a ufunc, or of its first vector form once there is one."""
+        """The stages of the function; of a ufunc, those of the first form that was needed."""
         variant = next(iter(self._variants.values()), None) or self._variant(tuple(self.graph.inputs)[:1])
         text_target = "c" if self.target != "cuda-emulated" else "cuda"
         return Lowered(variant.graph, self.log, variant.program, text_target, self.options)

@@ -62,7 +62,7 @@ def views(graph: Graph, order: list[int]) -> dict[int, View]:
 
 
 def track(graph: Graph, node: int, axes: tuple[int | None, ...]) -> tuple[int | None, ...]:
-    """Which axis each dimension of a trackable view is, given its operand's. None: an axis of length 1, or stretched."""
+    """Which axis each dimension of a trackable view is, given its operand's; None where it is 1 long or stretched."""
     op, attributes = graph.op(node), graph.attributes(node)
     if op is ops.expand_dims:
         result = list(axes)

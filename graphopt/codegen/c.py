@@ -20,7 +20,7 @@ __all__ = ["CSource", "c_source", "passed_buffers"]
 HEADERS = ("elementary.h", "library.h", "scalar.h", "integer.h", "special.h")
 BUILT_IN = {("sum", "f32"): "+", ("sum", "f64"): "+", ("prod", "f32"): "*", ("prod", "f64"): "*"}
 STRIP = 128
-ELEMENTS = 160_000  # threads start from this over (4 + operations an element): 32,000 elements of one, 5,000 of a softmax
+ELEMENTS = 160_000  # threads start from this over (4 + operations an element): 5,000 elements of a softmax
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a user gives as inputs and outputs, as variables: SymPy objects are imported together, so that they share inputs."""
+"""What a user gives as inputs and outputs, as variables; SymPy objects are imported together, to share inputs."""
 
 from __future__ import annotations
 

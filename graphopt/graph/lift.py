@@ -25,7 +25,7 @@ def is_liftable(graph: Graph) -> bool:
 
 
 def lift(graph: Graph, vectors: Collection[str]) -> Graph:
-    """The graph with the named scalar inputs made vectors of one length; every other node follows from its type rule."""
+    """The graph with the named scalar inputs made vectors of one length; all other types follow by type rules."""
     lifted = Graph()
     nodes: dict[int, int] = {}
     names = {node: name for name, node in graph.inputs.items()}

@@ -120,9 +120,7 @@ ceil = elementwise("ceil", np.ceil, exact.real(mpmath.ceil), _zero)
 trunc = elementwise("trunc", np.trunc, lambda a: a if mpmath.isinf(a) else exact.sign(a) * mpmath.floor(abs(a)), _zero)
 rint = elementwise("rint", np.rint, exact.round_half_even, _zero)
 
-floor_divide = elementwise(
-    "floor_divide", np.floor_divide, exact.floor_divide, _zero, cost=8
-)
+floor_divide = elementwise("floor_divide", np.floor_divide, exact.floor_divide, _zero, cost=8)
 remainder = elementwise(
     "remainder", np.remainder, exact.remainder,
     lambda g, y, a, b: (g, -g * floor_divide(a, b)),

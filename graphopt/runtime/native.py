@@ -100,5 +100,5 @@ class NativeProgram:
         )
         extents = (ctypes.c_int64 * max(len(program.sizes), 1))(*[sizes[name] for name in program.sizes])
         if self._entry(pointers, extents, self._threads):
-            raise MemoryError(f"function {program.name} could not allocate its temporary arrays for sizes {dict(sizes)}")
+            raise MemoryError(f"function {program.name} found no memory for temporary arrays of sizes {dict(sizes)}")
         return results

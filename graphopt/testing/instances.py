@@ -22,8 +22,18 @@ from graphopt.variable import Variable, as_variable, literal, variable
 
 __all__ = ["Instance", "elementwise_only", "instance"]
 
-SHAPES: tuple[tuple[int, ...], ...] = ((), (3,), (2, 3), (3, 2), (1, 3), (2, 1), (1,), (2, 1, 3), (1, 2, 1),
-    (2, 2), (2, 2),
+SHAPES: tuple[tuple[int, ...], ...] = (
+    (),
+    (3,),
+    (2, 3),
+    (3, 2),
+    (1, 3),
+    (2, 1),
+    (1,),
+    (2, 1, 3),
+    (1, 2, 1),
+    (2, 2),
+    (2, 2),
 )  # square ones tell axes apart that shapes alone do not
 NUMBERS = (-2.0, -0.5, 0.5, 1.0, 2.0, 3.0, float("-inf"))
 DTYPES = ("int64", "int32", "uint8", "bool", "float32", "float64")

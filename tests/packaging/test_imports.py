@@ -64,5 +64,7 @@ def test_importing_loads_no_package_that_is_not_needed(tmp_path: Path) -> None:
 
 
 def test_importing_takes_little_time(tmp_path: Path) -> None:
-    code = "import time, networkx, numpy, sympy; t = time.process_time(); import graphopt; print(time.process_time() - t)"
+    code = (
+        "import time, networkx, numpy, sympy; t = time.process_time(); import graphopt; print(time.process_time() - t)"
+    )
     assert float(run(code, tmp_path)) < 2.0  # seconds of this package's own; about 0.2 is usual
