@@ -80,7 +80,7 @@ def test_a_damaged_cache_entry_is_rebuilt(cache):
     import subprocess
     import sys
 
-    script = "import graphopt as go, graphopt.tensor as T; x = T.vector('x'); print(go.function([x], T.cos(x) + 1)([0.0])[0])"
+    script = "import graphopt as go; x = go.tensor.vector('x'); print(go.function([x], go.tensor.cos(x) + 1)([0.0])[0])"
     environment = {**os.environ, "GRAPHOPT_CACHE": str(cache)}
     run = [sys.executable, "-c", script]
     assert subprocess.run(run, env=environment, capture_output=True, text=True, check=True).stdout.strip() == "2.0"
