@@ -17,7 +17,7 @@ TESTS ?=
 
 VENV := .venv
 RUN := $(VENV)/bin/python
-PYTEST := $(RUN) -m pytest -n $(WORKERS) --dist worksteal
+PYTEST := $(RUN) -m pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: demo test test-long lint wheel-test clean
 .DELETE_ON_ERROR:

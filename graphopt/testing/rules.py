@@ -119,20 +119,21 @@ def _check_special_values(rule: Rule, dtype: str, chance: random.Random, report:
     """All combinations of special values in one run; fewer of them where there are many variables."""
     for _ in range(TRIES):
         made = instance(rule, dtype, chance, shape=(1,))
-        if made is not None:
+        if made is not None and all(made.before.type(node).dtype == dtype for node in made.before.inputs.values()):
             break
     else:
         return
-    inputs = [name for name, node in made.before.inputs.items() if made.before.type(node).dtype == dtype]
+    inputs = list(made.before.inputs)
     values = _SPECIAL[dtype]
     if not _takes_specials(rule):
         values = tuple(value for value in values if 1e-6 < abs(value) < 50)
     if len(inputs) > 1:
         values = tuple(chance.sample(values, min(len(values), 14 if len(inputs) == 2 else 5)))
     for point in itertools.product(values, repeat=len(inputs)):
-        arguments = {name: _filled(made.before.type(node), 0) for name, node in made.before.inputs.items()}
-        for name, value in zip(inputs, point, strict=True):
-            arguments[name] = _filled(made.before.type(made.before.inputs[name]), value)
+        arguments = {
+            name: _filled(made.before.type(made.before.inputs[name]), value)
+            for name, value in zip(inputs, point, strict=True)
+        }
         _compare(rule, made, arguments, dtype, report)
 
 

@@ -1,6 +1,6 @@
 """Kernels are compiled a file at a time: each test module's CUDA C is one translation unit."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jinja2
@@ -11,22 +11,12 @@ from graphopt.codegen.environment import environment
 from graphopt.errors import TargetUnavailable
 from graphopt.runtime.driver import Dimensions
 from graphopt.runtime.emulation import EmulatedDriver
-from graphopt.runtime.emulator import load_emulator
 
 Launch = Callable[..., list[np.ndarray[Any, Any]]]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def needs_a_compiler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRAPHOPT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        load_emulator.cache_clear()
-        _skip_without_a_compiler()
-        yield
-        load_emulator.cache_clear()
-
-
-def _skip_without_a_compiler() -> None:
+def needs_a_compiler() -> None:
     try:
         EmulatedDriver()
     except TargetUnavailable as error:
