@@ -163,7 +163,7 @@ def draw(record: Record) -> Figure:
         lines(axes[0, place], record[part], key, label)
     lines(axes[0, 2], record["gradients"], "max_scaled", "gradient: largest error / (ε Σ|w|)")
     for place in (1, 2):
-        axes[0, place].set_xlabel("logits uniform in ± this; a line ends where not all values are finite")
+        axes[0, place].set_xlabel("logits uniform in ± this (lines end at the first failure)")
     shape = "×".join(map(str, record["shape_of_speed"]))
     for place, (name, comparison) in enumerate(record["speed"].items()):
         time_bars(axes[1, place], comparison, f"{shape} float32, {name}")

@@ -58,7 +58,9 @@ class ConstantFolding(Pass):
         else:
             shape = type.shape
         arrays = [
-            value.array if isinstance(value, ArrayConstant) else np.full(t.shape if shape else (), value, t.dtype)
+            value.array
+            if isinstance(value, ArrayConstant)
+            else np.full(_integers(t.shape if shape else ()), value, t.dtype)
             for value, t in zip(constants, types, strict=True)
         ]
         try:
@@ -69,7 +71,11 @@ class ConstantFolding(Pass):
 
 
 def _is_small(shape: tuple[DimLike, ...], limit: int) -> bool:
-    return all(isinstance(size, int) for size in shape) and int(np.prod([int(str(s)) for s in shape])) <= limit
+    return all(isinstance(size, int) for size in shape) and int(np.prod(_integers(shape))) <= limit
+
+
+def _integers(shape: tuple[DimLike, ...]) -> tuple[int, ...]:
+    return tuple(size for size in shape if isinstance(size, int))
 
 
 def _as_constant(result: Any, dtype: str, shape: tuple[DimLike, ...]) -> Variable:

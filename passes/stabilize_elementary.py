@@ -85,7 +85,8 @@ LOG_OF_SUMS = (
 @rule(T.log(x + y), claim=Stabilizes(8))
 def logaddexp_of_many(match: Match, x: Any, y: Any) -> Any:
     """log(eᵃ + eᵇ + eᶜ + …) → logaddexp(logaddexp(a, b), c) …"""
-    terms, stack = [], [y, x]
+    terms: list[Any] = []
+    stack = [y, x]
     while stack:
         if len(terms) + len(stack) > MANY:
             return refuse(f"there are more than {MANY} terms")

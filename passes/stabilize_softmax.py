@@ -45,7 +45,7 @@ def scale_fits(match: Match) -> bool:
 
 def shift_fits(match: Match) -> bool:
     """The shift has the axes that the reduction left, and so is constant along the others."""
-    return int(match["y"].ndim) == match["x"].ndim - len(match["axis"])
+    return bool(match["y"].ndim == match["x"].ndim - len(match["axis"]))
 
 
 e = T.exp(x)
