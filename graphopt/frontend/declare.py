@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from graphopt.errors import InvalidArgument, UnsupportedExpression
+from graphopt.errors import GraphoptError, InvalidArgument, UnsupportedExpression
 from graphopt.graph.build import substituted, topological
 from graphopt.ops.leaves import input_
 from graphopt.types import TensorType
@@ -146,7 +146,7 @@ def _named(outputs: Any) -> tuple[str, dict[str, Any]]:
 def _constant(name: str, value: Any) -> Variable:
     try:
         return as_variable(value)
-    except Exception:
+    except GraphoptError:
         raise UnsupportedExpression(
             f"output {name} is {value!r}; expected a variable, a SymPy expression or a number"
         ) from None
