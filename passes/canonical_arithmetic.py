@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import graphopt.tensor as T
+from graphopt.op import Op
 from graphopt.ops.leaves import ArrayConstant, constant
 from graphopt.rewrite import AnyOp, Attr, Exact, Improves, Match, Rule, Ulps, V, floating, integral, refuse, rule
 from graphopt.variable import literal
@@ -72,12 +73,15 @@ def add_negative_constant(match: Match, x: Any, c: Any) -> Any:
     return x - literal(-value, c.dtype)
 
 
-@rule(AnyOp("y", trait="commutative", over=("constant",)), claim=Exact())
+def _constant_first(operands: tuple[Op, ...]) -> bool:
+    left, right = operands
+    return left is constant and right is not constant
+
+
+@rule(AnyOp("y", trait="commutative", over=("constant",), ops=_constant_first), claim=Exact())
 def constant_last(match: Match, y: Any) -> Any:
     """c ∘ x → x ∘ c for commutative ops"""
     left, right = y.inputs
-    if left.op is not constant or right.op is constant:
-        return refuse("the constant is last")
     return y.op(right, left)
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from graphopt.graph import Graph
+from graphopt.op import Op
 from graphopt.ops import shape as ops
 from graphopt.ops.leaves import ArrayConstant, constant
 from graphopt.passes.canonical_shapes import aligned
@@ -25,24 +27,42 @@ def _has_axes(match: Match) -> bool:
     return bool(match.graph.type(match.node).shape)
 
 
+def _several(operands: tuple[Op, ...]) -> bool:
+    return len(operands) > 1
+
+
 def _ranks_differ(match: Match) -> bool:
-    ndim = match.graph.type(match.node).ndim
-    return any(0 < match.graph.type(operand).ndim < ndim for operand in match.graph.operands(match.node))
+    graph = match.graph
+    ndim = graph.type(match.node).ndim
+    return ndim > 0 and any(0 < graph.type(operand).ndim < ndim for operand in graph.operands(match.node))
 
 
-@rule(AnyOp("y", trait="elementwise"), claim=Exact(), where=_ranks_differ)
+def _some_stretched(match: Match) -> bool:
+    graph = match.graph
+    return _has_axes(match) and any(_is_stretched(graph, operand) for operand in graph.operands(match.node))
+
+
+def _is_stretched(graph: Graph, node: int) -> bool:
+    op = graph.op(node)
+    if op is constant:
+        return bool(graph.type(node).shape) and not isinstance(graph.attributes(node)["value"], ArrayConstant)
+    return op is ops.broadcast_to or (op is ops.expand_dims and not graph.type(graph.operands(node)[0]).shape)
+
+
+@rule(AnyOp("y", trait="elementwise", ops=_several), claim=Exact(), where=_ranks_differ)
 def align_operands(match: Match, y: Any) -> Any:
     """f(x, y) → f(expand_dims(x), y): operands are scalars or have the rank of the result"""
     return y.op(*[aligned(operand, y.ndim) for operand in y.inputs], **y.attributes)
 
 
-@rule(AnyOp("y", trait="elementwise", over=("broadcast_to", "constant", "expand_dims")), claim=Exact(), where=_has_axes)
+@rule(
+    AnyOp("y", trait="elementwise", over=("broadcast_to", "constant", "expand_dims")),
+    claim=Exact(),
+    where=_some_stretched,
+)
 def unbroadcast_operands(match: Match, y: Any) -> Any:
     """f(broadcast_to(x), y) → f(x, y), broadcast afterwards where the shape needs it; one-element operands → scalars"""
-    operands = y.inputs
-    simple = [_unbroadcast(operand) for operand in operands]
-    if all(new is old for new, old in zip(simple, operands, strict=True)):
-        return refuse("no operand is stretched")
+    simple = [_unbroadcast(operand) for operand in y.inputs]
     result = y.op(*[aligned(operand, y.ndim) for operand in simple], **y.attributes)
     if result.type == y.type:
         return result
@@ -50,11 +70,9 @@ def unbroadcast_operands(match: Match, y: Any) -> Any:
 
 
 def _unbroadcast(x: Any) -> Any:
-    if x.op is ops.broadcast_to or (x.op is ops.expand_dims and not x.inputs[0].ndim):
-        return x.inputs[0]
-    if x.op is constant and x.shape and not isinstance(x.attributes["value"], ArrayConstant):
-        return literal(x.attributes["value"], x.dtype)
-    return x
+    if not _is_stretched(x.graph, x.node):
+        return x
+    return literal(x.attributes["value"], x.dtype) if x.op is constant else x.inputs[0]
 
 
 @rule(AnyOp("y", trait="elementwise", over=("expand_dims",)), claim=Exact())

@@ -15,6 +15,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from graphopt.errors import GraphoptError, RewriteFailed, ShapeMismatch, TypeMismatch
 from graphopt.graph.build import topological
@@ -58,13 +59,20 @@ def touched(graph: Graph, mark: int) -> list[int]:
     """The nodes that edits since a mark of the journal may have made matchable."""
     found: dict[int, None] = {}
     for entry in graph.journal.since(mark):
+        freed: tuple[int, ...] = ()
         match entry:
-            case ("add", node) | ("operand", node, _, _):
+            case ("add", node):
                 found[node] = None
-            case ("remove", _, data):  # what it used has one user less
-                for operand in data["operands"]:
-                    if operand in graph:
-                        found.update(dict.fromkeys(graph.users(operand)) if graph.uses(operand) == 1 else {})
+            case ("operand", node, _, old):
+                found[node] = None
+                freed = (old,)
+            case ("remove", _, data):
+                freed = data["operands"]
+            case _:
+                continue
+        for operand in freed:  # it has one user less
+            if operand in graph and graph.uses(operand) == 1:
+                found.update(dict.fromkeys(graph.users(operand)))
     return sorted(node for node in found if node in graph)
 
 
@@ -82,12 +90,19 @@ class RuleIndex:
                     self.edges |= {(o.op, part.op) for o in part.operands if isinstance(o, Application)}
         self.inner = {op for op, _ in self.edges}
 
-    def candidates(self, op: Op, operand_ops: tuple[Op, ...]) -> Candidates:
-        """The rules that can match an op over such operands, with the orientations that can."""
-        key = (op, *operand_ops)
+    @staticmethod
+    @lru_cache(maxsize=128)
+    def of(rules: tuple[Rule, ...]) -> RuleIndex:
+        """The index of rules, kept: passes run with the same rules again and again."""
+        return RuleIndex(rules)
+
+    def candidates(self, key: tuple[Op, ...]) -> Candidates:
+        """The rules that can match an op over such operands (their ops in turn), with the orientations that can."""
         found = self._by_ops.get(key)
         if found is None:
-            pairs = [(r, tuple(o for o in r.orientations if _admits(o, op, operand_ops))) for r in self.rules]
+            op, *operand_ops = key
+            over = tuple(operand_ops)
+            pairs = [(r, tuple(o for o in r.orientations if _admits(o, op, over))) for r in self.rules]
             found = self._by_ops[key] = tuple(pair for pair in pairs if pair[1])
         return found
 
@@ -113,7 +128,8 @@ class _Engine:
         ordered = list(rules)
         if context.random is not None:
             context.random.shuffle(ordered)
-        self.index = RuleIndex(ordered)
+        self.index = RuleIndex.of(tuple(ordered))
+        self.plans: dict[tuple[Op, ...], list[tuple[Rule, RuleRecord, tuple[Pattern, ...]]]] = {}
         self.queue: list[tuple[float, int]] = []
         self.waiting: set[int] = set()
         self.rank: dict[int, float] = {}
@@ -147,10 +163,14 @@ class _Engine:
 
     def _visit(self, node: int) -> None:
         graph, log, step = self.graph, self.context.log, self.context.step
-        op = graph.op(node)
-        operand_ops = tuple([graph.op(operand) for operand in graph.operands(node)])
-        for rule, orientations in self.index.candidates(op, operand_ops):
-            record = log.record(step, rule.name, rule.claim)
+        key = (graph.op(node), *[graph.op(operand) for operand in graph.operands(node)])
+        plan = self.plans.get(key)
+        if plan is None:
+            plan = self.plans[key] = [
+                (rule, log.record(step, rule.name, rule.claim), orientations)
+                for rule, orientations in self.index.candidates(key)
+            ]
+        for rule, record, orientations in plan:
             record.tried += 1
             for orientation in orientations:
                 found = match(orientation, graph, node)

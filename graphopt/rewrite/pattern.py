@@ -147,24 +147,37 @@ class AnyOp(V):
         A trait that the op must have.
     over
         Names of ops: at least one operand must be an application of one of them.
+    ops
+        A predicate on the tuple of the operands' ops, asked once for each combination of ops, not at each node.
     **conditions
         As for `V`.
     """
 
-    __slots__ = ("over", "trait")
+    __slots__ = ("ops", "over", "trait")
 
-    def __init__(self, name: str, *, trait: str | None = None, over: tuple[str, ...] = (), **conditions: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        trait: str | None = None,
+        over: tuple[str, ...] = (),
+        ops: Callable[[tuple[Op, ...]], bool] | None = None,
+        **conditions: Any,
+    ) -> None:
         super().__init__(name, **conditions)
         if trait is not None and trait not in Op.TRAITS:
             raise InvalidArgument(f"unknown trait {trait!r}; known: {', '.join(Op.TRAITS)}")
         self.trait = trait
         self.over = frozenset(find(op) for op in over)
+        self.ops = ops
 
     def admits(self, op: Op, operand_ops: tuple[Op, ...]) -> bool:
         """Whether a node with this op over operands with those ops can match, as far as ops decide it."""
         if "hold" in op.traits or (self.trait is not None and self.trait not in op.traits):
             return False
-        return not self.over or not self.over.isdisjoint(operand_ops)
+        if self.over and self.over.isdisjoint(operand_ops):
+            return False
+        return self.ops is None or self.ops(operand_ops)
 
     def __str__(self) -> str:
         inside = "…" if not self.over else "/".join(sorted(op.name for op in self.over))

@@ -19,10 +19,7 @@ __all__ = ["Event", "Fix", "Hook", "OneRule", "Run", "as_step"]
 
 @dataclass(frozen=True)
 class Fix(Pass):
-    """Passes repeated in turn until a round changes nothing.
-
-    A rule pass that ran to its end starts, the next time, from what was edited since.
-    """
+    """Passes repeated in turn until a round changes nothing."""
 
     name: ClassVar[str] = "fix"
     passes: tuple[Pass, ...] = ()
@@ -90,43 +87,46 @@ Hook = Callable[[Event], None]
 
 @dataclass
 class Run:
-    """One run of a pipeline's steps over a graph; rolling back is the caller's business."""
+    """One run of a pipeline's steps over a graph; rolling back is the caller's business.
+
+    A rule pass that ran to its end starts, when an equal one comes again, from what was edited since.
+    """
 
     graph: Graph
     context: Context
     hooks: tuple[Hook, ...]
     verify: bool
-    finished: dict[int, int] = field(default_factory=dict)  # pass of a fix -> the journal's mark when it last ended
+    finished: list[tuple[Pass, int]] = field(
+        default_factory=list
+    )  # and the journal's mark when an equal one last ended
 
     def steps(self, steps: Iterable[Pass]) -> None:
         for step in steps:
             if isinstance(step, Fix):
                 self.fix(step)
             else:
-                self.one(step, None)
+                self.one(step)
 
     def fix(self, step: Fix) -> None:
         """Repeat until nothing changes; a state that comes back, or too many rounds, means that passes disagree."""
-        self.finished = {}
         for _ in range(step.max):
             mark, firings = self.graph.journal.mark(), len(self.context.log)
             for inner in step.passes:
                 if isinstance(inner, Fix):
                     self.fix(inner)
-                    self.finished = {}
                 else:
-                    self.one(inner, self.finished.get(id(inner)))
-                    self.finished[id(inner)] = self.graph.journal.mark()
+                    self.one(inner)
             if self.graph.journal.mark() == mark or self.context.exhausted:
                 return
         latest = dict.fromkeys(f"{f.step}: {f.rule} at node {f.node}" for f in self.context.log.firings[firings:][-4:])
         listing = "; ".join(latest) or "passes that log no firings"
         raise RewriteFailed(f"{step} still changes the graph after {step.max} rounds; the latest firings: {listing}")
 
-    def one(self, step: Pass, since: int | None) -> None:
+    def one(self, step: Pass) -> None:
         graph, context = self.graph, self.context
         if context.exhausted and not step.mandatory:
             return
+        since = next((mark for done, mark in self.finished if done == step), None)
         context.step = step.name
         context.touched = None if since is None else touched(graph, since)
         nodes, firings = len(graph), len(context.log)
@@ -149,6 +149,7 @@ class Run:
         if step.mandatory:
             context.remaining = allowed
         context.log.passes.append(PassRecord(step.name, milliseconds, nodes, len(graph), len(context.log) - firings))
+        self.finished = [pair for pair in self.finished if pair[0] != step] + [(step, graph.journal.mark())]
         self.tell("after", step)
 
     def tell(self, when: Literal["before", "after"], step: Pass) -> None:

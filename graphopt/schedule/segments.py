@@ -13,7 +13,7 @@ from graphopt.schedule.program import Compute, Keep, Kernel, Load, Local, Reduce
 
 __all__ = ["LIMIT", "Live", "Segment", "is_long", "live_slots", "segments"]
 
-LIMIT = 800
+LIMIT = 400
 """Statements a segment has at most."""
 
 
