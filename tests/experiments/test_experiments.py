@@ -15,6 +15,7 @@ import black_scholes
 import common
 import log_softmax
 import pendulum
+import rewriting
 import scaling
 
 SIGNATURE = b"\x89PNG\r\n"
@@ -140,3 +141,13 @@ def test_the_command_line_names_its_files(tmp_path: Path, capsys: pytest.Capture
     with pytest.raises(SystemExit):
         common.options("What.", "name", ["--output", str(tmp_path / "picture.png")])
     assert "--output names the JSON file" in capsys.readouterr().err
+
+
+def test_match_attempts_for_each_node_do_not_grow_with_the_graph(tmp_path: Path) -> None:
+    record = rewriting.measure(True, sizes=(400, 4000), above=400, links=2, tools=("graphopt",))
+    record = saved(rewriting, record, tmp_path)
+    for shape in rewriting.PROGRAMS:
+        few, many = (e for e in record["entries"] if e["shape"] == shape)
+        assert many["nodes"]["before"] > 8 * few["nodes"]["before"]
+        assert many["attempts"] / many["nodes"]["before"] < 1.1 * few["attempts"] / few["nodes"]["before"]
+    assert record["entries"][-1]["shape"] == "pendulum" and record["entries"][-1]["firings"] > 0
