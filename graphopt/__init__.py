@@ -33,6 +33,7 @@ from graphopt.frontend.gradient import grad, vjp
 from graphopt.function import Function, function
 from graphopt.graph import Graph
 from graphopt.lowering import Lowered, c_source, cuda_source, lower
+from graphopt.ops.custom import define_op
 from graphopt.options import Options
 from graphopt.rewrite.pipeline import Pipeline
 from graphopt.rewrite.registry import available_passes
@@ -69,6 +70,7 @@ __all__ = [
     "c_source",
     "config",
     "cuda_source",
+    "define_op",
     "dim",
     "from_sympy",
     "function",

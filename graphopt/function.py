@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from graphopt.check import check_against_interpreter
+from graphopt.domain_check import check_domains
 from graphopt.errors import InvalidArgument, UnusedInput
 from graphopt.frontend.declare import Declared, declare
 from graphopt.graph.graph import Graph
@@ -199,6 +200,8 @@ class Function:
         arrays = {
             name: as_array(name, value, self.graph.type(self.graph.inputs[name]).dtype) for name, value in bound.items()
         }
+        if self._mode == "check":
+            check_domains(self.name, self._written, arrays)
         shape: tuple[int, ...] | None = None
         if self._ufunc:
             shape, arrays = _flatten(arrays)

@@ -96,6 +96,9 @@ class Op:
         Words that passes and the schedule ask for: see `TRAITS`.
     cost
         Floating-point operations per element of the result (of the operand, for reductions).
+    text
+        How an element is written, by language ("c", "cuda"), operands being `{0}`, `{1}`, …: see
+        `graphopt.ops.element_text`. None: the templates know the op by its name.
     """
 
     TRAITS: ClassVar[Mapping[str, str]] = {
@@ -121,6 +124,7 @@ class Op:
     traits: frozenset[str] = frozenset()
     cost: float = 0.0
     expand: Callable[..., Any] | None = field(default=None)
+    text: Mapping[str, str] | None = field(default=None)
 
     def __call__(self, *operands: Any, **attributes: Any) -> Any:
         """Apply to expressions, arrays and numbers. Attributes are taken as they are: canonical."""

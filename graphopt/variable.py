@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from graphopt.dimensions import Dim, DimLike
+from graphopt.domain import Domain, canonical_domain
 from graphopt.errors import GraphoptError, InvalidArgument, TypeMismatch
 from graphopt.op import EMPTY, Attributes, Expression, Op
 from graphopt.operators import Operators
@@ -146,13 +147,21 @@ class Variable(Operators, Expression):
         raise TypeMismatch("variables are compared by identity and do not pickle; pickle the compiled function")
 
 
-def variable(name: str | None, type: str | TensorType, *, origin: Origin | None = None) -> Variable:
+def variable(
+    name: str | None, type: str | TensorType, domain: Domain | None = None, *, origin: Origin | None = None
+) -> Variable:
     """An input of the given type, such as `variable("x", "float32[n, 784]")`.
+
+    Parameters
+    ----------
+    domain
+        What its values are promised to be, so that passes may use it: bounds (lo, hi), or words such as "positive",
+        "nonnegative", "negative", "nonpositive", "nonzero", "finite", or several, "finite positive". NaN is in none.
 
     Raises
     ------
     InvalidArgument
-        If the name is no text or the type cannot be read.
+        If the name is no text, or the type or the domain cannot be read.
     TypeMismatch
         If the dtype is not supported.
     """
@@ -160,6 +169,8 @@ def variable(name: str | None, type: str | TensorType, *, origin: Origin | None 
         raise InvalidArgument(f"a variable's name is a non-empty text or None, found {name!r}")
     parsed = TensorType.parse(type) if isinstance(type, str) else type
     attributes = Attributes(dtype=parsed.dtype, shape=parsed.shape)
+    if domain is not None:
+        attributes = Attributes(attributes, domain=canonical_domain(domain))
     return Variable(parsed, input_, (), attributes, name, origin or caller())
 
 

@@ -14,7 +14,7 @@ from graphopt.ops.leaves import ArrayConstant, constant
 from graphopt.rewrite import AnyOp, Attr, Exact, Improves, Match, Rule, Ulps, V, floating, integral, refuse, rule
 from graphopt.variable import literal
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "uniform_value"]
 
 x, y = V("x"), V("y")
 signed = V("x", dtype=lambda dtype: not dtype.startswith("u"))
@@ -24,6 +24,7 @@ a = Attr("a")
 SIGNS = (
     Rule("double-negation", T.negative(-x), x, claim=Exact()),                # -(-x) = x
     Rule("times-minus-one", x * -1, -x, claim=Exact()),                       # x·(-1) = -x
+    Rule("over-minus-one", x / -1, -x, claim=Exact()),                        # x/(-1) = -x
     Rule("add-negative", x + (-y), x - y, claim=Exact()),                     # x + (-y) = x - y
     Rule("subtract-negative", x - (-y), x + y, claim=Exact()),                # x - (-y) = x + y
     Rule("multiply-negative", (-x) * y, -(x * y), claim=Exact()),             # (-x)·y = -(x·y)
@@ -98,6 +99,14 @@ def _is_uniform(y: Any) -> bool:
         return False
     data = value.array.tobytes()
     return data == data[: value.array.itemsize] * value.array.size
+
+
+def uniform_value(x: Any) -> Any:
+    """The number that all elements of a constant are, or None."""
+    value = x.attributes.get("value") if x.op is constant else None
+    if isinstance(value, ArrayConstant):
+        return value.array.flat[0].item() if _is_uniform(x) else None
+    return value
 
 
 def _greatest(dtype: str) -> float:

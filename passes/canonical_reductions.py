@@ -8,13 +8,31 @@ from __future__ import annotations
 
 from typing import Any
 
+from graphopt.dimensions import product
 from graphopt.op import Op
 from graphopt.ops import neural
 from graphopt.ops import reduction as r
 from graphopt.ops import shape as ops
-from graphopt.ops.arithmetic import cast
+from graphopt.ops.arithmetic import cast, multiply, negative
+from graphopt.ops.logic import logical_not
+from graphopt.passes.canonical_arithmetic import uniform_value
 from graphopt.passes.canonical_shapes import permuted
-from graphopt.rewrite import Attr, Claim, Exact, Match, Reassociates, Rule, Stabilizes, Ulps, V, refuse, rule
+from graphopt.rewrite import (
+    AnyOp,
+    Attr,
+    Claim,
+    Exact,
+    Match,
+    Reassociates,
+    Rule,
+    Stabilizes,
+    Ulps,
+    V,
+    floating,
+    refuse,
+    rule,
+)
+from graphopt.variable import literal
 
 __all__ = ["RULES"]
 
@@ -108,10 +126,72 @@ def _of_reshape(op: Op) -> Rule:
     return remap
 
 
+def _of_broadcast(op: Op) -> Rule:
+    times = ", times sizes" if op is r.sum_ else ""
+
+    @rule(op(ops.broadcast_to(x, shape=inner), axis=axis), claim=ORDER[op], name=f"{_word(op)}-of-broadcast",
+          algebra=f"{op.name}(broadcast_to(x)) → {op.name}(x){times}")  # fmt: skip
+    def count(match: Match, x: Any, inner: Any, axis: Axis) -> Any:
+        if 0 < x.ndim < len(inner):
+            return refuse("the ranks differ")
+        return _counted(op, x, inner, axis, match)
+
+    return count
+
+
+def _of_constant(op: Op) -> Rule:
+    times = ", times sizes" if op is r.sum_ else ""
+
+    @rule(op(AnyOp("x", trait="leaf"), axis=axis), claim=ORDER[op], name=f"{_word(op)}-of-constant",
+          algebra=f"{op.name}(c) → c{times}, for a constant of equal elements")  # fmt: skip
+    def count(match: Match, x: Any, axis: Axis) -> Any:
+        value = uniform_value(x)
+        if value is None:
+            return refuse("it is not one number")
+        return _counted(op, literal(value, x.dtype), x.shape, axis, match)
+
+    return count
+
+
+def _counted(op: Op, source: Any, shape: Any, axis: Axis, match: Match) -> Any:
+    """Reduce what is equal along stretched axes: a sum counts the elements there, the others need to see one."""
+    stretched = tuple(k for k in axis if not source.ndim or (source.shape[k] == 1 and shape[k] != 1))
+    if not stretched:
+        return refuse("no axis that is reduced is stretched")
+    if op is not r.sum_ and not all(isinstance(shape[k], int) and shape[k] for k in stretched):
+        return refuse("there may be no elements")
+    own: Axis = ()
+    if source.ndim:
+        source = ops.squeeze(source, axis=stretched)
+        own = tuple(k - sum(j < k for j in stretched) for k in axis if k not in stretched)
+    result = _like(op(source, axis=own) if own else source, match.root)
+    if op is r.sum_:
+        result = multiply(result, product(shape[k] for k in stretched))
+    return result if result.shape == match.root.shape else ops.broadcast_to(result, shape=match.root.shape)
+
+
+def _of_negative(op: Op, opposite: Op) -> Rule:
+    return Rule(
+        f"{_word(op)}-of-negative", op(negative(V("x", dtype=floating)), axis=axis),
+        negative(opposite(x, axis=axis)), claim=Ulps(0),
+    )  # fmt: skip
+
+
+def _of_not(op: Op, opposite: Op) -> Rule:
+    return Rule(
+        f"{_word(op)}-of-not", op(logical_not(V("x", dtype="bool")), axis=axis),
+        logical_not(opposite(x, axis=axis)), claim=Exact(),
+    )  # fmt: skip
+
+
 RULES: tuple[Rule, ...] = (
     *(_over_units(op) for op in REDUCING),
     *(_nested(op) for op in ORDER),
     *(_of_transpose(op) for op in (*REDUCING, *SPREADING)),
     *(_of_expanded(op) for op in (*REDUCING, *SPREADING)),
     *(_of_reshape(op) for op in ORDER),
-)
+    *(_of_broadcast(op) for op in ORDER if op is not r.prod),
+    *(_of_constant(op) for op in (r.sum_, r.max_, r.min_)),
+    _of_negative(r.sum_, r.sum_), _of_negative(r.max_, r.min_), _of_negative(r.min_, r.max_),
+    _of_not(r.any_, r.all_), _of_not(r.all_, r.any_),
+)  # fmt: skip

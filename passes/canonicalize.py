@@ -3,7 +3,7 @@
 Contract: afterwards
 
 - reductions have no `keepdims`: it is `expand_dims` of a reduction over distinct axes, none of length 1, whose
-  operand is no view and no reduction of the same kind;
+  operand is no view, no negation and no reduction of the same kind;
 - a chain of views is `broadcast_to(expand_dims(transpose(squeeze(reshape(x)))))`, each part at most once, none
   useless; a `reshape` regroups elements, inserting or dropping axes of length 1 is `expand_dims` and `squeeze`;
 - `broadcast_to`, `expand_dims` and `transpose` stand after elementwise ops, not before, wherever all operands allow
@@ -13,6 +13,7 @@ Contract: afterwards
   last operand of a commutative op;
 - a negation is the outermost factor of a product or quotient, and is merged into sums: x - y, never x + (-y);
 - division is x/y, never x·(1/y); squares are `square(x)`; powers 0, ±1, ±2, 3, 4 are written out;
+- the condition of a `where` is no negation and no constant; of comparisons of integers, none is negated;
 - neutral elements are gone where that changes no bit; x + 0 stays, for it turns -0 into 0.
 
 Softmax and its kin count as elementwise with respect to axes they do not run over.
@@ -24,7 +25,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from graphopt.passes import canonical_arithmetic, canonical_operands, canonical_reductions, canonical_shapes
+from graphopt.passes import (
+    canonical_arithmetic,
+    canonical_facts,
+    canonical_logic,
+    canonical_operands,
+    canonical_products,
+    canonical_reductions,
+    canonical_shapes,
+)
 from graphopt.rewrite import Rule, RulePass
 
 RULES = (
@@ -32,6 +41,9 @@ RULES = (
     *canonical_shapes.RULES,
     *canonical_operands.RULES,
     *canonical_reductions.RULES,
+    *canonical_logic.RULES,
+    *canonical_products.RULES,
+    *canonical_facts.RULES,
 )
 
 

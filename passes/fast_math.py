@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import graphopt.tensor as T
 from graphopt.ops.leaves import ArrayConstant
+from graphopt.passes import canonical_facts
 from graphopt.rewrite import Match, RealOnly, Rule, RulePass, V, floating, refuse, rule
 from graphopt.variable import literal
 
@@ -43,4 +44,4 @@ class FastMath(RulePass):
 
     name: ClassVar[str] = "fast-math"
     excludes: ClassVar[frozenset[str]] = frozenset({"lowered"})
-    rules: ClassVar[Sequence[Rule]] = (*TABLE, times_inverse)
+    rules: ClassVar[Sequence[Rule]] = (*TABLE, times_inverse, *canonical_facts.FAST)

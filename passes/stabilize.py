@@ -1,7 +1,8 @@
 """Replace formulas that lose accuracy, overflow or underflow by ops that do not.
 
-Contract: afterwards no rule of the two tables matches: `stabilize_elementary` (log1p, expm1, softplus, sigmoid,
-logaddexp, the error functions) and `stabilize_softmax` (log-sum-exp, softmax, log-softmax). Every rule is at least as
+Contract: afterwards no rule of the tables matches: `stabilize_elementary` (log1p, expm1, softplus, sigmoid, logaddexp,
+the error functions), `stabilize_tails` (log erfc), `stabilize_softmax` (log-sum-exp, softmax, log-softmax),
+`stabilize_views` (the same through a reshape) and `stabilize_branches` (masked products). Every rule is at least as
 accurate as what it replaces (`Improves`) or accurate within a stated bound wherever the result is representable
 (`Stabilizes`).
 
@@ -16,10 +17,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from graphopt.passes import stabilize_elementary, stabilize_softmax
+from graphopt.passes import (
+    canonical_facts,
+    stabilize_branches,
+    stabilize_elementary,
+    stabilize_softmax,
+    stabilize_tails,
+    stabilize_views,
+)
 from graphopt.rewrite import Rule, RulePass
 
-RULES = (*stabilize_softmax.RULES, *stabilize_elementary.RULES)
+RULES = (
+    *canonical_facts.STABLE,
+    *stabilize_softmax.RULES,
+    *stabilize_views.RULES,
+    *stabilize_elementary.RULES,
+    *stabilize_tails.RULES,
+    *stabilize_branches.RULES,
+)
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,13 @@ import graphopt.tensor as T
 from graphopt.ops.arithmetic import add
 from graphopt.ops.elementary import exp
 from graphopt.ops.shape import expand_dims
-from graphopt.rewrite import Attr, Improves, Match, Rule, Stabilizes, V, refuse, rule
+from graphopt.rewrite import Attr, Improves, Match, Rule, Stabilizes, Ulps, V, floating, refuse, rule
+from graphopt.variable import literal
 
 __all__ = ["RULES"]
 
 x, y, z, g = V("x"), V("y"), V("z"), V("g")
+f = V("x", dtype=floating)
 c = V("c", ndim=0, where=lambda handle: handle.op.name == "constant")
 a = Attr("a")
 nan = math.nan
@@ -38,6 +40,16 @@ INVERSES = (
     Rule("exp-log", T.exp(T.log(x)), T.where(x >= 0, x, nan), claim=Improves()),           # e^(log x) = x, x ≥ 0
     Rule("expm1-log1p", T.expm1(T.log1p(x)), T.where(x >= -1, x, nan), claim=Improves()),  # e^(log(1+x)) - 1 = x
     Rule("exp-softplus", T.exp(T.softplus(x)), T.exp(x) + 1, claim=Improves()),            # e^(log(1+eˣ)) = 1 + eˣ
+    Rule("exp-log1p", T.exp(T.log1p(x)), T.where(x >= -1, x + 1, nan), claim=Improves()),  # e^(log(1+x)) = 1 + x
+    Rule("expm1-log", T.expm1(T.log(x)), T.where(x >= 0, x - 1, nan), claim=Improves()),   # e^(log x) - 1 = x - 1
+    Rule("softplus-log", T.softplus(T.log(x)), T.where(x >= 0, T.log1p(x), nan), claim=Improves()),
+    Rule("log-expm1", T.log(T.expm1(x)), x + T.log1mexp(-x), claim=Stabilizes(4)),         # log(eˣ - 1)
+)  # fmt: skip
+
+LOGARITHMS_OF_POWERS = (
+    Rule("log-square", T.log(T.square(f)), 2 * T.log(T.abs(f)), claim=Improves()),         # log x² = 2 log |x|
+    Rule("log-sqrt", T.log(T.sqrt(x)), 0.5 * T.log(x), claim=Improves()),                  # log √x = ½ log x
+    Rule("log-reciprocal", T.log(1 / x), -T.log(x), claim=Stabilizes(2)),                   # log(1/x) = -log x
 )  # fmt: skip
 
 SIGMOIDS = (
@@ -58,6 +70,10 @@ SIGMOIDS = (
         "scaled-sigmoid", c / (T.exp(x) + 1), c * T.sigmoid(-x),
         claim=Stabilizes(4, relative=True), where=lambda match: match["c"].attributes["value"] != 1,
     ),                                                                                           # c/(1 + eˣ) = c·σ(-x)
+    Rule("sigmoid-logit", T.sigmoid(T.log(x / (1 - x))), T.where((x >= 0) & (x <= 1), x, nan), claim=Improves()),
+    Rule(
+        "sigmoid-log-odds", T.sigmoid(T.log(x) - T.log1p(-x)), T.where((x >= 0) & (x <= 1), x, nan), claim=Improves()
+    ),                                                                                           # σ(log(x/(1-x))) = x
     Rule("tanh", (T.exp(x) - T.exp(-x)) / (T.exp(x) + T.exp(-x)), T.tanh(x), claim=Improves()),  # (eˣ-e⁻ˣ)/(eˣ+e⁻ˣ)
 )  # fmt: skip
 
@@ -79,7 +95,26 @@ LOG_OF_SUMS = (
         "log-difference", T.log(T.exp(x) - T.exp(y)),
         T.where(T.eq(y, -math.inf), x, x + T.log1mexp(y - x)), claim=Stabilizes(8),
     ),                                                                                   # log(eˣ - eʸ)
+    Rule("logaddexp-zero", T.logaddexp(x, 0), T.softplus(x), claim=Ulps(1)),             # log(eˣ + e⁰)
 )  # fmt: skip
+
+
+@rule(T.log(V("x", dtype=floating) ** c), claim=Stabilizes(4))
+def log_of_power(match: Match, x: Any, c: Any) -> Any:
+    """log xᶜ → c log x, or c log |x| for an even c"""
+    exponent = c.attributes["value"]
+    if not isinstance(exponent, int | float) or not math.isfinite(exponent) or not exponent:
+        return refuse("the exponent is no finite number but 0")
+    return c * T.log(T.abs(x) if exponent % 2 == 0 else x)
+
+
+@rule(T.log(T.exp(x) + c), claim=Stabilizes(8))
+def log_exp_plus(match: Match, x: Any, c: Any) -> Any:
+    """log(eˣ + c) → logaddexp(x, log c) for a positive constant c"""
+    value = c.attributes["value"]
+    if not isinstance(value, int | float) or not 0 < value < math.inf:
+        return refuse("the constant is not positive")
+    return T.logaddexp(x, literal(math.log(value), c.dtype))
 
 
 @rule(T.log(x + y), claim=Stabilizes(8))
@@ -105,4 +140,7 @@ def logaddexp_of_many(match: Match, x: Any, y: Any) -> Any:
     return result
 
 
-RULES: tuple[Rule, ...] = (*LOGARITHMS, *INVERSES, *SIGMOIDS, *ERROR_FUNCTIONS, *LOG_OF_SUMS, logaddexp_of_many)
+RULES: tuple[Rule, ...] = (
+    *LOGARITHMS, *INVERSES, *LOGARITHMS_OF_POWERS, *SIGMOIDS, *ERROR_FUNCTIONS, *LOG_OF_SUMS,
+    log_of_power, log_exp_plus, logaddexp_of_many,
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""The command line: `graphopt compare | compile | source | passes | doctor | cache`, also `python -m graphopt`.
+"""The command line, `graphopt COMMAND`, also `python -m graphopt`; `graphopt --help` lists the commands.
 
 Typer and rich are imported when a command runs, so that importing the package needs neither.
 """

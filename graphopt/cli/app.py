@@ -10,7 +10,9 @@ import typer
 
 from graphopt.bench import Comparison
 from graphopt.cli import report, study
+from graphopt.cli.options import Compiler, Debug, Dtype, Formula, Json, Output, PipelineText, Shape, Threads, Type
 from graphopt.cli.problem import read_problem
+from graphopt.cli.rules import add_commands
 from graphopt.cli.show import FINDING, reported, say, say_json, tell
 from graphopt.errors import InvalidArgument
 from graphopt.lowering import as_pipeline, lower
@@ -27,19 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Formula = Annotated[
-    str, typer.Argument(help="Such as 'log(exp(x)/sum(exp(x), axis=1, keepdims=True))'; 's = exp(x); s / s.sum()'.")
-]
-Shape = Annotated[
-    list[str] | None, typer.Option("--shape", help="An input's shape: x=4096x1000, x=nx1000, 'x=[n, 1000]', a=scalar.")
-]
-Type = Annotated[list[str] | None, typer.Option("--type", help="An input's dtype and shape: 'x=float32[n, 1000]'.")]
-Dtype = Annotated[str, typer.Option("--dtype", help="The dtype of inputs given by --shape.")]
-Pipeline = Annotated[str, typer.Option("--pipeline", help="A pipeline's name or text; see 'graphopt passes'.")]
-Compiler = Annotated[str | None, typer.Option("--compiler", help="gcc, clang or a path; else $CC or the system's.")]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads a kernel may use; else all cores.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+add_commands(app)
 
 
 @app.command()
@@ -48,7 +38,7 @@ def compare(
     shape: Shape = None,
     type: Type = None,
     dtype: Dtype = "float64",
-    pipeline: Pipeline = "default",
+    pipeline: PipelineText = "default",
     seconds: Annotated[float, typer.Option("--seconds", help="Time budget of the measurement.")] = 3.0,
     scale: Annotated[float, typer.Option("--scale", help="Standard deviation of the inputs.")] = 1.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the inputs and of the order of measurement.")] = 0,
@@ -97,8 +87,8 @@ def compile_(
     shape: Shape = None,
     type: Type = None,
     dtype: Dtype = "float64",
-    pipeline: Pipeline = "default",
-    output: Annotated[Path | None, typer.Option("--output", help="Copy the library and its sources here.")] = None,
+    pipeline: PipelineText = "default",
+    output: Output = None,
     compiler: Compiler = None,
     json: Json = False,
     debug: Debug = False,
@@ -127,7 +117,7 @@ def source(
     shape: Shape = None,
     type: Type = None,
     dtype: Dtype = "float64",
-    pipeline: Pipeline = "default",
+    pipeline: PipelineText = "default",
     target: Annotated[str, typer.Option("--target", help="c, cuda, or both: c,cuda.")] = "c",
     json: Json = False,
     debug: Debug = False,

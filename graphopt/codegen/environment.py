@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
+from graphopt.codegen.own_text import own_text
 from graphopt.dimensions import Dim, DimLike, Opaque, product
 from graphopt.schedule.program import Extent, Index, Literal, Local, Value
 
@@ -52,6 +53,7 @@ def environment(folders: tuple[str, ...] = ()) -> jinja2.Environment:
         "index": index_text,
         "literal": literal_text,
         "operand": value_text,
+        "own_text": partial(own_text, number=literal_text),
         "size": size_text,
         "suffix": SUFFIX.__getitem__,
     }

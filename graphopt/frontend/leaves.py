@@ -16,7 +16,7 @@ from sympy.tensor.array.expressions.array_expressions import ArraySymbol
 from graphopt.dimensions import DimLike, dim
 from graphopt.errors import InvalidArgument
 from graphopt.frontend.describe import describe, origin_of, unsupported
-from graphopt.types import TensorType
+from graphopt.types import TensorType, is_float
 from graphopt.variable import Variable, variable
 
 __all__ = ["ARRAYS", "Leaves", "check_leaf", "size_of"]
@@ -88,7 +88,8 @@ class Leaves:
             if shape is not None and leaf not in self.types:
                 self.types[leaf] = TensorType("float64", shape)
             name = getattr(leaf, "name", None) or describe(leaf)
-            found = variable(str(name), self.type_of(leaf), origin=origin_of(leaf))
+            type = self.type_of(leaf)
+            found = variable(str(name), type, domain_of(leaf, type.dtype), origin=origin_of(leaf))
             self.variables[leaf] = found
         return found
 
@@ -103,6 +104,20 @@ class Leaves:
         if getattr(leaf, "shape", None) is None:
             raise unsupported(leaf, "its rank is not known before it is used; give its shape or its type in types=")
         return tuple(size_of(size) for size in leaf.shape)
+
+
+def domain_of(leaf: Any, dtype: str) -> str | None:
+    """What a leaf's assumptions say of its values; a SymPy number that has a sign, or is real, is finite."""
+    if dtype == "bool":
+        return None
+    words = [word for word in (*_SIGNED, "nonnegative", "nonpositive", "nonzero") if getattr(leaf, f"is_{word}", None)]
+    words = words[:1] if words and words[0] in _SIGNED else words  # which says the rest
+    if is_float(dtype) and (getattr(leaf, "is_finite", None) or getattr(leaf, "is_real", None)):
+        words.append("finite")
+    return " ".join(words) or None
+
+
+_SIGNED = ("positive", "negative")
 
 
 def size_of(expression: Any) -> DimLike:

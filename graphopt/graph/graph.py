@@ -9,7 +9,7 @@ Everything is iterative and linear: graphs of 10⁵ nodes in a chain are normal.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
@@ -22,6 +22,9 @@ from graphopt.op import Attributes, Op
 from graphopt.ops.leaves import input_
 from graphopt.types import TensorType
 from graphopt.variable import Origin, Variable, as_variable
+
+if TYPE_CHECKING:
+    from graphopt.analysis.facts import Facts, FactTable
 
 __all__ = ["Graph"]
 
@@ -56,6 +59,7 @@ class Graph:
         self._nodes_of: dict[Variable, int] = {}
         self.journal = Journal(self)
         self.fusion = FusionPlan()
+        self._facts: FactTable | None = None  # made when somebody asks
 
     # --- building ----------------------------------------------------------------------------------------------
     @classmethod
@@ -140,6 +144,14 @@ class Graph:
     def is_output(self, node: int) -> bool:
         """Whether a node is an output of the graph."""
         return node in self._output_uses
+
+    def facts(self, node: int) -> Facts:
+        """What is known of a node's values: bounds, NaN, zero, sign (`graphopt.analysis.facts`)."""
+        if self._facts is None:
+            from graphopt.analysis.facts import FactTable
+
+            self._facts = FactTable(self)
+        return self._facts[node]
 
     def order(self, targets: Iterable[int] | None = None) -> list[int]:
         """All nodes that the targets (by default the outputs) need, operands first. The order is stable."""
@@ -325,6 +337,8 @@ class Graph:
             self._operand_uses[operand] -= 1
         self._nx.remove_node(node)
         del self._data[node], self._operand_uses[node]
+        if self._facts is not None:
+            self._facts.forget(node)
 
     def _set_operand(self, user: int, position: int, operand: int) -> None:
         self._order = None
@@ -336,6 +350,8 @@ class Graph:
         self._operand_uses[operand] += 1
         data["operands"] = (*operands[:position], operand, *operands[position + 1 :])
         self.fusion.ungroup((user,))
+        if self._facts is not None:
+            self._facts.edited(user)
 
     def _set_output(self, name: str, node: int) -> None:
         self._order = None

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphopt.dimensions import Dim, DimLike, dim_from_tree, parse_dim
+from graphopt.domain import canonical_domain
 from graphopt.errors import GraphoptError, InvalidArgument
 from graphopt.op import Attributes, Op
 from graphopt.ops.define import find
@@ -47,7 +48,8 @@ def graph_text(graph: Graph, origins: bool = True) -> str:
     labels = {node: name for name, node in graph.inputs.items()}
     lines = []
     for node in order:
-        application = f"input({json.dumps(labels[node])})" if node in labels else application_text(graph, node, number)
+        label = labels.get(node)
+        application = application_text(graph, node, number) if label is None else _input_text(graph, node, label)
         line = f"%{number[node]} = {application}: {graph.type(node)}"
         if origins:
             notes = [json.dumps(graph.name(node))] if graph.name(node) and node not in labels else []
@@ -57,6 +59,11 @@ def graph_text(graph: Graph, origins: bool = True) -> str:
     lines += [f"guard {a} == {b}" for a, b in graph.guards]
     lines += [f"output {json.dumps(name)} = %{number[node]}" for name, node in graph.outputs.items()]
     return "\n".join(lines) + "\n"
+
+
+def _input_text(graph: Graph, node: int, label: str) -> str:
+    domain = graph.attributes(node).get("domain")
+    return f"input({json.dumps(label)}{'' if domain is None else f', domain={_value_text(domain)}'})"
 
 
 def application_text(graph: Graph, node: int, number: Mapping[int, int]) -> str:
@@ -141,6 +148,10 @@ def _parse_node(graph: Graph, nodes: dict[str, int], number: str, name: str, typ
     if name == "input":
         label = ast.literal_eval(call.args[0])
         attributes = Attributes(dtype=type.dtype, shape=type.shape)
+        for keyword in call.keywords:
+            if keyword.arg != "domain":
+                raise InvalidArgument(f"an input has no {keyword.arg}; it may have a domain")
+            attributes = Attributes(attributes, domain=canonical_domain(_parse_value(keyword.value, type, _WORDS)))
         from graphopt.variable import Origin, Variable
 
         variable = Variable(type, input_, (), attributes, label, Origin("text"))

@@ -46,7 +46,10 @@ def find(name: str) -> Op:
     try:
         return TABLE[name]
     except KeyError:
-        raise InvalidArgument(f"there is no op called {name!r}; `graphopt.ops.TABLE` lists them") from None
+        raise InvalidArgument(
+            f"there is no op called {name!r}; `graphopt.ops.TABLE` lists them. If it is one of your own, import the "
+            "module that defines it first"
+        ) from None
 
 
 def elementwise(

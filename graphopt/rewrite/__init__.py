@@ -3,8 +3,21 @@
 The passes themselves are in `graphopt.passes`.
 """
 
+from graphopt.rewrite.bisection import Bisection, bisect
+from graphopt.rewrite.blame import Blame, blame
 from graphopt.rewrite.claims import Claim, Exact, Improves, RealOnly, Reassociates, Stabilizes, Ulps
+from graphopt.rewrite.conditions import (
+    clear_sign,
+    finite,
+    negative,
+    nonnegative,
+    nonpositive,
+    nonzero,
+    number,
+    positive,
+)
 from graphopt.rewrite.explanation import explain
+from graphopt.rewrite.lint import LintFinding, lint
 from graphopt.rewrite.log import Firing, Log
 from graphopt.rewrite.match import Match
 from graphopt.rewrite.passes import Context, Pass, RulePass
@@ -12,9 +25,12 @@ from graphopt.rewrite.pattern import AnyOp, Attr, V, floating, integral
 from graphopt.rewrite.pipeline import Event, Fix, Pipeline
 from graphopt.rewrite.registry import available_passes
 from graphopt.rewrite.rules import Refusal, Rule, refuse, rule
+from graphopt.rewrite.shrinking import reduce
 
 __all__ = [
-    "AnyOp", "Attr", "Claim", "Context", "Event", "Exact", "Firing", "Fix", "Improves", "Log", "Match", "Pass",
-    "Pipeline", "RealOnly", "Reassociates", "Refusal", "Rule", "RulePass", "Stabilizes", "Ulps", "V",
-    "available_passes", "explain", "floating", "integral", "refuse", "rule",
+    "AnyOp", "Attr", "Bisection", "Blame", "Claim", "Context", "Event", "Exact", "Firing", "Fix", "Improves",
+    "LintFinding", "Log", "Match", "Pass", "Pipeline", "RealOnly", "Reassociates", "Refusal", "Rule", "RulePass",
+    "Stabilizes", "Ulps", "V", "available_passes", "bisect", "blame", "clear_sign", "explain", "finite", "floating",
+    "integral", "lint", "negative", "nonnegative", "nonpositive", "nonzero", "number", "positive", "reduce", "refuse",
+    "rule",
 ]  # fmt: skip

@@ -174,10 +174,14 @@ class _Engine:
             record.tried += 1
             for orientation in orientations:
                 found = match(orientation, graph, node)
-                if found is not None and self._holds(rule, found):
-                    record.matched += 1
-                    if self._fire(rule, found, record):
-                        return
+                if found is None:
+                    continue
+                record.matched += 1
+                if not self._holds(rule, found):
+                    record.declined += 1
+                    record.reason = "its condition does not hold"
+                elif self._fire(rule, found, record):
+                    return
 
     def _fire(self, rule: Rule, found: Match, record: RuleRecord) -> bool:
         """Replace what was matched, unless the rule refuses or its result has another type."""
@@ -289,6 +293,8 @@ def _place(rule: Rule, graph: Graph, node: int) -> str:
 
 
 def _described(graph: Graph, node: int) -> str:
+    if node not in graph:
+        return f"node {node}"
     origin = graph.origins(node)
     made = f", made at {origin[0]}" if origin else ""
     return f"node {node} ({graph.op(node).name}: {graph.type(node)}{made})"

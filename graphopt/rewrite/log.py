@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from graphopt.analysis.cost import Cost
+from graphopt.dimensions import DimLike
 from graphopt.graph.graph import Graph
 from graphopt.graph.text import application
 from graphopt.op import Attributes, Op
 from graphopt.types import TensorType
+from graphopt.variable import Origin
 
 __all__ = ["Firing", "Log", "PassRecord", "RuleRecord", "Snapshot"]
 
@@ -51,6 +54,8 @@ class Firing:
         The node replaced and the one that took its place.
     before, after
         The nodes matched, root first, and the nodes added, operands first.
+    origins
+        Where the user made what the node replaced computes: files and lines, text when someone asks.
     """
 
     rule: str
@@ -59,6 +64,7 @@ class Firing:
     new: int
     before: tuple[Snapshot, ...]
     after: tuple[Snapshot, ...]
+    origins: tuple[Origin, ...] = ()
 
     @property
     def nodes(self) -> tuple[int, ...]:
@@ -74,12 +80,28 @@ class Firing:
         return "\n".join(lines)
 
     def __str__(self) -> str:
-        return f"{self.step}: {self.rule} at %{self.node}\n{self.diff()}"
+        made = f", made at {', '.join(map(str, self.origins))}" if self.origins else ""
+        return f"{self.step}: {self.rule} at %{self.node}{made}\n{self.diff()}"
 
 
 @dataclass(slots=True)
 class RuleRecord:
-    """How often a rule of a pass was tried at a node, matched, declined (refused, or of another type), and fired."""
+    """What a rule of a pass did.
+
+    Attributes
+    ----------
+    tried
+        At how many nodes the ops allowed it and its pattern was compared.
+    matched
+        How often pattern and condition held.
+    declined
+        How often it matched and did not fire all the same: its condition failed, it refused, or its result had another type. `reason` says
+        why, the last time. These are the near misses of the table; `explain` tells about partial matches.
+    fired
+        How often it replaced a node.
+    milliseconds, nodes, flops, bytes
+        The time it took, and by how much its firings changed the graph; measured by `Pipeline.run(profile=True)`.
+    """
 
     step: str
     rule: str
@@ -88,27 +110,37 @@ class RuleRecord:
     matched: int = 0
     declined: int = 0
     fired: int = 0
-    reason: str = ""  # why it was declined, the last time
+    reason: str = ""
+    milliseconds: float = 0.0
+    nodes: int = 0
+    flops: DimLike = 0
+    bytes: DimLike = 0
 
 
 @dataclass(slots=True)
 class PassRecord:
-    """One run of one pass."""
+    """One run of one pass. Costs are measured by `Pipeline.run(profile=True)`."""
 
     step: str
     milliseconds: float
     nodes_before: int
     nodes_after: int
     firings: int
+    cost_before: Cost | None = None
+    cost_after: Cost | None = None
 
 
-@dataclass(slots=True)
+@dataclass
 class Log:
-    """The record of a run. A sequence of `Firing`s, with `rules` and `passes` beside them."""
+    """The record of a run. A sequence of `Firing`s, with `rules` and `passes` beside them.
+
+    `log[17].rule`, `.nodes`, `.origins` and `.diff()` tell what one firing did; `table()` sums up.
+    """
 
     firings: list[Firing] = field(default_factory=list)
     rules: dict[tuple[str, str], RuleRecord] = field(default_factory=dict)
     passes: list[PassRecord] = field(default_factory=list)
+    profiled: bool = False
 
     def __len__(self) -> int:
         return len(self.firings)
@@ -131,18 +163,43 @@ class Log:
         return sum(record.fired for record in self.rules.values() if record.rule == rule)
 
     def table(self) -> str:
-        """Passes with their times and node counts, then the rules that were tried, most firings first."""
-        passes = [("pass", "ms", "nodes", "", "firings")]
-        passes += [
-            (p.step, f"{p.milliseconds:.1f}", str(p.nodes_before), f"→ {p.nodes_after}", str(p.firings))
-            for p in self.passes
-        ]
-        rules = [("rule", "pass", "claim", "tried", "matched", "declined", "fired")]
+        """Passes with their times and node counts, then the rules that were tried, most firings first.
+
+        A near miss is a match that did not fire: the rule refused, or its result would have had another type. Time
+        by rule and changes of nodes, operations and bytes stand there if the run was profiled.
+        """
+        passes: list[tuple[str, ...]] = [("pass", "ms", "nodes", "", "firings")]
+        rules: list[tuple[str, ...]] = [("rule", "pass", "claim", "tried", "matched", "near misses", "fired")]
+        if self.profiled:
+            passes[0] += ("flops", "bytes")
+            rules[0] += ("ms", "nodes", "flops", "bytes")
+        passes += [self._pass_row(record) for record in self.passes]
         rules += [
-            (r.rule, r.step, r.claim, str(r.tried), str(r.matched), str(r.declined), str(r.fired))
-            for r in sorted(self.rules.values(), key=lambda r: (-r.fired, -r.matched, r.step, r.rule))
+            self._rule_row(record)
+            for record in sorted(self.rules.values(), key=lambda r: (-r.fired, -r.matched, r.step, r.rule))
         ]
         return f"{_columns(passes)}\n\n{_columns(rules)}\n"
+
+    def _pass_row(self, p: PassRecord) -> tuple[str, ...]:
+        row = (p.step, f"{p.milliseconds:.1f}", str(p.nodes_before), f"→ {p.nodes_after}", str(p.firings))
+        if p.cost_before is None or p.cost_after is None:
+            return row
+        before, after = p.cost_before, p.cost_after
+        return (*row, _change(after.flops - before.flops), _change(after.bytes - before.bytes))
+
+    def _rule_row(self, r: RuleRecord) -> tuple[str, ...]:
+        row = (r.rule, r.step, r.claim, str(r.tried), str(r.matched), str(r.declined), str(r.fired))
+        if not self.profiled:
+            return row
+        took = f"{r.milliseconds:.2f}" if r.tried else "-"  # what passes written as code do is not timed apart
+        return (*row, took, _change(r.nodes), _change(r.flops), _change(r.bytes))
+
+
+def _change(value: DimLike) -> str:
+    """A difference with its sign; nothing for none."""
+    if isinstance(value, int):
+        return f"{value:+}" if value else "0"
+    return str(value)
 
 
 def _columns(rows: list[tuple[Any, ...]]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from graphopt.graph.graph import Graph
 from graphopt.graph.handle import Handle
 from graphopt.ops.leaves import constant
-from graphopt.rewrite.pattern import AnyOp, Application, Attr, Literal, Pattern, V, canonical
+from graphopt.rewrite.pattern import AnyOp, Application, Attr, Literal, Pattern, V, canonical, label
 
 __all__ = ["Match", "Trace", "match"]
 
@@ -128,7 +128,8 @@ def _attributes(pattern: Application, node: int, found: Match, trace: Trace | No
             reason = None if expected == value else f"{wanted.name} is {expected} elsewhere, {value} here"
         else:
             found.attributes[wanted.name] = value
-            reason = None if wanted.where is None or wanted.where(value) else f"{key}={value} fails its condition"
+            holds = wanted.where is None or wanted.where(value)
+            reason = None if holds else f"{key}={value} fails: {label(wanted.where)}"
         if reason is not None:
             if trace is not None:
                 _fail(trace, found, node, reason)

@@ -13,13 +13,16 @@ How passes are put in order and run is in `graphopt.rewrite.pipeline`.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
+from graphopt.analysis.cost import Cost, graph_cost
+from graphopt.analysis.facts import Facts
 from graphopt.errors import InvalidArgument
 from graphopt.graph.graph import Graph
 from graphopt.rewrite.log import Firing, Log, Snapshot
+from graphopt.rewrite.profiling import Ledger
 from graphopt.rewrite.rules import Rule
 
 __all__ = ["Context", "Pass", "RulePass"]
@@ -43,6 +46,10 @@ class Context:
         The nodes that were edited since the same pass last ran to its end; None for all.
     options
         The user's, for passes that read some.
+    on_firing
+        Told each firing once it is done; None where nobody listens.
+    ledger
+        Measures what each firing changes; None unless the run is profiled.
     """
 
     graph: Graph
@@ -52,6 +59,18 @@ class Context:
     random: random.Random | None = None
     touched: Sequence[int] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    on_firing: Callable[[Firing], None] | None = None
+    ledger: Ledger | None = None
+
+    @property
+    def cost(self) -> Cost:
+        """Operations and bytes of the graph as it is now, each node computed alone. Counted when asked; linear."""
+        return graph_cost(self.graph)
+
+    @property
+    def facts(self) -> Callable[[int], Facts]:
+        """What is known of a node's values: `context.facts(node)`."""
+        return self.graph.facts
 
     @property
     def exhausted(self) -> bool:
@@ -62,14 +81,26 @@ class Context:
         """Replace a node through the graph's door and log it as a firing of `rule`. Returns the new node."""
         graph = self.graph
         before = tuple([Snapshot.of(graph, n) for n in dict.fromkeys((node, *matched))])
+        origins = graph.origins(node)
+        if self.ledger is not None:
+            self.ledger.settle()  # edits that were no firings belong to no rule
         mark = graph.journal.mark()
         result = graph.replace(node, new)
         added = [entry[1] for entry in graph.journal.since(mark) if entry[0] == "add"]
         after = tuple([Snapshot.of(graph, n) for n in added if n in graph])
-        self.log.firings.append(Firing(rule, self.step, node, result, before, after))
-        self.log.record(self.step, rule, claim).fired += 1
+        firing = Firing(rule, self.step, node, result, before, after, origins)
+        self.log.firings.append(firing)
+        record = self.log.record(self.step, rule, claim)
+        record.fired += 1
+        if self.ledger is not None:
+            change = self.ledger.settle()
+            record.nodes += change.nodes
+            record.flops = record.flops + change.flops
+            record.bytes = record.bytes + change.bytes
         if self.remaining is not None:
             self.remaining -= 1
+        if self.on_firing is not None:
+            self.on_firing(firing)
         return result
 
 

@@ -120,7 +120,7 @@ def _conditions(
         yield f"dtype is {dtype}", lambda graph, node: bool(graph.type(node).dtype == dtype)
     elif dtype is not None:
         wanted = dtype
-        yield f"dtype is {_label(dtype)}", lambda graph, node: wanted(graph.type(node).dtype)
+        yield f"dtype: {label(dtype)}", lambda graph, node: wanted(graph.type(node).dtype)
     if ndim is not None:
         yield f"rank is {ndim}", lambda graph, node: bool(graph.type(node).ndim == ndim)
     if is_constant is not None:
@@ -130,12 +130,14 @@ def _conditions(
         yield f"it is used {users} times", lambda graph, node: bool(graph.uses(node) == users)
     if where is not None:
         predicate = where
-        yield _label(where), lambda graph, node: bool(predicate(graph.handle(node)))
+        yield label(where), lambda graph, node: bool(predicate(graph.handle(node)))
 
 
-def _label(predicate: Callable[..., Any]) -> str:
+def label(predicate: Callable[..., Any]) -> str:
     name = getattr(predicate, "__name__", repr(predicate))
-    return "its condition" if name == "<lambda>" else name.strip("_").replace("_", " ")
+    if name == "<lambda>":
+        return "its condition"
+    return name.strip("_").replace("_", " ")
 
 
 class AnyOp(V):

@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+from graphopt.analysis.cost import Cost
 from graphopt.errors import GraphoptError, InvalidArgument, RewriteFailed
 from graphopt.graph.graph import Graph
 from graphopt.rewrite.engine import rewrite, touched
-from graphopt.rewrite.log import Log, PassRecord
+from graphopt.rewrite.log import Firing, Log, PassRecord
 from graphopt.rewrite.passes import Context, Pass
+from graphopt.rewrite.profiling import TimedLog
 from graphopt.rewrite.rules import Rule
 
-__all__ = ["Event", "Fix", "Hook", "OneRule", "Run", "as_step"]
+__all__ = ["Event", "Fix", "Hook", "HookRaised", "OneRule", "Run", "as_step"]
 
 
 @dataclass(frozen=True)
@@ -74,15 +76,30 @@ def as_step(step: Any) -> Pass:
 
 @dataclass(frozen=True)
 class Event:
-    """What a hook is told: a pass is about to run, or has run."""
+    """What a hook is told: a pass is about to run ("before"), a firing is done ("firing"), a pass has run ("after").
 
-    when: Literal["before", "after"]
+    A hook may read the graph, print and copy it; it may not edit it, since a pass is in the middle of its work.
+    To step through a pipeline, print `event.firing` and wait. Whatever a hook raises ends the run: the graph is then as
+    it was before, and the error arrives as it was raised. To stop after some firings and keep what they did, use
+    `limit`.
+    """
+
+    when: Literal["before", "firing", "after"]
     step: Pass
     graph: Graph
     log: Log
+    firing: Firing | None = None
 
 
 Hook = Callable[[Event], None]
+
+
+class HookRaised(BaseException):
+    """Carries a hook's error past passes, which would take it for their own; `Pipeline.run` raises what is inside."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 @dataclass
@@ -134,6 +151,8 @@ class Run:
         if step.mandatory:
             context.remaining = None
         self.tell("before", step)
+        context.on_firing = (lambda firing: self.tell_firing(step, firing)) if self.hooks else None
+        cost = self.cost()
         start = time.perf_counter()
         try:
             step.run(graph, context)
@@ -145,12 +164,29 @@ class Run:
             raise RewriteFailed(f"pass {step.name}: {error}") from error
         except Exception as error:
             raise RewriteFailed(f"pass {step.name}: {type(error).__name__}: {error}") from error
+        finally:
+            if isinstance(context.log, TimedLog):
+                context.log.stopwatch.stop()
         milliseconds = 1e3 * (time.perf_counter() - start)
         if step.mandatory:
             context.remaining = allowed
-        context.log.passes.append(PassRecord(step.name, milliseconds, nodes, len(graph), len(context.log) - firings))
+        fired = len(context.log) - firings
+        context.log.passes.append(
+            PassRecord(step.name, milliseconds, nodes, len(graph), fired, cost_before=cost, cost_after=self.cost())
+        )
         self.finished = [pair for pair in self.finished if pair[0] != step] + [(step, graph.journal.mark())]
         self.tell("after", step)
+
+    def cost(self) -> Cost | None:
+        """The cost of the graph, if the run is profiled."""
+        return self.context.cost if self.context.ledger is not None else None
+
+    def tell_firing(self, step: Pass, firing: Firing) -> None:
+        try:
+            for hook in self.hooks:
+                hook(Event("firing", step, self.graph, self.context.log, firing))
+        except Exception as error:
+            raise HookRaised(error) from error
 
     def tell(self, when: Literal["before", "after"], step: Pass) -> None:
         for hook in self.hooks:

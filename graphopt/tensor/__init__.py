@@ -5,8 +5,9 @@ Argument forms and defaults are NumPy's. Everything works on variables, arrays, 
 
 from typing import Any
 
+from graphopt.ops.custom import elementwise
 from graphopt.tensor import creation as _creation
-from graphopt.tensor import elementwise as _elementwise
+from graphopt.tensor import ufuncs as _ufuncs
 from graphopt.tensor.creation import *  # noqa: F403
 from graphopt.tensor.creation import constant, full, ones, ones_like, tensor, zeros, zeros_like
 from graphopt.tensor.products import dot, matmul, outer
@@ -27,14 +28,14 @@ from graphopt.tensor.reduction import (
 from graphopt.tensor.shape import broadcast_to, expand_dims, moveaxis, ravel, reshape, squeeze, swapaxes, transpose
 
 __all__ = [
-    "all", "any", "broadcast_to", "constant", "dot", "expand_dims", "full", "log_softmax", "logsumexp", "matmul",
-    "max", "mean", "min", "moveaxis", "ones", "ones_like", "outer", "prod", "ravel", "reshape", "softmax", "squeeze",
-    "std", "sum", "swapaxes", "tensor", "transpose", "var", "zeros", "zeros_like",
+    "all", "any", "broadcast_to", "constant", "dot", "elementwise", "expand_dims", "full", "log_softmax", "logsumexp",
+    "matmul", "max", "mean", "min", "moveaxis", "ones", "ones_like", "outer", "prod", "ravel", "reshape", "softmax",
+    "squeeze", "std", "sum", "swapaxes", "tensor", "transpose", "var", "zeros", "zeros_like",
 ]  # fmt: skip
 
 globals().update(_creation.CONSTRUCTORS)
-globals().update(_elementwise.FUNCTIONS)
-__all__ += [*_creation.CONSTRUCTORS, *_elementwise.FUNCTIONS]
+globals().update(_ufuncs.FUNCTIONS)
+__all__ += [*_creation.CONSTRUCTORS, *_ufuncs.FUNCTIONS]
 
 
 def __getattr__(name: str) -> Any:  # for type checkers: most names above come from tables

@@ -14,8 +14,8 @@ from graphopt.ops import neural
 from graphopt.ops import reduction as ops
 from graphopt.ops.arithmetic import multiply, sqrt, square
 from graphopt.ops.logic import not_equal
-from graphopt.tensor.elementwise import cast
 from graphopt.tensor.shape import canonical_axes, expression
+from graphopt.tensor.ufuncs import cast
 from graphopt.types import agree, is_float
 from graphopt.variable import Variable
 

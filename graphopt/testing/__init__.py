@@ -1,6 +1,8 @@
 """Property testing of programs and of what transforms them (needs the extra `testing`)."""
 
 from graphopt.testing import strategies
+from graphopt.testing.accuracy import accuracy, bits_of_error
+from graphopt.testing.passes import PassReport, verify_pass
 from graphopt.testing.rules import RuleReport, verify_rule
 
-__all__ = ["RuleReport", "strategies", "verify_rule"]
+__all__ = ["PassReport", "RuleReport", "accuracy", "bits_of_error", "strategies", "verify_pass", "verify_rule"]

@@ -7,8 +7,13 @@ program's and not the rounding's. Edges and special values are tested on their o
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
-__all__ = ["DOMAINS", "SAFE", "SMOOTH", "Interval", "domain"]
+import graphopt.tensor as T
+from graphopt.types import is_float
+
+__all__ = ["CONFINED", "DOMAINS", "SAFE", "SMOOTH", "Interval", "domain"]
 
 Interval = tuple[float, float]
 
@@ -73,3 +78,49 @@ SAFE: dict[str, tuple[Interval, ...]] = {
     "log1mexp": ((-math.inf, -0.1),),
 }
 """The intervals within which an op may be applied: wider than `DOMAINS` where the function stays tame. None: all."""
+
+
+def _at_least(bound: float) -> Callable[[Any], Any]:
+    def confine(x: Any) -> Any:
+        return T.maximum(x, bound if is_float(x.dtype) else max(round(bound), int(bound > 0)))
+
+    return confine
+
+
+def _at_most(bound: float) -> Callable[[Any], Any]:
+    def confine(x: Any) -> Any:
+        return T.minimum(x, bound if is_float(x.dtype) else round(bound))
+
+    return confine
+
+
+def _magnitude(x: Any) -> Any:
+    return T.abs(x)
+
+
+def _square(x: Any) -> Any:
+    return T.square(x)
+
+
+def _number(x: Any) -> Any:
+    return T.fmax(x, -math.inf if is_float(x.dtype) else 0)
+
+
+def _finite(x: Any) -> Any:
+    return T.fmin(T.fmax(x, -1e30), 1e30)
+
+
+CONFINED: dict[str, tuple[Callable[[Any], Any], ...]] = {
+    "positive": (_at_least(1.0), _at_least(2.0**-100)),
+    "negative": (_at_most(-1.0),),
+    "nonnegative": (_at_least(-0.0), _magnitude),
+    "nonpositive": (_at_most(0.0),),
+    "clear sign": (_magnitude, _square),
+    "nonzero": (_at_least(1.0), _at_most(-1.0)),
+    "number": (_number,),
+    "finite": (_finite,),
+}
+"""For each condition on value facts, ways to make an unconfined value one that is known to satisfy it.
+
+They are exact where it holds already, so that a rule meets every value of the domain; NaN passes where it is admitted.
+"""

@@ -17,6 +17,7 @@ from graphopt.ops import shape as ops
 from graphopt.ops.elementary import exp
 from graphopt.rewrite import AnyOp, Attr, Log, Pipeline, Rule, V
 from graphopt.rewrite.pattern import Application, Literal, Pattern
+from graphopt.testing.domains import CONFINED
 from graphopt.types import TensorType, is_float
 from graphopt.variable import Variable, as_variable, literal, variable
 
@@ -83,7 +84,7 @@ def instance(
     tame
         Whether variables may stand for exponentials of inputs, for rules that look below their patterns.
     """
-    builder = _Builder(dtype, chance, shape, tame)
+    builder = _Builder(dtype, chance, shape, tame, "facts" in rule.tags)
     try:
         root = builder.build(rule.pattern)
         if not isinstance(root, Variable):
@@ -97,7 +98,10 @@ def instance(
 
 
 class _Builder:
-    def __init__(self, dtype: str, chance: random.Random, shape: tuple[int, ...] | None, tame: bool) -> None:
+    def __init__(
+        self, dtype: str, chance: random.Random, shape: tuple[int, ...] | None, tame: bool, confine: bool
+    ) -> None:
+        self.confine = confine
         self.dtype = dtype
         self.chance = chance
         self.shape = shape
@@ -127,8 +131,17 @@ class _Builder:
         return pattern.op(*operands, **attributes)
 
     def leaf(self, pattern: V) -> Variable:
-        """An input; sometimes a constant, or the exponential of an input."""
+        """An input; sometimes a constant, or the exponential of an input.
+
+        Where the pattern has a condition on value facts, the input is confined to where it holds; rules with the tag
+        "facts" meet values confined in any way.
+        """
         conditions = " ".join(text for text, _ in pattern.conditions)
+        facts = [text for text, _ in pattern.conditions if text in CONFINED]
+        if facts or (self.confine and self.chance.random() < 0.8):
+            kind = facts[0] if facts else self.chance.choice(sorted(CONFINED))
+            fresh = self.input(TensorType(self.dtype, self.common))
+            return self.chance.choice(CONFINED[kind])(fresh)  # type: ignore[no-any-return]
         usual = self.chance.random() < (0.4 if "dtype" in conditions else 0.95)
         dtype = self.dtype if usual else self.chance.choice(DTYPES)
         if "constant" in conditions or (pattern.conditions and self.chance.random() < 0.5):

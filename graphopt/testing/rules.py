@@ -3,7 +3,8 @@
 A rule's pattern is turned into programs (`graphopt.testing.instances`), the rule is fired on each by the engine
 itself, composite ops are expanded, and the program before and the program after run with every operation correctly
 rounded, so that no library's noise can hide a failure or fake one. What each claim promises is in
-`graphopt.rewrite.claims`.
+`graphopt.rewrite.claims`. Variants of the programs (`graphopt.testing.variants`) meet the claim too, and so do the
+derivatives of both sides (`graphopt.testing.gradients`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import hypothesis
@@ -24,8 +26,17 @@ from graphopt.errors import VerificationFailed
 from graphopt.graph import Graph
 from graphopt.interpret import Exact as ExactArithmetic
 from graphopt.interpret import Native, Rounded, from_mpf, interpret
+from graphopt.op import Op
 from graphopt.rewrite import Exact, Improves, Pipeline, RealOnly, Reassociates, Rule, Stabilizes, Ulps
+from graphopt.testing.gradients import (
+    GradientCounts,
+    GradientPair,
+    check_finite_gradients,
+    check_smooth_gradients,
+    gradient_pair,
+)
 from graphopt.testing.instances import Instance, elementwise_only, instance
+from graphopt.testing.variants import variants
 from graphopt.types import TensorType, is_float
 
 __all__ = ["RuleReport", "verify_rule"]
@@ -34,7 +45,11 @@ DIGITS = 420  # 1 + the least float64 is told from 1
 BLIND = 900.0  # beyond it, 1 + exp(-x) is 1 in that many digits: a truth that both sides do not share is not known
 TRIES = 1500
 PROGRAMS = 16
+SQUARE = (2, 2)  # of every other program where axes matter: types alone do not tell its axes apart
+DIFFERENTIATED = 8  # of those programs; variants come on top
+VARIED = 3  # of those programs
 _INF = float("inf")
+_AFTER_A_FAILURE = (hypothesis.Phase.shrink, hypothesis.Phase.explain)
 _SPECIAL: dict[str, tuple[float, ...]] = {
     "float64": (
         0.0, -0.0, 1.0, -1.0, 1e-9, -1e-9, 5e-324, -1e-310, 2e-16, -3e-8, 0.5, 0.7, -0.7, 3.0, -20.0, 27.0, 40.0,
@@ -59,6 +74,10 @@ class RuleReport:
         How many programs it fired on, and how many elements of results were compared.
     worst_before, worst_after
         The largest errors against the truth, in ulps (0 where the claim needs no truth).
+    variants
+        How many programs were variants: one input twice, other users, no elements.
+    gradients
+        What the gradient clause saw.
     """
 
     rule: str
@@ -67,9 +86,22 @@ class RuleReport:
     worst_before: float = 0.0
     worst_after: float = 0.0
     better: bool = False
+    variants: int = 0
+    gradients: GradientCounts = field(default_factory=GradientCounts)
 
 
-def verify_rule(rule: Rule, examples: int = 25, seed: int = 0) -> RuleReport:
+@dataclass
+class _Programs:
+    """What a rule is tried on: drawn programs, variants of some, and derivatives of some of both."""
+
+    drawn: list[Instance] = field(default_factory=list)
+    variants: list[Instance] = field(default_factory=list)
+    gradients: list[GradientPair | None] = field(default_factory=list)
+
+
+def verify_rule(
+    rule: Rule, examples: int = 25, seed: int = 0, *, gradients: bool = True, shrink: bool = True
+) -> RuleReport:
     """Check that a rule does what it claims, on programs and values drawn by Hypothesis and on special values.
 
     Parameters
@@ -80,6 +112,15 @@ def verify_rule(rule: Rule, examples: int = 25, seed: int = 0) -> RuleReport:
         How many sets of values are drawn, for each of float64 and float32.
     seed
         Makes the draw reproducible.
+    gradients
+        Whether to hold the derivatives of both sides against each other as well.
+    shrink
+        Whether to look for the simplest values that show a failure.
+
+    Returns
+    -------
+    RuleReport
+        How much was seen.
 
     Raises
     ------
@@ -89,12 +130,17 @@ def verify_rule(rule: Rule, examples: int = 25, seed: int = 0) -> RuleReport:
     report = RuleReport(rule.name)
     for dtype in ("float64", "float32"):
         chance = random.Random(f"{rule.name} {dtype} {seed}")
-        programs = _programs(rule, dtype, chance, PROGRAMS)
-        report.programs += len(programs)
+        programs = _programs(rule, dtype, chance, PROGRAMS, gradients)
+        report.programs += len(programs.drawn)
         if elementwise_only(rule.pattern):
             _check_special_values(rule, dtype, chance, report)
-        if programs:
-            _check_drawn_values(rule, dtype, programs, examples, seed, report)
+        if programs.drawn:
+            _check_drawn_values(rule, dtype, programs.drawn, examples, seed, shrink, report)
+        _check_variants(rule, dtype, programs.variants, chance, report)
+        pairs = [pair for pair in programs.gradients if pair is not None]
+        report.gradients.undifferentiable += len(programs.gradients) - len(pairs)
+        check_finite_gradients(rule, pairs, chance, report.gradients)
+        check_smooth_gradients(rule, pairs, chance, report.gradients)
     if not report.programs:
         raise VerificationFailed(f"rule {rule.name} never fired on {TRIES} programs drawn from {rule.pattern}")
     if isinstance(rule.claim, Improves) and not report.better:
@@ -102,17 +148,44 @@ def verify_rule(rule: Rule, examples: int = 25, seed: int = 0) -> RuleReport:
     return report
 
 
-def _programs(rule: Rule, dtype: str, chance: random.Random, wanted: int) -> list[Instance]:
-    found: list[Instance] = []
+def _programs(rule: Rule, dtype: str, chance: random.Random, wanted: int, gradients: bool) -> _Programs:
+    found, has_axes = _Programs(), not elementwise_only(rule.pattern)
     for attempt in range(TRIES):
-        made = instance(rule, dtype, chance, tame=not found and attempt > TRIES // 2)
-        if made is not None:
-            Pipeline.named("none").run(made.before)
-            Pipeline.named("none").run(made.after)
-            found.append(made)
-            if len(found) == wanted:
-                break
+        shape = SQUARE if attempt % 2 and has_axes else None
+        made = instance(rule, dtype, chance, shape, tame=not found.drawn and attempt > TRIES // 2)
+        if made is None:
+            continue
+        others = variants(rule, made, chance) if len(found.drawn) < VARIED else []
+        if gradients and len(found.drawn) < DIFFERENTIATED:
+            found.gradients += [gradient_pair(one.before, one.after) for one in (made, *others)]
+        for one in (made, *others):
+            Pipeline.named("none").run(one.before)
+            Pipeline.named("none").run(one.after)
+        found.drawn.append(made)
+        found.variants += others
+        if len(found.drawn) == wanted:
+            break
     return found
+
+
+def _check_variants(
+    rule: Rule, dtype: str, programs: list[Instance], chance: random.Random, report: RuleReport
+) -> None:
+    """One point each."""
+    values = [value for value in _SPECIAL[dtype] if _takes_specials(rule) or 1e-6 < abs(value) < 50]
+    for made in programs:
+        known = [value for value in values if not made.tame or abs(value) < 50]
+        arguments = {name: _chosen(made.before.type(node), known, chance) for name, node in made.before.inputs.items()}
+        _compare(rule, made, arguments, dtype, report)
+    report.variants += len(programs)
+
+
+def _chosen(type: TensorType, values: list[float], chance: random.Random) -> Any:
+    shape = [int(str(size)) for size in type.shape]
+    if not is_float(type.dtype):
+        return np.full(shape, chance.choice((0, 1)), type.dtype)
+    with np.errstate(over="ignore"):
+        return np.array([chance.choice(values) for _ in range(math.prod(shape))], type.dtype).reshape(shape)
 
 
 def _check_special_values(rule: Rule, dtype: str, chance: random.Random, report: RuleReport) -> None:
@@ -142,11 +215,15 @@ def _filled(type: TensorType, value: Any) -> Any:
 
 
 def _check_drawn_values(
-    rule: Rule, dtype: str, programs: list[Instance], examples: int, seed: int, report: RuleReport
+    rule: Rule, dtype: str, programs: list[Instance], examples: int, seed: int, shrink: bool, report: RuleReport
 ) -> None:
     @hypothesis.seed(seed)
     @hypothesis.settings(
-        max_examples=examples, database=None, deadline=None, suppress_health_check=list(hypothesis.HealthCheck)
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+        phases=[phase for phase in hypothesis.Phase if shrink or phase not in _AFTER_A_FAILURE],
     )
     @hypothesis.given(st.data())
     def check(data: st.DataObject) -> None:
@@ -183,7 +260,7 @@ def _compare(rule: Rule, made: Instance, arguments: dict[str, Any], dtype: str, 
     """Run both sides and hold every element of the result to the claim."""
     graph = made.before
     result = graph.type(next(iter(graph.outputs.values()))).dtype
-    rounding = Rounded(result) if is_float(result) else Native()
+    rounding = _RoundedTo(result) if is_float(result) else Native()
     before = _run(graph, arguments, rounding).reshape(-1)
     after = _run(made.after, arguments, rounding).reshape(-1)
     report.points += before.size
@@ -208,6 +285,17 @@ def _compare(rule: Rule, made: Instance, arguments: dict[str, Any], dtype: str, 
             f"{exact} (element {position}, {result})\nvalues: { {k: v.tolist() for k, v in arguments.items()} }\n"
             f"program:\n{made.before}"
         )
+
+
+class _RoundedTo(Rounded):
+    """Rounds to a format, and what a program computes in a narrower dtype to that."""
+
+    def apply(self, op: Op, operands: tuple[Any, ...], attributes: Mapping[str, Any], type: TensorType) -> Any:
+        result = super().apply(op, operands, attributes, type)
+        if type.dtype != "float32" or self.format == "float32":
+            return result
+        with np.errstate(over="ignore"):
+            return np.asarray(result, np.float32).astype(np.float64)
 
 
 def _run(graph: Graph, arguments: dict[str, Any], arithmetic: Any) -> Any:
@@ -260,7 +348,8 @@ def _kept(
         return _reassociated(made, arguments, after, truth, rounded, dtype)
     assert isinstance(claim, RealOnly)
     other = _run(made.after, arguments, ExactArithmetic(DIGITS)).reshape(-1)
-    return _agree(truth, other, 8 * float(np.finfo(dtype).eps)) | [not mpmath.isfinite(value) for value in truth]
+    undefined = np.array([not mpmath.isfinite(value) for value in truth], bool)
+    return _agree(truth, other, 8 * float(np.finfo(dtype).eps)) | undefined
 
 
 def _agree(a: Any, b: Any, relative: float = 1e-30) -> Any:

@@ -151,3 +151,14 @@ def test_match_attempts_for_each_node_do_not_grow_with_the_graph(tmp_path: Path)
         assert many["nodes"]["before"] > 8 * few["nodes"]["before"]
         assert many["attempts"] / many["nodes"]["before"] < 1.1 * few["attempts"] / few["nodes"]["before"]
     assert record["entries"][-1]["shape"] == "pendulum" and record["entries"][-1]["firings"] > 0
+
+
+def test_saturation_keeps_values_and_writes_ratios(tmp_path: Path) -> None:
+    import phase_order
+
+    names = ("polynomial, degree 5", "quadratic form")
+    record = saved(phase_order, phase_order.measure(True, nodes=500, iters=4, names=names), tmp_path)
+    assert set(record["graphs"]) == set(names)
+    for entry in record["graphs"].values():
+        assert entry["difference"] <= record["bound"]
+        assert entry["search"]["after"] <= entry["search"]["before"]

@@ -71,7 +71,7 @@ def test_parameters_are_fields(text, monkeypatch):
     ("text", "message"),
     [
         ("canonicalise", "no pass called 'canonicalise'; did you mean canonicalize"),
-        ("zzzz", "there are: canonicalize, constant-folding"),
+        ("zzzz", "there are: algebra, cancel, canonicalize"),
         ("cse,", "expected a name, found the end"),
         ("cse,,lower", "expected a name, found ','"),
         ("cse lower", "expected the end, found 'lower'"),
@@ -195,7 +195,7 @@ def test_hooks_see_every_pass_before_and_after():
         graph, hooks=[lambda event: seen.append((event.when, event.step.name, len(event.graph)))]
     )
     assert [name for when, name, _ in seen if when == "before"] == [record.step for record in log.passes]
-    assert [when for when, *_ in seen] == ["before", "after"] * len(log.passes)
+    assert [when for when, *_ in seen if when != "firing"] == ["before", "after"] * len(log.passes)
 
 
 def test_a_fix_starts_again_only_from_what_was_edited():
@@ -205,7 +205,7 @@ def test_a_fix_starts_again_only_from_what_was_edited():
     graph = Graph.from_outputs([v], value)
     log = Pipeline.parse("fix{stabilize,canonicalize}").run(graph)
     assert [record.firings for record in log.passes if record.step == "stabilize"][-1] == 0
-    assert sum(record.tried for record in log.rules.values()) < 200 * 12
+    assert sum(record.tried for record in log.rules.values()) < 200 * 20
 
 
 def test_passes_that_undo_each_other_are_named():

@@ -1,0 +1,255 @@
+"""The commands about rules: `rules` lists and lints them, `explain` tries one on a formula, `verify` tests claims.
+
+`bisect`, which finds the firing that did harm, is in `graphopt.cli.bisect`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Annotated, Any
+
+import typer
+
+from graphopt.cli.bisect import bisect_
+from graphopt.cli.options import Debug, Dtype, Formula, Json, PassName, Seed, Shape, Type
+from graphopt.cli.problem import read_problem
+from graphopt.cli.show import FINDING, grid, heading, reported, say, say_json, tell
+from graphopt.errors import InvalidArgument, TargetUnavailable, VerificationFailed
+from graphopt.graph.graph import Graph
+from graphopt.lowering import as_pipeline
+from graphopt.rewrite import Rule, available_passes, explain
+from graphopt.rewrite.catalogue import Row, catalogue, markdown, rules_of
+from graphopt.rewrite.lint import LintFinding, overlaps, undoing, unused
+from graphopt.rewrite.lint_corpus import programs
+from graphopt.rewrite.pattern import AnyOp
+
+__all__ = ["add_commands"]
+
+BEFORE = "canonicalize,cse"
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Give the application these commands."""
+    app.command(name="rules")(rules)
+    app.command(name="explain")(explain_)
+    app.command(name="verify")(verify)
+    app.command(name="bisect")(bisect_)
+
+
+# --- rules ------------------------------------------------------------------------------------------------------------
+
+
+def rules(
+    words: Annotated[
+        list[str] | None, typer.Argument(help="Words that must all stand in the name, algebra, source or tags.")
+    ] = None,
+    pass_name: PassName = None,
+    claim: Annotated[
+        str | None, typer.Option("--claim", help="Rules with this claim: improves, or 'Stabilizes(8)'.")
+    ] = None,
+    lint: Annotated[
+        bool, typer.Option("--lint", help="Look for duplicates, rules never reached, rules that undo each other.")
+    ] = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the page docs/rules.md, of the toolkit's own rules.")
+    ] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """List the rewrite rules: name, pass, claim, algebra; or look for faults among them."""
+    with reported(debug):
+        steps = _steps(pass_name)
+        if lint:
+            _lint(steps, json)
+            return
+        rows = [row for row in catalogue() if row.step in steps and all(row.has(word) for word in words or ())]
+        if claim is not None:
+            known = sorted({row.claim.partition("(")[0] for row in catalogue()})
+            if not any(row.claims(claim) for row in catalogue()):
+                raise InvalidArgument(f"no rule claims {claim!r}; claims are: {', '.join(known)}")
+            rows = [row for row in rows if row.claims(claim)]
+        if as_markdown:
+            say(markdown(rows))
+        elif json:
+            say_json([_record(row) for row in rows])
+        else:
+            grid(("rule", "pass", "claim", "algebra"), [(r.name, r.step, r.claim, r.algebra) for r in rows])
+            say(f"{len(rows)} {'rule' if len(rows) == 1 else 'rules'}")
+
+
+def _steps(pass_name: str | None) -> list[str]:
+    """The passes that are meant; that there is one of the name is checked by looking it up."""
+    if pass_name is None:
+        return list(available_passes())
+    if not rules_of(pass_name):
+        having = ", ".join(name for name in available_passes() if rules_of(name))
+        raise InvalidArgument(f"pass {pass_name} has no rules; passes with rules are: {having}")
+    return [pass_name]
+
+
+def _record(row: Row) -> dict[str, Any]:
+    return {
+        "name": row.name, "pass": row.step, "claim": row.claim, "algebra": row.algebra, "source": row.source,
+        "tags": row.tags,
+    }  # fmt: skip
+
+
+def _lint(steps: Sequence[str], json: bool) -> None:
+    """Overlaps within each pass, where order decides; the rest among all the passes' rules."""
+    listed = {step: rules_of(step) for step in steps}
+    every = [rule for rules in listed.values() for rule in rules]
+    found: list[LintFinding] = []
+    tell("comparing patterns")
+    for rules in listed.values():
+        found += overlaps(rules)
+    tell("looking for rules that undo each other")
+    found += undoing(every)
+    tell("trying the corpus")
+    found += unused(every, programs())
+    tell("")
+    if json:
+        say_json([{"kind": f.kind, "rules": f.rules, "sentence": f.sentence} for f in found])
+    elif found:
+        grid(("kind", "rules", "finding"), [(f.kind, ", ".join(f.rules), f.sentence) for f in found])
+        say(f"{len(found)} {'finding' if len(found) == 1 else 'findings'} in {len(every)} rules")
+    else:
+        say(f"nothing found in {len(every)} rules")
+    if found:
+        raise typer.Exit(FINDING)
+
+
+# --- explain ----------------------------------------------------------------------------------------------------------
+
+
+def explain_(
+    formula: Formula,
+    rule: Annotated[str, typer.Option("--rule", help="The rule's name; see 'graphopt rules'.")],
+    node: Annotated[int | None, typer.Option("--node", help="Explain at this node only.")] = None,
+    shape: Shape = None,
+    type: Type = None,
+    dtype: Dtype = "float64",
+    after: Annotated[
+        str, typer.Option("--after", help="The passes that run first: a pipeline's name or text; '' for none.")
+    ] = BEFORE,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Say why a rule fires or does not, at each node with the op of its root, the deepest first."""
+    with reported(debug):
+        found = _find_rule(rule)
+        problem = read_problem(formula, shape or (), type or (), dtype)
+        graph = Graph.from_outputs(problem.inputs, {"output": problem.output})
+        if after.strip():
+            as_pipeline(after).run(graph)
+        nodes = _roots(found, graph) if node is None else [_checked(graph, node)]
+        texts = {n: explain(found, graph, n) for n in nodes}
+        if json:
+            explanations = [{"node": n, "explanation": text} for n, text in texts.items()]
+            say_json({"rule": found.name, "graph": str(graph), "explanations": explanations})
+            return
+        say(str(found))
+        heading(f"Graph after {after}" if after.strip() else "Graph as written")
+        say(_numbered(graph))
+        heading("What happens")
+        say("\n".join(texts.values()) if texts else f"no node has the op of the rule's root: {found.pattern}")
+
+
+def _find_rule(name: str) -> Rule:
+    known = {rule.name: rule for step in available_passes() for rule in rules_of(step)}
+    if name not in known:
+        near = get_close_matches(name, known, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "see 'graphopt rules'"
+        raise InvalidArgument(f"there is no rule called {name!r}; {hint}")
+    return known[name]
+
+
+def _roots(rule: Rule, graph: Graph) -> list[int]:
+    """Nodes at which the pattern's root could be, those farthest from the inputs first."""
+    pattern = rule.pattern
+    depth: dict[int, int] = {}
+    for node in graph.order():
+        depth[node] = 1 + max((depth[operand] for operand in graph.operands(node)), default=0)
+
+    def could(node: int) -> bool:
+        if isinstance(pattern, AnyOp):
+            operands = tuple(graph.op(operand) for operand in graph.operands(node))
+            return pattern.admits(graph.op(node), operands)
+        return any(graph.op(node) is getattr(orientation, "op", None) for orientation in rule.orientations)
+
+    return sorted((node for node in depth if could(node)), key=lambda node: (-depth[node], node))
+
+
+def _checked(graph: Graph, node: int) -> int:
+    if node not in graph:
+        raise InvalidArgument(f"the graph has no node {node}; it has: {', '.join(map(str, graph.order()))}")
+    return node
+
+
+def _numbered(graph: Graph) -> str:
+    """The graph with the numbers that `--node` takes and explanations name; its canonical text has its own."""
+    lines = []
+    for node in graph.order():
+        shown = [f"node {operand}" for operand in graph.operands(node)]
+        shown += [f"{k}={v}" for k, v in graph.attributes(node).items() if k not in ("dtype", "shape") or shown]
+        label = graph.name(node) or f"{graph.op(node).name}({', '.join(shown)})"
+        lines.append(f"node {node}: {graph.type(node)} = {label}")
+    return "\n".join(lines)
+
+
+# --- verify -----------------------------------------------------------------------------------------------------------
+
+
+def verify(
+    rule: Annotated[str | None, typer.Argument(help="A rule's name; see 'graphopt rules'.")] = None,
+    pass_name: PassName = None,
+    examples: Annotated[int, typer.Option("--examples", min=1, help="Sets of values drawn for each dtype.")] = 25,
+    seed: Seed = 0,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Hold a rule, or all rules of a pass, to what they claim, on drawn programs and values."""
+    with reported(debug):
+        if (rule is None) == (pass_name is None):
+            raise InvalidArgument("verify takes the name of one rule, or --pass with the name of a pass")
+        chosen = [_find_rule(rule)] if rule is not None else list(rules_of(_steps(pass_name)[0]))
+        records = [_verified(each, examples, seed) for each in chosen]
+        tell("")
+        failed = [record for record in records if record["failure"]]
+        if json:
+            say_json(records)
+        else:
+            heads = ("rule", "claim", "programs", "points", "worst before", "worst after", "verdict")
+            grid(heads, [_cells(record) for record in records], right=heads[2:6])
+            for record in failed:
+                say(f"\n{record['rule']}: {record['failure']}")
+            say(f"\n{len(records) - len(failed)} of {len(records)} keep their claims; worst errors are in ulps")
+        if failed:
+            raise typer.Exit(FINDING)
+
+
+def _verified(rule: Rule, examples: int, seed: int) -> dict[str, Any]:
+    try:
+        from graphopt.testing import verify_rule
+    except ModuleNotFoundError as error:
+        if error.name != "hypothesis":
+            raise
+        raise TargetUnavailable("verifying needs Hypothesis, which is not here: pip install hypothesis") from None
+    tell(f"verifying {rule.name}")
+    record: dict[str, Any] = {"rule": rule.name, "claim": str(rule.claim)}
+    try:
+        report = verify_rule(rule, examples=examples, seed=seed)
+    except VerificationFailed as error:
+        empty = dict.fromkeys(("programs", "points", "worst_before", "worst_after"))
+        return record | empty | {"failure": str(error)}
+    return record | {
+        "programs": report.programs, "points": report.points, "worst_before": report.worst_before,
+        "worst_after": report.worst_after, "failure": None,
+    }  # fmt: skip
+
+
+def _cells(record: dict[str, Any]) -> tuple[object, ...]:
+    if record["failure"]:
+        return record["rule"], record["claim"], "", "", "", "", "fails"
+    before, after = (f"{record[key]:.3g}" for key in ("worst_before", "worst_after"))
+    return record["rule"], record["claim"], record["programs"], record["points"], before, after, "holds"
