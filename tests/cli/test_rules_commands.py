@@ -2,6 +2,7 @@
 
 import pytest
 
+import graphopt as go
 import graphopt.tensor as T
 from graphopt.passes.stabilize import Stabilize
 from graphopt.rewrite import Exact, RealOnly, Rule, V
@@ -20,6 +21,9 @@ def planted(monkeypatch, *rules):
         name = "planted"
 
     Planted.rules = rules
+    x = go.variable("x", "float64[n]")
+    corpus = [go.Graph.from_outputs([x], T.log(x + 1)), go.Graph.from_outputs([x], T.exp(x))]
+    monkeypatch.setattr("graphopt.cli.rules.programs", lambda: [graph.copy() for graph in corpus])
     for module in ("graphopt.cli.rules", "graphopt.rewrite.catalogue"):
         monkeypatch.setattr(f"{module}.available_passes", lambda: {"planted": Planted})
     monkeypatch.setattr("graphopt.rewrite.catalogue.find_pass", lambda name: Planted)

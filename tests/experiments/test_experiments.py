@@ -144,7 +144,7 @@ def test_the_command_line_names_its_files(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_match_attempts_for_each_node_do_not_grow_with_the_graph(tmp_path: Path) -> None:
-    record = rewriting.measure(True, sizes=(400, 4000), above=400, links=2, tools=("graphopt",))
+    record = rewriting.measure(True, sizes=(200, 2000), above=200, links=2, tools=("graphopt",))
     record = saved(rewriting, record, tmp_path)
     for shape in rewriting.PROGRAMS:
         few, many = (e for e in record["entries"] if e["shape"] == shape)
