@@ -96,7 +96,8 @@ class RuleRecord:
         How often pattern and condition held.
     declined
         How often it matched and did not fire all the same: its condition failed, it refused, or its result had
-        another type. `reason` says why, the last time. These are the near misses of the table; `explain` tells about partial matches.
+        another type. `reason` says why, the last time. These are the near misses of the table; `explain` tells about
+        partial matches.
     fired
         How often it replaced a node.
     milliseconds, nodes, flops, bytes
