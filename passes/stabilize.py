@@ -1,10 +1,9 @@
 """Replace formulas that lose accuracy, overflow or underflow by ops that do not.
 
 Contract: afterwards no rule of the tables matches: `stabilize_elementary` (log1p, expm1, softplus, sigmoid, logaddexp,
-the error functions), `stabilize_tails` (log erfc), `stabilize_softmax` (log-sum-exp, softmax, log-softmax),
-`stabilize_views` (the same through a reshape) and `stabilize_branches` (masked products). Every rule is at least as
-accurate as what it replaces (`Improves`) or accurate within a stated bound wherever the result is representable
-(`Stabilizes`).
+the error functions), `stabilize_tails` (log erfc), `stabilize_softmax` (log-sum-exp, softmax, log-softmax) and
+`stabilize_branches` (masked products). Every rule is at least as accurate as what it replaces (`Improves`) or accurate
+within a stated bound wherever the result is representable (`Stabilizes`).
 
 The patterns are written for the form that `canonicalize` reaches, and one replacement can make another match: let the
 two alternate, `fix{stabilize,canonicalize}`. Constants must not be folded before. After `lower` this pass may not run,
@@ -23,14 +22,12 @@ from graphopt.passes import (
     stabilize_elementary,
     stabilize_softmax,
     stabilize_tails,
-    stabilize_views,
 )
 from graphopt.rewrite import Rule, RulePass
 
 RULES = (
     *canonical_facts.STABLE,
     *stabilize_softmax.RULES,
-    *stabilize_views.RULES,
     *stabilize_elementary.RULES,
     *stabilize_tails.RULES,
     *stabilize_branches.RULES,

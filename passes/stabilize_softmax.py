@@ -14,15 +14,15 @@ from typing import Any
 import graphopt.tensor as T
 from graphopt.ops.neural import log_softmax, logsumexp, softmax
 from graphopt.ops.reduction import sum_
-from graphopt.ops.shape import expand_dims, pick
-from graphopt.rewrite import Attr, Match, Rule, Stabilizes, V, refuse, rule
+from graphopt.ops.shape import expand_dims
+from graphopt.rewrite import Attr, Match, Rule, Stabilizes, V, refuse, rule, through
 from graphopt.rewrite.pattern import Pattern
 
 __all__ = ["RULES"]
 
 x, y, g = V("x"), V("y"), V("g")
 shift = V("c", ndim=0)
-axis, index = Attr("axis"), Attr("index")
+axis = Attr("axis")
 
 ABSOLUTE = Stabilizes(16)  # log-sum-exp and log-softmax: the shift costs max|x|·ε
 RELATIVE = Stabilizes(16, relative=True)  # softmax: its exponential turns that into a relative error
@@ -48,32 +48,36 @@ def shift_fits(match: Match) -> bool:
     return bool(match["y"].ndim == match["x"].ndim - len(match["axis"]))
 
 
-e = T.exp(x)
+def widened(value: Any) -> Any:
+    """A value that may be cast to a wider float before it is summed or divided; the ops then compute in that."""
+    return through(value, ops=("cast",), name="widened")
+
+
+e = widened(T.exp(x))
 total = sum_(e, axis=axis)
 normalizer = logsumexp(x, axis=axis)
+shares = widened(softmax(x, axis=axis))
 
 LOG_SUM_EXP = (
-    Rule("logsumexp", T.log(total), normalizer, claim=ABSOLUTE),                                  # log Σeˣ
+    Rule("logsumexp", T.log(through(total)), through(widened(normalizer)), claim=ABSOLUTE),       # log Σeˣ
     Rule("exp-logsumexp", T.exp(x - spread(normalizer)), softmax(x, axis=axis), claim=RELATIVE),  # e^(x - log Σeˣ)
 )  # fmt: skip
 
 SOFTMAX = (
-    Rule("softmax", e / spread(total), softmax(x, axis=axis), claim=RELATIVE),                 # eˣ/Σeˣ over some axes
-    Rule("softmax-of-all", e / total, softmax(x, axis=axis), claim=RELATIVE, where=over_all),  # eˣ/Σeˣ over all axes
-    Rule("exp-log-softmax", T.exp(log_softmax(x, axis=axis)), softmax(x, axis=axis), claim=RELATIVE),
+    Rule("softmax", e / spread(total), shares, claim=RELATIVE),  # eˣ/Σeˣ over some axes
+    Rule("softmax-of-all", e / total, shares, claim=RELATIVE, where=over_all),  # over all axes
+    Rule("exp-log-softmax", T.exp(through(log_softmax(x, axis=axis))), through(softmax(x, axis=axis)), claim=RELATIVE),
     # what differentiating the naive forms leaves: eˣ·(g/Σeˣ) = g·softmax(x)
-    Rule("scaled-softmax", e * spread(g / total), softmax(x, axis=axis) * spread(g), claim=RELATIVE, where=scale_fits),
-    Rule("scaled-softmax-of-all", e * (g / total), softmax(x, axis=axis) * g, claim=RELATIVE, where=over_all),
-    Rule("weighted-softmax", e * (g / spread(total)), softmax(x, axis=axis) * g, claim=RELATIVE),
-    Rule("softmax-numerator", (e * g) / spread(total), softmax(x, axis=axis) * g, claim=RELATIVE),
-    Rule("softmax-numerator-of-all", (e * g) / total, softmax(x, axis=axis) * g, claim=RELATIVE, where=over_all),
+    Rule("scaled-softmax", e * spread(g / total), shares * spread(g), claim=RELATIVE, where=scale_fits),
+    Rule("scaled-softmax-of-all", e * (g / total), shares * g, claim=RELATIVE, where=over_all),
+    Rule("weighted-softmax", e * (g / spread(total)), shares * g, claim=RELATIVE),
+    Rule("softmax-numerator", (e * g) / spread(total), shares * g, claim=RELATIVE),
+    Rule("softmax-numerator-of-all", (e * g) / total, shares * g, claim=RELATIVE, where=over_all),
     Rule("softmax-cancels", softmax(x, axis=axis) * (g / softmax(x, axis=axis)), g, claim=Stabilizes(1)),
 )  # fmt: skip
 
 LOG_SOFTMAX = (
-    Rule("log-softmax", T.log(softmax(x, axis=axis)), log_softmax(x, axis=axis), claim=ABSOLUTE),
-    Rule("log-of-picked-softmax", T.log(pick(softmax(x, axis=axis), index=index)),
-         pick(log_softmax(x, axis=axis), index=index), claim=ABSOLUTE),                           # log softmax(x)ₖ
+    Rule("log-softmax", T.log(through(softmax(x, axis=axis))), through(log_softmax(x, axis=axis)), claim=ABSOLUTE),
     Rule("minus-logsumexp", x - spread(normalizer), log_softmax(x, axis=axis), claim=ABSOLUTE),   # x - log Σeˣ
     Rule("minus-logsumexp-of-all", x - normalizer, log_softmax(x, axis=axis), claim=ABSOLUTE, where=over_all),
     Rule("logsumexp-minus", spread(normalizer) - x, -log_softmax(x, axis=axis), claim=ABSOLUTE),  # log Σeˣ - x

@@ -26,11 +26,12 @@ from graphopt.rewrite.pipeline import Event, Fix, Pipeline
 from graphopt.rewrite.registry import available_passes
 from graphopt.rewrite.rules import Refusal, Rule, refuse, rule
 from graphopt.rewrite.shrinking import reduce
+from graphopt.rewrite.through import Seen, through
 
 __all__ = [
     "AnyOp", "Attr", "Bisection", "Blame", "Claim", "Context", "Event", "Exact", "Firing", "Fix", "Improves",
     "LintFinding", "Log", "Match", "Pass", "Pipeline", "RealOnly", "Reassociates", "Refusal", "Rule", "RulePass",
-    "Stabilizes", "Ulps", "V", "available_passes", "bisect", "blame", "clear_sign", "explain", "finite", "floating",
-    "integral", "lint", "negative", "nonnegative", "nonpositive", "nonzero", "number", "positive", "reduce", "refuse",
-    "rule",
+    "Seen", "Stabilizes", "Ulps", "V", "available_passes", "bisect", "blame", "clear_sign", "explain", "finite",
+    "floating", "integral", "lint", "negative", "nonnegative", "nonpositive", "nonzero", "number", "positive", "reduce",
+    "refuse", "rule", "through",
 ]  # fmt: skip

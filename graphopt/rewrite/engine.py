@@ -28,6 +28,7 @@ from graphopt.rewrite.match import Match, match
 from graphopt.rewrite.passes import Context
 from graphopt.rewrite.pattern import AnyOp, Application, Literal, Pattern
 from graphopt.rewrite.rules import Refusal, Rule
+from graphopt.rewrite.through import edges, heads
 from graphopt.variable import Variable
 
 __all__ = ["GROWTH", "RuleIndex", "rewrite", "touched"]
@@ -85,9 +86,7 @@ class RuleIndex:
         self._by_ops: dict[tuple[Op, ...], Candidates] = {}
         self.edges: set[tuple[Op, Op]] = set()  # (operand's op, user's op) pairs below the root of some pattern
         for rule in rules:
-            for part in rule.pattern.parts():
-                if isinstance(part, Application):
-                    self.edges |= {(o.op, part.op) for o in part.operands if isinstance(o, Application)}
+            self.edges.update(edges(rule.pattern))
         self.inner = {op for op, _ in self.edges}
 
     @staticmethod
@@ -114,7 +113,8 @@ def _admits(pattern: Pattern, op: Op, operand_ops: tuple[Op, ...]) -> bool:
     if not isinstance(pattern, Application) or pattern.op is not op or len(pattern.operands) != len(operand_ops):
         return False
     for part, found in zip(pattern.operands, operand_ops, strict=True):
-        if isinstance(part, Application) and part.op is not found:
+        allowed = heads(part)
+        if allowed is not None and found not in allowed:
             return False
         if isinstance(part, Literal) and found is not constant:
             return False

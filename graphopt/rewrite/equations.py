@@ -21,6 +21,7 @@ from graphopt.ops.leaves import constant, input_
 from graphopt.rewrite.claims import Claim, Exact, Improves, Reassociates, Stabilizes, Ulps
 from graphopt.rewrite.pattern import AnyOp, Application, Attr, Literal, Pattern, V, canonical
 from graphopt.rewrite.rules import Rule, pattern_names
+from graphopt.rewrite.through import THROUGH
 from graphopt.types import TensorType
 from graphopt.variable import Variable, as_variable, literal
 
@@ -141,6 +142,8 @@ def _inexpressible(rule: Rule, admitted: tuple[type[Claim], ...]) -> str:
     for part in rule.pattern.parts():
         if isinstance(part, AnyOp):
             return "its pattern stands for any op"
+        if isinstance(part, Application) and part.op is THROUGH:
+            return "its pattern sees through views"
         if isinstance(part, V):
             for text, _ in part.conditions:
                 if text == "it is no constant" or text.startswith("it is used"):

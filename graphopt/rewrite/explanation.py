@@ -16,6 +16,7 @@ from graphopt.ops.leaves import constant
 from graphopt.rewrite.match import Match, Trace, match
 from graphopt.rewrite.pattern import AnyOp, Application, Attr, Literal, Pattern, V, canonical
 from graphopt.rewrite.rules import Refusal, Rule
+from graphopt.rewrite.through import THROUGH, look
 
 __all__ = ["explain"]
 
@@ -77,6 +78,9 @@ def _fit(pattern: Pattern, graph: Graph, node: int) -> float:
             return 0.0
         return 1.0 if pattern.admits(graph.attributes(node)["value"], graph.type(node).dtype) else 0.5
     assert isinstance(pattern, Application)
+    if pattern.op is THROUGH:
+        below, _ = look(pattern, graph, node)
+        return 1.0 + _fit(pattern.operands[0], graph, below)
     operands = graph.operands(node)
     if graph.op(node) is not pattern.op or len(operands) != len(pattern.operands):
         return 0.0

@@ -12,7 +12,8 @@ from typing import Any
 from graphopt.graph.graph import Graph
 from graphopt.graph.handle import Handle
 from graphopt.ops.leaves import constant
-from graphopt.rewrite.pattern import AnyOp, Application, Attr, Literal, Pattern, V, canonical, label
+from graphopt.rewrite.pattern import AnyOp, Application, Attr, Literal, Pattern, V, canonical
+from graphopt.rewrite.through import THROUGH, look
 
 __all__ = ["Match", "Trace", "match"]
 
@@ -99,6 +100,8 @@ def _fits(pattern: Pattern, node: int, found: Match, trace: Trace | None) -> boo
 
 
 def _application(pattern: Application, node: int, found: Match, trace: Trace | None) -> bool:
+    if pattern.op is THROUGH:
+        return _through(pattern, node, found, trace)
     graph = found.graph
     if graph.op(node) is not pattern.op:
         if trace is not None:
@@ -111,6 +114,20 @@ def _application(pattern: Application, node: int, found: Match, trace: Trace | N
     if pattern.attributes and not _attributes(pattern, node, found, trace):
         return False
     return all(_fits(part, operand, found, trace) for part, operand in zip(pattern.operands, operands, strict=True))
+
+
+def _through(pattern: Application, node: int, found: Match, trace: Trace | None) -> bool:
+    name = pattern.attributes["seen"].name
+    below, seen = look(pattern, found.graph, node)
+    known = found.attributes.setdefault(name, seen)
+    if known != seen:
+        if trace is not None:
+            _fail(trace, found, node, f"{name} is {known} elsewhere, {seen} here")
+        return False
+    while node != below:
+        found.nodes.append(node)
+        (node,) = found.graph.operands(node)
+    return _fits(pattern.operands[0], node, found, trace)
 
 
 def _attributes(pattern: Application, node: int, found: Match, trace: Trace | None) -> bool:
@@ -128,8 +145,8 @@ def _attributes(pattern: Application, node: int, found: Match, trace: Trace | No
             reason = None if expected == value else f"{wanted.name} is {expected} elsewhere, {value} here"
         else:
             found.attributes[wanted.name] = value
-            holds = wanted.where is None or wanted.where(value)
-            reason = None if holds else f"{key}={value} fails: {label(wanted.where)}"
+            failed = wanted.where is not None and not wanted.where(value)
+            reason = f"{key}={value} fails: {wanted.condition}" if failed else None
         if reason is not None:
             if trace is not None:
                 _fail(trace, found, node, reason)

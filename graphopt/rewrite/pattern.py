@@ -6,7 +6,8 @@ is a tree of
 - `V("x")`: any value, under conditions; where it stands twice, the same node;
 - `Literal`: a number, which matches constants of that value whatever their dtype and shape;
 - `Application`: an op over patterns, with attributes that are values or `Attr("axis")`;
-- `AnyOp("y", trait="elementwise")`: any application of an op of a kind, for rules whose right side is code.
+- `AnyOp("y", trait="elementwise")`: any application of an op of a kind, for rules whose right side is code;
+- `through(p)`: what `p` matches, also under views and widening casts (`graphopt.rewrite.through`).
 
 How patterns are matched is in `graphopt.rewrite.match`.
 """
@@ -200,6 +201,11 @@ class Attr:
         self.name = name
         self.where = where
 
+    @property
+    def condition(self) -> str:
+        """What the condition on values is called."""
+        return "none" if self.where is None else label(self.where)
+
     def __repr__(self) -> str:
         return self.name
 
@@ -260,10 +266,6 @@ class Application(Pattern):
         for operand in self.operands:
             yield from operand.parts()
 
-    def depth(self) -> int:
-        """How many ops lie on the longest way down."""
-        return 1 + max((o.depth() for o in self.operands if isinstance(o, Application)), default=0)
-
     def orientations(self) -> list[Application]:
         """This pattern with the operands of commutative ops in every order: what a matcher then takes literally."""
         choices = [o.orientations() if isinstance(o, Application) else [o] for o in self.operands]
@@ -286,7 +288,7 @@ class Application(Pattern):
         if self.op.name == "negative":
             return f"-{part(self.operands[0])}"
         shown = [str(operand) for operand in self.operands]
-        shown += [f"{key}={value}" for key, value in self.attributes.items()]
+        shown += [f"{key}={value}" for key, value in self.attributes.items() if key != "seen"]
         return f"{self.op.name}({', '.join(shown)})"
 
 

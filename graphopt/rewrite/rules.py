@@ -16,12 +16,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from graphopt.errors import InvalidArgument
 from graphopt.rewrite.claims import Claim
 from graphopt.rewrite.match import Match
 from graphopt.rewrite.pattern import AnyOp, Application, Attr, Literal, Pattern, V, as_pattern, canonical
+from graphopt.rewrite.through import THROUGH, Seen, depth
 from graphopt.variable import Variable, as_variable, literal
 
 __all__ = ["Refusal", "Rule", "refuse", "rule"]
@@ -75,7 +77,7 @@ class Rule:
     orientations: tuple[Pattern, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.pattern, Application | AnyOp):
+        if not isinstance(self.pattern, Application | AnyOp) or getattr(self.pattern, "op", None) is THROUGH:
             raise InvalidArgument(f"rule {self.name}: the pattern must apply an op, found {self.pattern!r}")
         if not isinstance(self.claim, Claim):
             raise InvalidArgument(f"rule {self.name}: a claim is one of Exact(), Ulps(k), …; found {self.claim!r}")
@@ -110,7 +112,7 @@ class Rule:
     @property
     def depth(self) -> int:
         """How many ops lie on the longest way down the pattern."""
-        return self.pattern.depth() if isinstance(self.pattern, Application) else 2
+        return depth(self.pattern) or 2
 
     def holds(self, match: Match) -> bool:
         """Whether the rule's condition holds for a match."""
@@ -130,7 +132,7 @@ class Rule:
         if isinstance(self.replacement, Literal):
             type = match.graph.type(match.node)
             return literal(self.replacement.value, type.dtype, type.shape)
-        return as_variable(_instantiate(self.replacement, match, {}))
+        return as_variable(_instantiate(self.replacement, match, cache(match.graph.handle)))
 
     def __str__(self) -> str:
         return f"{self.name}: {self.algebra}  [{self.claim}]"
@@ -171,9 +173,13 @@ def pattern_names(pattern: Pattern) -> set[str]:
     return names
 
 
-def _instantiate(pattern: Pattern, match: Match, handles: dict[str, Any]) -> Any:
+def _instantiate(pattern: Pattern, match: Match, leaf: Callable[[int], Any]) -> Any:
+    """The expression that a replacement means, `leaf` giving what stands for a matched node."""
     if isinstance(pattern, Application):
-        operands = [_instantiate(operand, match, handles) for operand in pattern.operands]
+        if pattern.op is THROUGH:
+            seen: Seen = match.attributes[pattern.attributes["seen"].name]
+            return seen.over(_instantiate(pattern.operands[0], match, cache(lambda node: seen.widened(leaf(node)))))
+        operands = [_instantiate(operand, match, leaf) for operand in pattern.operands]
         attributes = {
             key: match.attributes[value.name]
             if isinstance(value, Attr)
@@ -184,9 +190,7 @@ def _instantiate(pattern: Pattern, match: Match, handles: dict[str, Any]) -> Any
     if isinstance(pattern, Literal):
         return pattern.value
     assert isinstance(pattern, V)
-    if pattern.name not in handles:
-        handles[pattern.name] = match.graph.handle(match.variables[pattern.name])
-    return handles[pattern.name]
+    return leaf(match.variables[pattern.name])
 
 
 def _shape(pattern: Pattern, seen: dict[int, int]) -> tuple[Any, ...]:

@@ -14,9 +14,11 @@ from graphopt.graph import Graph
 from graphopt.op import Op
 from graphopt.ops import TABLE
 from graphopt.ops import shape as ops
+from graphopt.ops.arithmetic import cast
 from graphopt.ops.elementary import exp
 from graphopt.rewrite import AnyOp, Attr, Log, Pipeline, Rule, V
 from graphopt.rewrite.pattern import Application, Literal, Pattern
+from graphopt.rewrite.through import THROUGH, seen_through
 from graphopt.testing.domains import CONFINED
 from graphopt.types import TensorType, is_float
 from graphopt.variable import Variable, as_variable, literal, variable
@@ -36,6 +38,7 @@ SHAPES: tuple[tuple[int, ...], ...] = (
     (2, 2),
     (2, 2),
 )  # square ones tell axes apart that shapes alone do not
+VIEW_KEYS = {"transpose": "axes", "reshape": "shape", "broadcast_to": "shape", "pick": "index"}  # others: axis
 NUMBERS = (-2.0, -0.5, 0.5, 1.0, 2.0, 3.0, float("-inf"))
 DTYPES = ("int64", "int32", "uint8", "bool", "float32", "float64")
 
@@ -123,12 +126,28 @@ class _Builder:
                 self.variables[pattern.name] = self.leaf(pattern)
             return self.variables[pattern.name]
         assert isinstance(pattern, Application)
+        if pattern.op is THROUGH:
+            return self.under_views(self.build(pattern.operands[0]), pattern)
         operands = [self.build(operand) for operand in pattern.operands]
         attributes = {
             key: self.attribute(value, key, pattern.op, as_variable(operands[0])) if isinstance(value, Attr) else value
             for key, value in pattern.attributes.items()
         }
         return pattern.op(*operands, **attributes)
+
+    def under_views(self, value: Variable, pattern: Application) -> Variable:
+        """A value under up to two of the ops that a pattern sees through, the same ones where it asks twice."""
+        name = pattern.attributes["seen"].name
+        if name not in self.attributes:
+            choices = sorted(seen_through(pattern), key=lambda op: op.name)
+            self.attributes[name] = [self.chance.choice(choices) for _ in range(self.chance.choice((0, 1, 1, 2)))]
+        for position, op in enumerate(self.attributes[name]):
+            if op is cast:
+                value = cast(value, dtype="float64")
+                continue
+            key = VIEW_KEYS.get(op.name, "axis")
+            value = op(value, **{key: self.attribute(Attr(f"{name}_{position}"), key, op, value)})
+        return value
 
     def leaf(self, pattern: V) -> Variable:
         """An input; sometimes a constant, or the exponential of an input.
@@ -170,7 +189,7 @@ class _Builder:
         operands = [self.operand(inner) for _ in range(op.arity or 1)]
         if "elementwise" in op.traits:
             return op(*operands, **({"dtype": self.dtype} if op.name == "cast" else {}))  # type: ignore[no-any-return]
-        key = {"transpose": "axes", "reshape": "shape", "broadcast_to": "shape", "pick": "index"}.get(op.name, "axis")
+        key = VIEW_KEYS.get(op.name, "axis")
         return op(*operands, **{key: self.attribute(Attr("own"), key, op, operands[0])})  # type: ignore[no-any-return]
 
     def operand(self, inner: Op | None) -> Variable:
@@ -181,8 +200,7 @@ class _Builder:
         if inner.name == "constant":
             return literal(self.chance.choice(NUMBERS[:-1]), self.dtype, self.chance.choice([(), self.common]))
         source = self.input(TensorType(self.dtype, self.chance.choice([self.common, ()])))
-        keys = {"transpose": "axes", "reshape": "shape", "broadcast_to": "shape"}
-        key = keys.get(inner.name, "axis")
+        key = VIEW_KEYS.get(inner.name, "axis")
         return inner(source, **{key: self.attribute(Attr("shared"), key, inner, source)})  # type: ignore[no-any-return]
 
     def attribute(self, attr: Attr, key: str, op: Op, operand: Variable) -> Any:
