@@ -17,6 +17,7 @@ from graphopt.rewrite.conditions import (
     positive,
 )
 from graphopt.rewrite.explanation import explain
+from graphopt.rewrite.hooks import Dump, StepThrough, ValueCheck
 from graphopt.rewrite.lint import LintFinding, lint
 from graphopt.rewrite.log import Firing, Log
 from graphopt.rewrite.match import Match
@@ -29,9 +30,9 @@ from graphopt.rewrite.shrinking import reduce
 from graphopt.rewrite.through import Seen, through
 
 __all__ = [
-    "AnyOp", "Attr", "Bisection", "Blame", "Claim", "Context", "Event", "Exact", "Firing", "Fix", "Improves",
-    "LintFinding", "Log", "Match", "Pass", "Pipeline", "RealOnly", "Reassociates", "Refusal", "Rule", "RulePass",
-    "Seen", "Stabilizes", "Ulps", "V", "available_passes", "bisect", "blame", "clear_sign", "explain", "finite",
-    "floating", "integral", "lint", "negative", "nonnegative", "nonpositive", "nonzero", "number", "positive", "reduce",
-    "refuse", "rule", "through",
+    "AnyOp", "Attr", "Bisection", "Blame", "Claim", "Context", "Dump", "Event", "Exact", "Firing", "Fix",
+    "Improves", "LintFinding", "Log", "Match", "Pass", "Pipeline", "RealOnly", "Reassociates", "Refusal", "Rule",
+    "RulePass", "Seen", "Stabilizes", "StepThrough", "Ulps", "V", "ValueCheck", "available_passes", "bisect",
+    "blame", "clear_sign", "explain", "finite", "floating", "integral", "lint", "negative", "nonnegative",
+    "nonpositive", "nonzero", "number", "positive", "reduce", "refuse", "rule", "through",
 ]  # fmt: skip

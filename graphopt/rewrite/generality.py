@@ -19,7 +19,14 @@ from graphopt.rewrite.pattern import AnyOp, Application, Attr, Literal, Pattern,
 __all__ = ["Binding", "equal", "more_general", "substitute"]
 
 Binding = dict[str, Any]
-_PLAIN = ("dtype is float", "dtype is int", "dtype is is ", "rank is ", "it is ")  # texts that say all of a condition
+_PLAIN = (
+    "dtype is float",
+    "dtype is int",
+    "dtype is is ",
+    "rank is ",
+    "shape is ",
+    "it is ",
+)  # texts that say all of a condition
 
 
 def more_general(general: Pattern, special: Pattern) -> Binding | None:

@@ -78,6 +78,8 @@ class V(Pattern):
         A dtype's name, or a predicate on names such as `floating`.
     ndim
         The rank.
+    shape
+        A tuple of sizes, None for any: `(None, 3)`; or a predicate on the tuple of dimensions.
     constant
         Whether it must, or must not, be a constant.
     users
@@ -94,6 +96,7 @@ class V(Pattern):
         *,
         dtype: str | Callable[[str], bool] | None = None,
         ndim: int | None = None,
+        shape: tuple[int | None, ...] | Callable[[tuple[Any, ...]], bool] | None = None,
         constant: bool | None = None,
         users: int | None = None,
         where: Callable[[Any], bool] | None = None,
@@ -102,7 +105,7 @@ class V(Pattern):
             raise InvalidArgument(f"a pattern variable's name must be an identifier, found {name!r}")
         self.name = name
         self.conditions: tuple[tuple[str, Callable[[Any, int], bool]], ...] = tuple(
-            _conditions(dtype, ndim, constant, users, where)
+            _conditions(dtype, ndim, shape, constant, users, where)
         )
 
     def __str__(self) -> str:
@@ -112,6 +115,7 @@ class V(Pattern):
 def _conditions(
     dtype: str | Callable[[str], bool] | None,
     ndim: int | None,
+    shape: tuple[int | None, ...] | Callable[[tuple[Any, ...]], bool] | None,
     is_constant: bool | None,
     users: int | None,
     where: Callable[[Any], bool] | None,
@@ -124,6 +128,13 @@ def _conditions(
         yield f"dtype: {label(dtype)}", lambda graph, node: wanted(graph.type(node).dtype)
     if ndim is not None:
         yield f"rank is {ndim}", lambda graph, node: bool(graph.type(node).ndim == ndim)
+    if isinstance(shape, tuple):
+        sizes = shape
+        text = f"shape is ({', '.join('any' if size is None else str(size) for size in sizes)})"
+        yield text, lambda graph, node: _has_shape(graph.type(node).shape, sizes)
+    elif shape is not None:
+        fits = shape
+        yield f"shape: {label(fits)}", lambda graph, node: bool(fits(graph.type(node).shape))
     if is_constant is not None:
         text = "it is a constant" if is_constant else "it is no constant"
         yield text, lambda graph, node: (graph.op(node) is constant) == is_constant
@@ -132,6 +143,10 @@ def _conditions(
     if where is not None:
         predicate = where
         yield label(where), lambda graph, node: bool(predicate(graph.handle(node)))
+
+
+def _has_shape(found: tuple[Any, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(found) == len(wanted) and all(w is None or w == f for w, f in zip(wanted, found, strict=True))
 
 
 def label(predicate: Callable[..., Any]) -> str:

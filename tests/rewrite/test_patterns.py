@@ -155,3 +155,15 @@ def test_explain_tells_of_types_and_refusals():
     twice = Graph.from_outputs([v], T.exp(v) * T.exp(v))
     same = Rule("same", x * x, T.square(x), claim=Exact())
     assert "merge equal nodes first" in explain(same, twice, twice.outputs["output"])
+
+
+def test_a_condition_on_shape_is_sizes_or_a_predicate():
+    square = Rule("square", T.exp(V("x", shape=lambda shape: len(set(shape)) == 1)), T.expm1(V("x")), claim=Exact())
+    column = Rule("column", T.exp(V("x", shape=(None, 1))), T.expm1(V("x")), claim=Exact())
+    for shape, fired in (("[3, 3]", [square]), ("[3, 1]", [column]), ("[1, 1]", [square, column]), ("[3]", [square])):
+        value = go.variable("v", f"float64{shape}")
+        graph = Graph.from_outputs([value], T.exp(value))
+        (node,) = graph.outputs.values()
+        assert [rule for rule in (square, column) if match(rule.pattern, graph, node)] == fired
+    graph = Graph.from_outputs([value], T.exp(value))
+    assert "shape is (any, 1)" in explain(column, graph, next(iter(graph.outputs.values())))
