@@ -46,7 +46,7 @@ invert = elementwise("invert", np.invert, None, _flat)
 left_shift = elementwise("left_shift", np.left_shift, None, _flat)
 right_shift = elementwise("right_shift", np.right_shift, None, _flat)
 gcd = elementwise("gcd", np.gcd, None, _flat, traits="commutative associative", cost=8)
-lcm = elementwise("lcm", np.lcm, None, _flat, traits="commutative associative", cost=8)
+lcm = elementwise("lcm", np.lcm, None, _flat, traits="commutative", cost=8)  # wraps: not associative
 
 
 def _where_signature() -> Signature:
