@@ -52,10 +52,7 @@ e = T.exp(x)
 total = sum_(e, axis=axis)
 normalizer = logsumexp(x, axis=axis)
 
-LOG_SUM_EXP = (
-    Rule("logsumexp", T.log(total), normalizer, claim=ABSOLUTE),                                  # log Σeˣ
-    Rule("exp-logsumexp", T.exp(x - spread(normalizer)), softmax(x, axis=axis), claim=RELATIVE),  # e^(x - log Σeˣ)
-)  # fmt: skip
+LOG_SUM_EXP = (Rule("logsumexp", T.log(total), normalizer, claim=ABSOLUTE),)  # log Σeˣ
 
 SOFTMAX = (
     Rule("softmax", e / spread(total), softmax(x, axis=axis), claim=RELATIVE),                 # eˣ/Σeˣ over some axes
