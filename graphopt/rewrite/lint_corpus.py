@@ -199,7 +199,7 @@ LOSSES = """
 loss, Student's likelihood, cosine similarity, normalization by layer, relative entropy, …"""
 
 PHYSICS = """
-    a = o*sqrt(tau); d = log(x/y)/a + s/o*sqrt(tau) + a/2; r = 2**0.5; x*(1 + erf(d/r))/2 - y*exp(-s*tau)*(1 + erf((d - a)/r))/2
+    a = o*sqrt(tau); d = log(x/y)/a + s/o*sqrt(tau) + a/2; r = 2**0.5; x*erfc(-d/r)/2 - y*exp(-s*tau)*erfc((a - d)/r)/2
     s*s + o*o/2 + s*o*cos(x - y) - 9.81*(2*cos(x) + cos(y))  y**3/(exp(y/x) - 1)  4*((y/x)**12 - (y/x)**6)
     log(erfc(x/sqrt(2))/2)  log(exp(x) + exp(y))  1/(1 + exp(-x))  sqrt(x*x + y*y)  log(x**y)  x**y*exp(-x/s)
 """
