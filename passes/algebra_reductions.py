@@ -55,6 +55,8 @@ def times_equal_columns(match: Match, x: Any, y: Any) -> Any:
 @rule(matmul(AnyOp("y", trait="leaf"), x), claim=Reassociates())
 def equal_rows_times(match: Match, x: Any, y: Any) -> Any:
     """c @ x → c·Σx, for a matrix c of equal elements"""
+    if uniform_value(x) is not None:
+        return refuse("both are matrices of equal elements: times-equal-columns adds up the first")
     return _added_up(match, x, y, 0)
 
 

@@ -23,9 +23,7 @@ TABLE = (
     Rule("exp-quotient", T.exp(x) / T.exp(y), T.exp(x - y), claim=RealOnly()),        # eˣ/eʸ = eˣ⁻ʸ
     Rule("over-exp", x / T.exp(y), x * T.exp(-y), claim=RealOnly()),                  # x/eʸ = x·e⁻ʸ
     Rule("square-of-sqrt", T.square(T.sqrt(x)), x, claim=RealOnly()),                 # (√x)² = x
-    Rule("sqrt-of-square", T.sqrt(T.square(V("x", dtype=floating))), T.abs(x), claim=RealOnly()),# √(x²) = |x|
     Rule("square-root", V("x", dtype=floating) ** 0.5, T.sqrt(x), claim=RealOnly()),  # x^½ = √x
-    Rule("log-of-sqrt", T.log(T.sqrt(x)), T.log(x) * 0.5, claim=RealOnly()),          # log √x = ½ log x
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import graphopt.tensor as T
 from graphopt.ops.arithmetic import add
 from graphopt.ops.elementary import exp
 from graphopt.ops.shape import expand_dims
-from graphopt.rewrite import Attr, Improves, Match, Rule, Stabilizes, Ulps, V, floating, refuse, rule
+from graphopt.rewrite import Attr, Improves, Match, Rule, Stabilizes, Ulps, V, floating, nonnegative, refuse, rule
 from graphopt.variable import literal
 
 __all__ = ["RULES"]
@@ -23,6 +23,12 @@ c = V("c", ndim=0, where=lambda handle: handle.op.name == "constant")
 a = Attr("a")
 nan = math.nan
 MANY = 64  # a sum with shared parts can have more terms than the graph has nodes
+
+
+def may_be_negative(handle: Any) -> bool:
+    """Where nothing rules it out; for the rest, `exp-log-of-nonnegative` needs no test at run time."""
+    return not nonnegative(handle)
+
 
 LOGARITHMS = (
     Rule("log1p", T.log(x + 1), T.log1p(x), claim=Improves()),                       # log(1 + x)
@@ -37,7 +43,7 @@ LOGARITHMS = (
 INVERSES = (
     Rule("log-exp", T.log(T.exp(x)), x, claim=Improves()),                                 # log eˣ = x
     Rule("log1p-expm1", T.log1p(T.expm1(x)), x, claim=Improves()),                         # log(1 + (eˣ - 1)) = x
-    Rule("exp-log", T.exp(T.log(x)), T.where(x >= 0, x, nan), claim=Improves()),           # e^(log x) = x, x ≥ 0
+    Rule("exp-log", T.exp(T.log(V("x", where=may_be_negative))), T.where(x >= 0, x, nan), claim=Improves()),  # e^log x
     Rule("expm1-log1p", T.expm1(T.log1p(x)), T.where(x >= -1, x, nan), claim=Improves()),  # e^(log(1+x)) - 1 = x
     Rule("exp-softplus", T.exp(T.softplus(x)), T.exp(x) + 1, claim=Improves()),            # e^(log(1+eˣ)) = 1 + eˣ
     Rule("exp-log1p", T.exp(T.log1p(x)), T.where(x >= -1, x + 1, nan), claim=Improves()),  # e^(log(1+x)) = 1 + x

@@ -58,10 +58,7 @@ total = sum_(e, axis=axis)
 normalizer = logsumexp(x, axis=axis)
 shares = widened(softmax(x, axis=axis))
 
-LOG_SUM_EXP = (
-    Rule("logsumexp", T.log(through(total)), through(widened(normalizer)), claim=ABSOLUTE),       # log Σeˣ
-    Rule("exp-logsumexp", T.exp(x - spread(normalizer)), softmax(x, axis=axis), claim=RELATIVE),  # e^(x - log Σeˣ)
-)  # fmt: skip
+LOG_SUM_EXP = (Rule("logsumexp", T.log(through(total)), through(widened(normalizer)), claim=ABSOLUTE),)  # log Σeˣ
 
 SOFTMAX = (
     Rule("softmax", e / spread(total), shares, claim=RELATIVE),  # eˣ/Σeˣ over some axes

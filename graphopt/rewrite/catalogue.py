@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from graphopt.rewrite.passes import RulePass
 from graphopt.rewrite.registry import available_passes, find_pass
@@ -16,10 +19,14 @@ COMMAND = "python -m graphopt rules --markdown > docs/rules.md"
 
 BUILT_IN = "graphopt.passes"
 
+CONFLUENCE = Path(__file__).resolve().parents[2] / "experiments" / "results" / "confluence.json"
+"""What `experiments/confluence.py` measured. A checkout has it; an installed package does not."""
+
 _HEAD = f"""# Rules
 
 Every rewrite rule of the toolkit's own passes, in the order in which they are tried. What the claims mean is in
-`graphopt/rewrite/claims.py`; each rule is tested against its claim.
+`graphopt/rewrite/claims.py`; each rule is tested against its claim. How many graphs different orders of rules and
+nodes end in was measured by `experiments/confluence.py`; operands of commutative ops count in any order.
 
 Written by `{COMMAND}`.
 """
@@ -100,13 +107,25 @@ def markdown(rows: Iterable[Row]) -> str:
     for row in rows:
         if row.built_in:
             tables.setdefault(row.step, []).append(row)
-    return "\n".join([_HEAD, *(_section(step, found) for step, found in tables.items())])
+    measured = json.loads(CONFLUENCE.read_text(encoding="utf-8")) if CONFLUENCE.exists() else {"passes": {}}
+    orders = {step: _orders(found, measured["seeds"]) for step, found in measured["passes"].items()}
+    return "\n".join([_HEAD, *(_section(step, found, orders.get(step, "")) for step, found in tables.items())])
 
 
-def _section(step: str, rows: Sequence[Row]) -> str:
+def _orders(measured: Mapping[str, Any], seeds: int) -> str:
+    """Whether the rules of a pass are confluent, as a sentence and a list of the programs on which they are not."""
+    count, apart = measured["programs"], measured["apart"]
+    text = f"\n\nConfluent on {count - len(apart)} of the {count} programs it fires on, in {seeds} shuffled orders."
+    return text + "".join(
+        f"\n- {found['forms']} normal forms of {_code(program)}, by {', '.join(map(_code, found['rules']))}"
+        for program, found in apart.items()
+    )
+
+
+def _section(step: str, rows: Sequence[Row], orders: str) -> str:
     counted = f"{len(rows)} {'rule' if len(rows) == 1 else 'rules'}"
     columns = ["rule", "claim", "algebra", *(["source"] if any(row.source for row in rows) else [])]
-    lines = [f"## {step}", f"{rows[0].summary} {counted}.", "", _line(columns), _line(["---"] * len(columns))]
+    lines = [f"## {step}", f"{rows[0].summary} {counted}.{orders}", "", _line(columns), _line(["---"] * len(columns))]
     for row in rows:
         cells = [_code(row.name), _code(row.claim), _code(row.algebra), row.source.replace("|", "\\|")]
         lines.append(_line(cells[: len(columns)]))

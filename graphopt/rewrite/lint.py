@@ -24,7 +24,7 @@ __all__ = ["LintFinding", "lint", "overlaps", "undoing", "unused"]
 
 TRIES = 60
 INSTANCES = 6  # programs a rule is tried on
-STAGES = ("canonicalize,cse", NAMED["stabilized"], f"{NAMED['stabilized']},lower,cse", NAMED["fast"])
+ROADS = (("canonicalize,cse", NAMED["stabilized"], "lower,cse"), (NAMED["fast"],))  # each stage goes on from the last
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,8 @@ def unused(rules: Sequence[Rule], corpus: Iterable[Graph]) -> list[LintFinding]:
             present = {stage.op(node) for node in stage.order()}
             waiting = [(rule, ops) for rule, ops in waiting if not (ops <= present and _fires(rule, stage))]
         waiting = [(rule, ops) for rule, ops in waiting if rule.name not in fired]
+        if not waiting:
+            break
     if not count:
         return []
     looked = f"on none of {count} {'program' if count == 1 else 'programs'}"
@@ -219,14 +221,15 @@ def _maker() -> Any:
 def _stages(graph: Graph, fired: set[str]) -> Iterator[Graph]:
     """A graph as it is and at later stages; `fired` gets the names of the rules that fire on the way there."""
     yield graph
-    for text in STAGES:
+    for road in ROADS:
         later = graph.copy()
-        try:
-            log = Pipeline.parse(text).run(later)
-        except GraphoptError:  # a graph that a pipeline refuses is looked at as it is
-            continue
-        fired.update(firing.rule for firing in log)
-        yield later
+        for text in road:
+            try:
+                log = Pipeline.parse(text).run(later)
+            except GraphoptError:  # a graph that a pipeline refuses is looked at as it is
+                break
+            fired.update(firing.rule for firing in log)
+            yield later
 
 
 def _ops_of(pattern: Pattern) -> set[Op]:

@@ -1,18 +1,60 @@
 """Programs on which rules should fire: what `lint` looks at unless it is given graphs.
 
 Formulas, so that a program is a line. They are written as users write them, naive forms among them; a rule that fires
-on none of them, in none of the stages between writing and generating code, is said never to fire.
+on none of them, in none of the stages between writing and generating code, is said never to fire. A family lists the
+programs of one kind; `MODELS` and `GRADIENTS` are larger programs, in which rules meet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
+import numpy as np
+
+from graphopt import tensor
+from graphopt.graph.build import topological
 from graphopt.graph.graph import Graph
+from graphopt.ops.leaves import input_
+from graphopt.ops.shape import pick
+from graphopt.types import is_float
+from graphopt.variable import Variable, variable
 
-__all__ = ["programs"]
+__all__ = ["FAMILIES", "Family", "named_programs", "programs"]
 
-_SCALAR, _VECTOR, _MATRIX = "float64", "float64[n]", "float64[n, m]"
+
+@dataclass(frozen=True)
+class Family:
+    """Programs of one kind.
+
+    Attributes
+    ----------
+    listing
+        Formulas, two blanks or a line's end between them.
+    x
+        The type of the input x.
+    gradients
+        Whether the programs are the gradients of the formulas' sums, in all inputs that are floats.
+    """
+
+    listing: str
+    x: str = "float64[n, m]"
+    gradients: bool = False
+
+    def formulas(self) -> list[str]:
+        """The formulas, one text each."""
+        return [part.strip() for part in self.listing.replace("\n", "  ").split("  ") if part.strip()]
+
+
+TYPES: Mapping[str, str] = {
+    "y": "float64", "s": "float64", "v": "float64[m]", "w": "float64[n]", "h": "float64[n, m]", "z": "float64[m, k]",
+    "u": "float64[n, 1]", "t": "float64[1, k, 1]", "o": "float64", "tau": "float64",
+    "q": "float64[n, 1, m]", "r": "float64[n, k, m]",
+    "i": "int32[n]", "j": "int32[n]", "b": "bool[n, m]", "c": "bool[n, m]",
+    "w1": "float64[m, k]", "w2": "float64[k, k]", "w3": "float64[k, l]", "b1": "float64[k]", "b2": "float64[k]",
+    "label": "float64[n, l]",
+}  # fmt: skip
+"""The types of the inputs but x: u has columns of one element, i and j hold integers, b and c truth values."""
 
 SCALARS = """
     log(1 + x)  log(1 - x)  exp(x) - 1  1 - exp(x)  log(1 + exp(x))  log(1 - exp(x))  log(exp(x))  exp(log(x))
@@ -35,7 +77,35 @@ SCALARS = """
     x**4  x**-2  x + (-2)  square(sqrt(x))  expm1(x)/(1 + expm1(x))  (x + 0)*y  x**1.5
     -(x - y)  logical_not(x > y)  logical_not(logical_not(x > y))  x > x  (x < y) == (x < y)
 """
-"""Formulas of scalars x and y, two blanks between them."""
+
+CONSTANTS = """
+    (x - 32)*5/9  (x - 32)/1.8 + 273.15  (x + 273.15) - 32  (x - 273.15) + 32  x - 1 - 2  (1 - x) + 1  (5 - x) - 3
+    1 - (x + 0.5)  1 - (x - 0.5)  x*3.14159/180  x/60*360  60/x*2  9.81/x/2  1/(2*x)  100/(x/2)  x/(-1)  0 - x
+    x/exp(y)  x**5
+    4*((y/x)**12 - (y/x)**6)  log(x/2)  log(2/x)  log(1/x)  log(x**5)  log(exp(x) + 2)  log(2*exp(x))  log(3/exp(x))
+    log((1 + x*x)**y)  log((1 + x*x)*exp(y))  log((1 + x*x)/exp(y))  exp(log(abs(x)))  exp(log1p(x))  expm1(log(x))
+    softplus(log(x))  log(exp(x) - 1)  sigmoid(log(x/(1 - x)))  sigmoid(log(x) - log(1 - x))  logaddexp(x, 0)
+    1/(1 + exp(-log(x/(1 - x))))  exp(-x*x)/erfc(x)  x/y*y  x/(x*y)  x*s/(y*s)  x - y + y  x - (x + y)  x - (x - y)
+    sqrt(x)*sqrt(y)  (x - y)/s*s  tan(-x)/x  sinh(-x) + sinh(x)  arcsin(-x)  arctan(-x)*2  arcsinh(-x) + y
+    arctanh(-x)  (1 + erf(-x/1.4142135623730951))/2  erf(-x)  cbrt(-x)  cosh(-x)  abs(sqrt(x))  abs(minimum(x, 0))
+"""
+"""Units of measurement, powers, odd and even functions, what cancels: y and s are scalars, too."""
+
+MASKS = """
+    where(b, h, 0)*x  where(b, 0, h)*x  where(b, h, 0)/x  where(b, 0, h)/x  where(logical_not(b), x, 0)
+    where(b, where(b, x, 0), h)  where(b, x, where(b, 0, h))  where(isinf(tanh(x)), 0, tanh(x))  isinf(sigmoid(x))
+    where(isfinite(cast(i, "float64")), w, 0)  where(isnan(cast(i, "float64")), 0, w)  where(i == i, w, 0)  i + 0
+    logical_and(b, True)  logical_and(b, x*x < -1)  logical_and(b, b)  logical_or(b, True)  logical_or(b, False)
+    logical_or(b, b)  logical_and(b, isfinite(cast(c, "float64")))  logical_or(b, tanh(x) > 1)
+    logical_and(logical_not(b), logical_not(c))  logical_or(logical_not(b), logical_not(c))
+    i <= i  i >= i  i != i  i < i  i > i  logical_not(i < j)  logical_not(i <= j)  logical_not(i > j)
+    logical_not(i >= j)  logical_not(i == j)  logical_not(i != j)  logical_not(x == h)  logical_not(x != h)
+    clip(sigmoid(x), 0, 1)  maximum(exp(x), 0)  minimum(tanh(x), 1)  minimum(-exp(x), 0)  -exp(x) > 0
+    exp(x) < 0  exp(x) <= -1  tanh(x) > 1
+    tanh(x) >= 2  sigmoid(x) == 2  tanh(x) != 2  abs(log_softmax(x, axis=1))  where(exp(x) < 0, 0, h)
+    sum(where(b, x, 0), axis=1)/sum(cast(b, "float64"), axis=1)  where(x > 0, x, 0)*exp(x)  where(x > 0, sqrt(x), 0)*h
+"""
+"""Selections, comparisons and logic, some of them decided by what is known of the values."""
 
 MATRICES = """
     log(exp(x)/sum(exp(x), axis=1, keepdims=True))  exp(x)/sum(exp(x), axis=1, keepdims=True)  log(sum(exp(x), axis=1))
@@ -52,29 +122,33 @@ MATRICES = """
     x.T.reshape((-1,))  sum(ones_like(x), axis=1)  max(x*0 + 1)  sum(x, axis=1)/sum(v)  1/(1 + exp(-x))
     log(1 + exp(x.T))
     expand_dims(-v, 0) + x  x - expand_dims(-v, 0)  x*expand_dims(-v, 0)  log(exp(x) + exp(v))  x + (v + 1)  (x*2)*(v*3)
+    (z.T @ x.T).T  x @ ones((x.shape[1], 3))  ones((2, x.shape[0])) @ x  prod(exp(x), axis=1)
+    sum(expand_dims(x, 2)*expand_dims(z, 0), axis=1)  max(ones((3, 4)), axis=1)*s  min(zeros((3, 4)), axis=0) + s
+    cast(ones_like(i), "float64")*w  (ones((2, 3)) @ full((3, 4), 2.0))*s
 """
-"""Formulas of a matrix x and a vector v as long as its rows."""
+"""Reductions and products of a matrix x and a vector v as long as its rows."""
 
 VIEWS = """
     x/expand_dims(v, 0)  x*(1/expand_dims(v, 0))  x*expand_dims(1/v, 0)  expand_dims(squeeze(u, 1), 1)
     expand_dims(squeeze(u, 1), 0)  squeeze(squeeze(t, 2), 0)  reshape(expand_dims(x, 0), (-1,))
     reshape(squeeze(u), (-1,))
     u.T  expand_dims(x, 0).T  transpose(expand_dims(x, 0), (1, 0, 2))  squeeze(u.T, 0)
-    broadcast_to(t, (4, 1, t.shape[1], 5)) + 1
+    squeeze(transpose(q, (2, 1, 0)), 1)  broadcast_to(t, (4, 1, t.shape[1], 5)) + 1
     broadcast_to(broadcast_to(v, (3, v.shape[0])), (2, 3, v.shape[0]))
     expand_dims(broadcast_to(v, (3, v.shape[0])), 0)
     squeeze(broadcast_to(u, (5, u.shape[0], 1)), 2)  broadcast_to(v, (3, v.shape[0])).T
     transpose(ones_like(x))*x
     cast(cast(i, "int64"), "float64")  cast(i, "int32")  reshape(exp(x), (-1,))  squeeze(exp(u), 1)  squeeze(u + u*2, 1)
     prod(prod(x, axis=1))  min(min(x, axis=1))  any(any(b, axis=1))  all(all(b, axis=1))  reshape(zeros_like(x), (-1,))
+    log(reshape(softmax(x, axis=1), (-1,)))  log(squeeze(softmax(q, axis=2), 1))
+    log(reshape(sum(exp(r), axis=2), (-1,)))  log(squeeze(sum(exp(q), axis=2), 1))
 """
-"""Formulas of views; u has columns of one element, t is of rank three, i of integers, b of truth values."""
 
 OVER = """
     softmax(x, axis=1)  exp(log(softmax(x, axis=1)))  exp(x)/sum(exp(x))
     exp(x)*(v/sum(exp(x), axis=0))  exp(x)*(s/sum(exp(x)))  exp(x)*v/sum(exp(x), axis=1, keepdims=True)
-    exp(x)*s/sum(exp(x))  exp(v)*s/sum(exp(v))  exp(v)*(s/sum(exp(v)))  softmax(x, axis=1)*(v/softmax(x, axis=1))
-    exp(x)*expand_dims(w/sum(exp(x), axis=1), 1)  exp(x)*(w/sum(exp(x), axis=1))  x - log(sum(exp(x)))
+    exp(x)*s/sum(exp(x))  exp(v)*s/sum(exp(v))  exp(v)*(s/sum(exp(v)))  softmax(x, axis=1)*(h/softmax(x, axis=1))
+    exp(x)*expand_dims(w/sum(exp(x), axis=1), 1)  exp(x)*(h/sum(exp(x), axis=1, keepdims=True))  x - log(sum(exp(x)))
     x - log(sum(exp(x), axis=1, keepdims=True))  log(sum(exp(x), axis=1, keepdims=True)) - x  log(sum(exp(x))) - x
     softmax(x - max(x, axis=1, keepdims=True), axis=1)  softmax(x + sum(x, axis=1, keepdims=True), axis=1)
     softmax(x - s, axis=1)  softmax(x + s, axis=1)  log_softmax(x - max(x, axis=1, keepdims=True), axis=1)
@@ -86,18 +160,57 @@ OVER = """
     (x - log(sum(exp(x - max(x, axis=1, keepdims=True)), axis=1, keepdims=True))) - max(x, axis=1, keepdims=True)
     (x - log(sum(exp(x - s)))) - s  exp(x - logsumexp(x, axis=1, keepdims=True))  exp(log_softmax(x, axis=1))
 """
-"""Formulas around softmax; s is a scalar, w a vector as long as the columns."""
+"""Spellings of softmax and its kin."""
 
-REDUCTIONS = ("sum", "prod", "max", "min", "logsumexp", "softmax", "log_softmax")
-OF_REDUCTIONS = ("(u, axis=1)", "(x.T, axis=0)", "(expand_dims(x, 0), axis=2)", "(expand_dims(x, 0), axis=(0, 1))",
-                 "(reshape(x, (-1,)))", "(t, axis=0)", "(broadcast_to(v, (3, v.shape[0])), axis=0)")  # fmt: skip
-OF_TESTS = ("(u > 0, axis=1)", "(b.T, axis=0)", "(expand_dims(b, 0), axis=2)", "(expand_dims(b, 0), axis=(0, 1))",
-            "(reshape(b, (-1,)))", "(t > 0, axis=0)",
-            "(broadcast_to(v > 0, (3, v.shape[0])), axis=0)", "(logical_not(b), axis=1)")  # fmt: skip
+_ARGUMENTS = ("u, axis=1", "x.T, axis=0", "expand_dims(x, 0), axis=2", "expand_dims(x, 0), axis=(0, 1)",
+              "reshape(x, (-1,))", "t, axis=0", "broadcast_to(v, (3, v.shape[0])), axis=0")  # fmt: skip
+_TESTED = ("u > 0, axis=1", "b.T, axis=0", "expand_dims(b, 0), axis=2", "expand_dims(b, 0), axis=(0, 1)",
+           "reshape(b, (-1,))", "t > 0, axis=0", "broadcast_to(v > 0, (3, v.shape[0])), axis=0",
+           "logical_not(b), axis=1")  # fmt: skip
+REDUCTIONS = "  ".join(
+    f"{function}({arguments})"
+    for functions, listed in (
+        ("sum prod max min logsumexp softmax log_softmax", _ARGUMENTS), ("any all", _TESTED),
+    )
+    for function in functions.split() for arguments in listed
+)  # fmt: skip
+"""Every reduction of every kind of view."""
 
-_TYPES = {
-    "x": _MATRIX, "y": _SCALAR, "v": "float64[m]", "w": _VECTOR, "s": _SCALAR, "u": "float64[n, 1]",
-    "t": "float64[1, k, 1]", "i": "int32[n]", "b": "bool[n, m]",
+MODELS = """
+    a = x - mean(x, axis=1, keepdims=True); a/sqrt(mean(a*a, axis=1, keepdims=True) + 0.001)*v + 1
+    a = x @ x.T/2; e = exp(a - max(a, axis=1, keepdims=True)); e/sum(e, axis=1, keepdims=True) @ x
+    log(sum(exp(-sum(square(expand_dims(x, 2) - expand_dims(z, 0)), axis=1)/2), axis=1))
+    p = exp(x)/sum(exp(x), axis=1, keepdims=True); -sum(p*log(p), axis=1)
+    g = 1/(1 + exp(-(x @ w1 + b1))); g*tanh(x @ w1) + (1 - g)*expand_dims(w, 1)
+    sum(where(b, exp(x), 0)*h, axis=1)/sum(where(b, exp(x), 0), axis=1)
+"""
+"""Normalization by layer, attention, a kernel density, entropy, a gate, a masked mean."""
+
+LOSSES = """
+    p = exp(tanh(tanh(x @ w1 + b1) @ w2 + b2) @ w3); -sum(label*log(p/sum(p, axis=1, keepdims=True)))
+    p = 1/(1 + exp(-(x @ v))); -mean(w*log(p) + (1 - w)*log(1 - p))
+    -sum(h*log(exp(x)/sum(exp(x), axis=1, keepdims=True)))  where(abs(x - h) <= 1, square(x - h)/2, abs(x - h) - 0.5)
+    log((1 + square(x - h)/3)**2)  sum(x*h)/sqrt(sum(x*x)*sum(h*h))  log(1 + exp(-h*x))  softmax(x @ x.T, axis=1) @ x
+    a = x - mean(x, axis=1, keepdims=True); a/sqrt(mean(a*a, axis=1, keepdims=True) + 0.001)*v
+    p = softmax(x, axis=1); o = softmax(h, axis=1); sum(p*(log(p) - log(o)))  where(b, sqrt(x), 0)
+    square(log(sum(exp(x), axis=1)))  prod(x, axis=1)  max(x, axis=1)*w  sum(abs(x))/sum(square(x))
+"""
+"""Of which the gradients are taken: a perceptron of three layers with cross-entropy, logistic regression, Huber's
+loss, Student's likelihood, cosine similarity, normalization by layer, relative entropy, …"""
+
+PHYSICS = """
+    a = o*sqrt(tau); d = log(x/y)/a + s/o*sqrt(tau) + a/2; r = 2**0.5; x*erfc(-d/r)/2 - y*exp(-s*tau)*erfc((a - d)/r)/2
+    s*s + o*o/2 + s*o*cos(x - y) - 9.81*(2*cos(x) + cos(y))  y**3/(exp(y/x) - 1)  4*((y/x)**12 - (y/x)**6)
+    log(erfc(x/sqrt(2))/2)  log(exp(x) + exp(y))  1/(1 + exp(-x))  sqrt(x*x + y*y)  log(x**y)  x**y*exp(-x/s)
+"""
+"""Of which the gradients are taken: the price of a call by Black and Scholes, the energy of a double pendulum,
+Planck's law, the potential of Lennard and Jones, …"""
+
+FAMILIES: Mapping[str, Family] = {
+    "scalars": Family(SCALARS, "float64"), "constants": Family(CONSTANTS, "float64"), "masks": Family(MASKS),
+    "matrices": Family(MATRICES), "views": Family(VIEWS), "softmax": Family(OVER), "reductions": Family(REDUCTIONS),
+    "models": Family(MODELS), "losses": Family(LOSSES, gradients=True),
+    "physics": Family(PHYSICS, "float64", gradients=True),
 }  # fmt: skip
 
 
@@ -109,27 +222,38 @@ def programs() -> Iterator[Graph]:
     GraphoptError
         Naming the formula.
     """
+    for _, graph in named_programs():
+        yield graph
+
+
+def named_programs() -> Iterator[tuple[str, Graph]]:
+    """The programs by the text of their formulas."""
+    for family in FAMILIES.values():
+        for formula in family.formulas():
+            name = f"gradient of {formula}" if family.gradients else formula
+            yield name, _graph(formula, family)
+    for name, output in _built().items():
+        yield name, Graph.from_outputs([v for v in topological([output]) if v.op is input_], output)
+
+
+def _graph(formula: str, family: Family) -> Graph:
+    from graphopt.autodiff import grad
     from graphopt.frontend.formula import parse_formula
 
-    for formula, x in formulas():
-        types = {name: type for name, type in (_TYPES | {"x": x}).items() if name in _names(formula)}
-        inputs, output = parse_formula(formula, types)
-        yield Graph.from_outputs(inputs, output)
+    words = {*"".join(c if c.isalnum() else " " for c in formula).split()}
+    assigned = {part.partition("=")[0].strip() for part in formula.split(";")[:-1]}
+    types = {name: type for name, type in {**TYPES, "x": family.x}.items() if name in words - assigned}
+    inputs, output = parse_formula(formula, types)
+    if not family.gradients:
+        return Graph.from_outputs(inputs, output)
+    return Graph.from_outputs(inputs, grad(tensor.sum(output), [v for v in inputs if is_float(v.dtype)]))
 
 
-def formulas() -> Iterator[tuple[str, str]]:
-    """Every formula, and the type of x in it."""
-    for listing, x in ((SCALARS, _SCALAR), (MATRICES, _MATRIX), (VIEWS, _MATRIX), (OVER, _MATRIX)):
-        for formula in filter(None, (part.strip() for part in listing.replace("\n", "  ").split("  "))):
-            yield formula, x
-    for reduction in REDUCTIONS:
-        for arguments in OF_REDUCTIONS:
-            yield f"{reduction}{arguments}", _MATRIX
-    for test in ("any", "all"):
-        for arguments in OF_TESTS:
-            yield f"{test}{arguments}", _MATRIX
-
-
-def _names(formula: str) -> set[str]:
-    word = "".join(c if c.isalnum() or c == "_" else " " for c in formula)
-    return set(word.split())
+def _built() -> dict[str, Variable]:
+    """Programs with what formulas cannot say: one element of the last axis, a domain, an array of numbers."""
+    x, p = variable("x", "float64[n, 3]"), variable("p", "float64[n]", domain="positive")
+    return {
+        "log(softmax(x, axis=1)[:, 0])": tensor.log(pick(tensor.softmax(x, axis=1), index=0)),
+        "log(p**2.5*exp(-p))": tensor.log(p**2.5 * tensor.exp(-p)),
+        "x*[2, 2, 2]": x * np.full(3, 2.0),
+    }

@@ -1,5 +1,6 @@
 """The list of rules holds all of them, and the page made of it is the one in the documentation."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 import graphopt as go
 from graphopt.errors import InvalidArgument
 from graphopt.passes.stabilize import Stabilize
-from graphopt.rewrite.catalogue import COMMAND, Row, catalogue, markdown, rules_of
+from graphopt.rewrite.catalogue import COMMAND, CONFLUENCE, Row, catalogue, markdown, rules_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "rules.md"
 
@@ -35,6 +36,12 @@ def test_algebra_is_one_line_and_a_bar_does_not_end_a_cell():
 
 def test_rules_of_installed_packages_are_not_on_the_page():
     assert "theirs" not in markdown([Row("theirs", "their-pass", "Exact", "", "", (), built_in=False)])
+
+
+def test_the_page_says_of_every_pass_with_rules_whether_their_order_matters():
+    measured = json.loads(CONFLUENCE.read_text(encoding="utf-8"))
+    assert measured["passes"].keys() == {row.step for row in catalogue() if row.built_in}
+    assert PAGE.read_text(encoding="utf-8").count("\nConfluent on ") == len(measured["passes"])
 
 
 def test_a_pass_without_rules_has_none_and_an_unknown_pass_is_an_error():

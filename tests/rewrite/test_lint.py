@@ -9,9 +9,10 @@ import graphopt.tensor as T
 from graphopt.graph import Graph
 from graphopt.passes.stabilize import Stabilize
 from graphopt.rewrite import Attr, Exact, RealOnly, Rule, V, floating, lint, refuse
+from graphopt.rewrite.catalogue import rules_of
 from graphopt.rewrite.generality import equal, more_general
 from graphopt.rewrite.lint import overlaps, undoing, unused
-from graphopt.rewrite.lint_corpus import formulas, programs
+from graphopt.rewrite.lint_corpus import FAMILIES, named_programs, programs
 
 x, y, z, axis, other = V("x"), V("y"), V("z"), Attr("axis"), Attr("other")
 LOG1P = Rule("log1p", T.log(x + 1), T.log1p(x), claim=RealOnly())
@@ -150,15 +151,29 @@ def test_linting_leaves_the_corpus_as_it_was():
     assert str(graph) == text
 
 
+def test_a_later_stage_is_looked_at_only_while_some_rule_waits():
+    v = T.vector("v")
+
+    def corpus():
+        yield Graph.from_outputs([v], T.log(1 + v))
+        raise AssertionError("the second program is not needed")
+
+    assert unused([LOG1P], corpus()) == []
+
+
 def test_the_built_in_corpus_can_be_read_and_is_varied():
-    graphs = list(programs())
-    assert len(graphs) == len(list(formulas()))
-    assert len({graph.op(node).name for graph in graphs for node in graph.order()}) > 40
+    graphs = dict(named_programs())
+    assert len(graphs) > sum(len(family.formulas()) for family in FAMILIES.values())
+    assert len({graph.op(node).name for graph in graphs.values() for node in graph.order()}) > 60
+
+
+@pytest.mark.long
+def test_every_rule_fires_on_the_built_in_corpus():
+    every = [rule for name in go.available_passes() for rule in rules_of(name)]
+    assert [str(finding) for finding in unused(every, programs())] == []
 
 
 def test_no_pass_has_overlapping_rules_and_no_two_rules_undo_each_other():
-    from graphopt.rewrite.catalogue import rules_of
-
     listed = {name: rules_of(name) for name in go.available_passes()}
     assert [str(f) for rules in listed.values() for f in overlaps(rules)] == []
     assert [str(f) for f in undoing([rule for rules in listed.values() for rule in rules])] == []
