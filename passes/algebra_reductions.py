@@ -11,6 +11,8 @@ from graphopt.ops.shape import broadcast_to, expand_dims, transpose
 from graphopt.passes.algebra_elementwise import is_number
 from graphopt.passes.canonical_arithmetic import uniform_value
 from graphopt.rewrite import AnyOp, Attr, Match, Reassociates, Rule, V, floating, refuse, rule
+from graphopt.rewrite.measures import decreasing
+from graphopt.rewrite.standard_measures import OPERATIONS, STRETCHES, SUMMANDS
 
 __all__ = ["RULES"]
 
@@ -66,4 +68,8 @@ def _added_up(match: Match, x: Any, y: Any, summed: int) -> Any:
     return broadcast_to(expand_dims(total, axis=(summed,)), shape=match.root.shape)
 
 
-RULES: tuple[Rule, ...] = (*FACTORS, broadcast_product, times_equal_columns, equal_rows_times)
+RULES: tuple[Rule, ...] = (
+    *decreasing(SUMMANDS, *FACTORS),
+    *decreasing(OPERATIONS, broadcast_product),
+    *decreasing(STRETCHES, times_equal_columns, equal_rows_times),
+)

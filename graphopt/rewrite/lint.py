@@ -1,6 +1,7 @@
 """Faults of a list of rules that no single rule shows: doubles, rules never reached, rules that undo each other.
 
-Nothing here is about values; whether a rule keeps its promise is for `graphopt.testing.verify_rule`.
+`termination` says by which measures they come to an end. Nothing here is about values; whether a rule keeps its
+promise is for `graphopt.testing.verify_rule`.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from graphopt.rewrite.lint_corpus import programs
 from graphopt.rewrite.pattern import AnyOp, Application, Pattern
 from graphopt.rewrite.pipeline import NAMED, Pipeline
 from graphopt.rewrite.rules import Rule
+from graphopt.rewrite.standard_measures import STANDARD
+from graphopt.rewrite.termination import Termination, find_order
 
-__all__ = ["LintFinding", "lint", "overlaps", "undoing", "unused"]
+__all__ = ["LintFinding", "lint", "overlaps", "termination", "undoing", "unused"]
 
 TRIES = 60
 INSTANCES = 6  # programs a rule is tried on
@@ -139,6 +142,16 @@ def unused(rules: Sequence[Rule], corpus: Iterable[Graph]) -> list[LintFinding]:
         LintFinding("unused", (rule.name,), f"{rule.name} ({rule.pattern}) fires {looked} of the corpus.")
         for rule, _ in waiting
     ]
+
+
+def termination(rules: Sequence[Rule]) -> Termination:
+    """An order of measures that brings rules to an end, and the rules for which there is none.
+
+    Found on programs that `graphopt.testing` draws; without that extra every rule is left over. The measures tried are
+    those that the rules state and the standard ones.
+    """
+    stated = [measure for rule in rules for measure in rule.measures]
+    return find_order((*STANDARD, *stated), {rule.name: list(_drawn(rule)) for rule in rules})
 
 
 # --- what a rule does -------------------------------------------------------------------------------------------------
