@@ -45,6 +45,8 @@ def broadcast_product(match: Match, x: Any, y: Any, new: Axis, other: Axis, axis
         x, y, new, other = y, x, other, new
     rows = x if other[0] < axis[0] else transpose(x, axes=(1, 0))
     columns = y if axis[0] < new[0] else transpose(y, axes=(1, 0))
+    if rows.shape[1] != columns.shape[0]:
+        return refuse("one of the matrices is stretched along the summed axis")
     return matmul(rows, columns)
 
 

@@ -26,6 +26,7 @@ from graphopt.rewrite.termination import Termination, find_order
 __all__ = ["LintFinding", "lint", "overlaps", "termination", "undoing", "unused"]
 
 TRIES = 60
+MANY_TRIES = 1000  # where a rule that is seen on no program would be left over
 INSTANCES = 6  # programs a rule is tried on
 STAGES = ("canonicalize,cse", NAMED["stabilized"], f"{NAMED['stabilized']},lower,cse", NAMED["fast"])
 
@@ -151,7 +152,7 @@ def termination(rules: Sequence[Rule]) -> Termination:
     those that the rules state and the standard ones.
     """
     stated = [measure for rule in rules for measure in rule.measures]
-    return find_order((*STANDARD, *stated), {rule.name: list(_drawn(rule)) for rule in rules})
+    return find_order((*STANDARD, *stated), {rule.name: list(_drawn(rule, MANY_TRIES)) for rule in rules})
 
 
 # --- what a rule does -------------------------------------------------------------------------------------------------
@@ -205,13 +206,13 @@ def _run(rule: Rule, graph: Graph) -> bool:
 # --- programs ---------------------------------------------------------------------------------------------------------
 
 
-def _drawn(rule: Rule) -> Iterator[tuple[Graph, Graph]]:
+def _drawn(rule: Rule, tries: int = TRIES) -> Iterator[tuple[Graph, Graph]]:
     """A few programs that a rule fires on, before and after; none without the extra `testing`."""
     make = _maker()
     chance = random.Random(rule.name)
     made = 0
-    for attempt in range(TRIES if make else 0):
-        drawn = make(rule, "float64", chance, tame=attempt > TRIES // 2)
+    for attempt in range(tries if make else 0):
+        drawn = make(rule, "float64", chance, tame=attempt > tries // 2)
         if drawn is not None:
             yield drawn.before, drawn.after
             made += 1

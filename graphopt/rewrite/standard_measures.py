@@ -17,6 +17,7 @@ __all__ = [
     "STRETCHES", "SUMMANDS", "VIEWS",
 ]  # fmt: skip
 
+COPIES = {"power": 8, "log": 8, "logaddexp": 1, "softplus": 1}  # of many terms comes a chain of logaddexp
 ROUNDED = {"add": 1, "subtract": 1, "divide": 2, "sqrt": 1, "prod": 9}
 OUTER = frozenset({broadcast_to, expand_dims, transpose})  # views that stand after elementwise ops
 INNER = frozenset({reshape, squeeze})  # views that stand before them
@@ -38,7 +39,7 @@ def _hazard(part: Variable) -> int:
 
 
 def _copies(part: Variable, position: int) -> int:
-    return 8 if part.op.name == "power" else 4 if _is_elementary(part) else 1
+    return COPIES.get(part.op.name, 4 if _is_elementary(part) else 1)
 
 
 def _reordering(part: Variable) -> int:
