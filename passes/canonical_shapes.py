@@ -18,7 +18,7 @@ from graphopt.ops.leaves import ArrayConstant, constant
 from graphopt.rewrite import AnyOp, Attr, Exact, Match, Rule, V, refuse, rule
 from graphopt.rewrite.measures import decreasing
 from graphopt.rewrite.pattern import Application, Pattern
-from graphopt.rewrite.standard_measures import CHAINS, RANKS, REORDERINGS, VIEWS
+from graphopt.rewrite.standard_measures import CHAINS, RANKS, REORDERINGS, UNITS, VIEWS
 from graphopt.types import is_float
 from graphopt.variable import literal
 
@@ -195,7 +195,7 @@ def useless_cast(match: Match, x: Any, b: str) -> Any:
 
 RULES: tuple[Rule, ...] = (
     *decreasing(
-        VIEWS,
+        (VIEWS, UNITS),
         _units("expand-expand", ops.expand_dims(ops.expand_dims(x, axis=a), axis=b)),
         _units("expand-squeeze", ops.expand_dims(ops.squeeze(x, axis=a), axis=b)),
         _units("squeeze-expand", ops.squeeze(ops.expand_dims(x, axis=a), axis=b)),
@@ -213,7 +213,7 @@ RULES: tuple[Rule, ...] = (
         _view_of_broadcast(ops.expand_dims, "axis"),
         _view_of_broadcast(ops.squeeze, "axis"),
         _view_of_broadcast(ops.transpose, "axes"),
-        view_of_constant,
     ),
+    *decreasing((REORDERINGS, VIEWS, CHAINS), view_of_constant),
     *decreasing(VIEWS, cast_cast, useless_cast),
 )

@@ -45,6 +45,7 @@ from graphopt.rewrite.standard_measures import (
     RANKS,
     REORDERINGS,
     STRETCHES,
+    UNITS,
     VIEWS,
 )
 
@@ -66,5 +67,5 @@ class Canonicalize(RulePass):
     name: ClassVar[str] = "canonicalize"
     rules: ClassVar[Sequence[Rule]] = RULES
     order: ClassVar[Sequence[Measure]] = (
-        HAZARDS, REORDERINGS, OPERATIONS, STRETCHES, RANKS, NEGATIONS, VIEWS, CHAINS, DISORDER,
+        HAZARDS, REORDERINGS, OPERATIONS, STRETCHES, RANKS, NEGATIONS, VIEWS, CHAINS, UNITS, DISORDER,
     )  # fmt: skip

@@ -14,7 +14,7 @@ from graphopt.variable import Variable
 
 __all__ = [
     "CHAINS", "DISORDER", "HAZARDS", "MASKS", "NEGATIONS", "OPERATIONS", "RANKS", "REORDERINGS", "STANDARD",
-    "STRETCHES", "SUMMANDS", "VIEWS",
+    "STRETCHES", "SUMMANDS", "UNITS", "VIEWS",
 ]  # fmt: skip
 
 COPIES = {"power": 8, "log": 8, "logaddexp": 1, "softplus": 1}  # of many terms comes a chain of logaddexp
@@ -83,6 +83,13 @@ def _view(part: Variable) -> int:
     return int(part.ndim > 0) if part.op is constant else int(not _is(part, "leaf"))
 
 
+def _early_units(part: Variable) -> int:
+    if part.op is not expand_dims and part.op is not squeeze:
+        return 0
+    ndim = max(part.ndim, operands_of(part)[0].ndim)
+    return sum(ndim - axis for axis in part.attributes["axis"])
+
+
 def _outward(part: Variable, position: int) -> int:
     return 3 if part.op in INNER else 1 if _is(part, "view") else 2
 
@@ -108,6 +115,7 @@ CHAINS = Measure(
     "chains", "the views that belong last, and their order among themselves", lambda part: int(part.op in OUTER),
     lambda part, position: 3 if part.op is transpose else 2 if part.op is expand_dims else 1,
 )  # fmt: skip
+UNITS = Measure("units", "axes of length 1 that are inserted or dropped, the more the earlier they stand", _early_units)
 SUMMANDS = Measure(
     "summands", "elementwise ops, the more so under reductions", lambda part: int(_is(part, "elementwise")),
     lambda part, position: 2 if _is(part, "reduction") else 1,
@@ -118,5 +126,5 @@ DISORDER = Measure(
 )  # fmt: skip
 
 STANDARD: tuple[Measure, ...] = (
-    HAZARDS, REORDERINGS, OPERATIONS, STRETCHES, MASKS, RANKS, NEGATIONS, VIEWS, CHAINS, SUMMANDS, DISORDER,
+    HAZARDS, REORDERINGS, OPERATIONS, STRETCHES, MASKS, RANKS, NEGATIONS, VIEWS, CHAINS, UNITS, SUMMANDS, DISORDER,
 )  # fmt: skip
