@@ -14,6 +14,8 @@ from typing import ClassVar
 
 from graphopt.passes import algebra_elementwise, algebra_reductions
 from graphopt.rewrite import Rule, RulePass
+from graphopt.rewrite.measures import Measure
+from graphopt.rewrite.standard_measures import HAZARDS, NEGATIONS, OPERATIONS, STRETCHES, SUMMANDS
 
 RULES = (*algebra_elementwise.RULES, *algebra_reductions.RULES)
 
@@ -25,3 +27,4 @@ class Algebra(RulePass):
     name: ClassVar[str] = "algebra"
     excludes: ClassVar[frozenset[str]] = frozenset({"lowered"})
     rules: ClassVar[Sequence[Rule]] = RULES
+    order: ClassVar[Sequence[Measure]] = (HAZARDS, STRETCHES, OPERATIONS, NEGATIONS, SUMMANDS)

@@ -11,7 +11,9 @@ from typing import Any
 import graphopt.tensor as T
 from graphopt.ops.leaves import constant
 from graphopt.rewrite import Exact, Match, Reassociates, Rule, Stabilizes, Ulps, V, floating, refuse, rule
+from graphopt.rewrite.measures import decreasing
 from graphopt.rewrite.pattern import Pattern
+from graphopt.rewrite.standard_measures import HAZARDS, NEGATIONS, OPERATIONS
 from graphopt.variable import literal
 
 __all__ = ["RULES", "is_number"]
@@ -99,4 +101,8 @@ LOGARITHMS = (
     Rule("log-constant-over", T.log(c / x), T.log(c) - T.log(x), claim=Stabilizes(4), where=_positive),
 )  # fmt: skip
 
-RULES: tuple[Rule, ...] = (*SUMS, *PRODUCTS, *PARITY, integer_power, *LOGARITHMS)
+RULES: tuple[Rule, ...] = (
+    *decreasing(OPERATIONS, *SUMS, *PRODUCTS),
+    *decreasing(NEGATIONS, *PARITY),
+    *decreasing(HAZARDS, integer_power, *LOGARITHMS),
+)

@@ -11,6 +11,8 @@ from graphopt.ops.shape import broadcast_to, expand_dims, transpose
 from graphopt.passes.algebra_elementwise import is_number
 from graphopt.passes.canonical_arithmetic import uniform_value
 from graphopt.rewrite import AnyOp, Attr, Match, Reassociates, Rule, V, floating, refuse, rule
+from graphopt.rewrite.measures import decreasing
+from graphopt.rewrite.standard_measures import OPERATIONS, STRETCHES, SUMMANDS
 
 __all__ = ["RULES"]
 
@@ -43,6 +45,8 @@ def broadcast_product(match: Match, x: Any, y: Any, new: Axis, other: Axis, axis
         x, y, new, other = y, x, other, new
     rows = x if other[0] < axis[0] else transpose(x, axes=(1, 0))
     columns = y if axis[0] < new[0] else transpose(y, axes=(1, 0))
+    if rows.shape[1] != columns.shape[0]:
+        return refuse("one of the matrices is stretched along the summed axis")
     return matmul(rows, columns)
 
 
@@ -68,4 +72,8 @@ def _added_up(match: Match, x: Any, y: Any, summed: int) -> Any:
     return broadcast_to(expand_dims(total, axis=(summed,)), shape=match.root.shape)
 
 
-RULES: tuple[Rule, ...] = (*FACTORS, broadcast_product, times_equal_columns, equal_rows_times)
+RULES: tuple[Rule, ...] = (
+    *decreasing(SUMMANDS, *FACTORS),
+    *decreasing(OPERATIONS, broadcast_product),
+    *decreasing(STRETCHES, times_equal_columns, equal_rows_times),
+)

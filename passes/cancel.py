@@ -13,6 +13,8 @@ from typing import ClassVar
 import graphopt.tensor as T
 from graphopt.ops.reduction import prod, sum_
 from graphopt.rewrite import Attr, RealOnly, Rule, RulePass, V, floating
+from graphopt.rewrite.measures import Measure, decreasing
+from graphopt.rewrite.standard_measures import HAZARDS, NEGATIONS, OPERATIONS
 
 x, y, z = V("x", dtype=floating), V("y", dtype=floating), V("z", dtype=floating)
 axis = Attr("axis")
@@ -39,7 +41,7 @@ TABLE = (
     Rule("product-of-exps", prod(T.exp(x), axis=axis), T.exp(sum_(x, axis=axis)), claim=RealOnly()),  # Πeˣ = e^Σx
 )  # fmt: skip
 
-RULES = TABLE
+RULES = decreasing((HAZARDS, OPERATIONS, NEGATIONS), *TABLE)
 
 
 @dataclass(frozen=True)
@@ -49,3 +51,4 @@ class Cancel(RulePass):
     name: ClassVar[str] = "cancel"
     excludes: ClassVar[frozenset[str]] = frozenset({"lowered"})
     rules: ClassVar[Sequence[Rule]] = RULES
+    order: ClassVar[Sequence[Measure]] = (HAZARDS, OPERATIONS, NEGATIONS)

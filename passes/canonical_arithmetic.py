@@ -12,6 +12,8 @@ import graphopt.tensor as T
 from graphopt.op import Op
 from graphopt.ops.leaves import ArrayConstant, constant
 from graphopt.rewrite import AnyOp, Attr, Exact, Improves, Match, Rule, Ulps, V, floating, integral, refuse, rule
+from graphopt.rewrite.measures import decreasing
+from graphopt.rewrite.standard_measures import DISORDER, HAZARDS, NEGATIONS, OPERATIONS, STRETCHES
 from graphopt.variable import literal
 
 __all__ = ["RULES", "uniform_value"]
@@ -115,4 +117,11 @@ def _greatest(dtype: str) -> float:
     return float("inf") if dtype.startswith("float") else int(np.iinfo(dtype).max)
 
 
-RULES: tuple[Rule, ...] = (*SIGNS, *NEUTRAL, *POWERS, add_negative_constant, constant_last, uniform_array)
+RULES: tuple[Rule, ...] = (
+    *decreasing(NEGATIONS, *SIGNS),
+    *decreasing(OPERATIONS, *NEUTRAL),
+    *decreasing((HAZARDS, OPERATIONS), *POWERS),
+    *decreasing(NEGATIONS, add_negative_constant),
+    *decreasing(DISORDER, constant_last),
+    *decreasing(STRETCHES, uniform_array),
+)

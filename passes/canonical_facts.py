@@ -27,6 +27,8 @@ from graphopt.rewrite import (
     nonpositive,
     positive,
 )
+from graphopt.rewrite.measures import decreasing
+from graphopt.rewrite.standard_measures import OPERATIONS
 from graphopt.variable import literal
 
 __all__ = ["FAST", "RULES", "STABLE"]
@@ -76,7 +78,7 @@ COMPARISONS = tuple(
     )
 )  # fmt: skip
 
-RULES: tuple[Rule, ...] = (*SIGNS, *EXTREMA, *COMPARISONS)
+RULES: tuple[Rule, ...] = decreasing(OPERATIONS, *SIGNS, *EXTREMA, *COMPARISONS)
 
 STABLE: tuple[Rule, ...] = (
     Rule("exp-log-of-nonnegative", T.exp(T.log(V("x", where=nonnegative))), x, claim=Improves()),   # x ≥ 0: e^log x = x

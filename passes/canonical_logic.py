@@ -9,6 +9,8 @@ from __future__ import annotations
 import graphopt.tensor as T
 from graphopt.op import Op
 from graphopt.rewrite import Exact, Rule, V, integral
+from graphopt.rewrite.measures import decreasing
+from graphopt.rewrite.standard_measures import OPERATIONS
 
 __all__ = ["RULES"]
 
@@ -63,4 +65,4 @@ COMPARISONS = (
     _negated(T.greater, T.less_equal), _negated(T.less_equal, T.greater),
 )  # fmt: skip
 
-RULES: tuple[Rule, ...] = (*SELECTIONS, *CONNECTIVES, *COMPARISONS)
+RULES: tuple[Rule, ...] = decreasing(OPERATIONS, *SELECTIONS, *CONNECTIVES, *COMPARISONS)

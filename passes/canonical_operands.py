@@ -15,7 +15,9 @@ from graphopt.ops import shape as ops
 from graphopt.ops.leaves import ArrayConstant, constant
 from graphopt.passes.canonical_shapes import aligned
 from graphopt.rewrite import AnyOp, Attr, Exact, Match, Rule, refuse, rule
+from graphopt.rewrite.measures import decreasing
 from graphopt.rewrite.pattern import Application
+from graphopt.rewrite.standard_measures import RANKS, STRETCHES, VIEWS
 from graphopt.variable import literal
 
 __all__ = ["RULES"]
@@ -142,10 +144,7 @@ def _moved(x: Any, axes: tuple[int, ...]) -> Any:
 
 
 RULES: tuple[Rule, ...] = (
-    align_operands,
-    unbroadcast_operands,
-    expand_last,
-    transpose_last,
-    _early(ops.reshape, "shape"),
-    _early(ops.squeeze, "axis"),
+    *decreasing(RANKS, align_operands),
+    *decreasing((STRETCHES, RANKS, VIEWS), unbroadcast_operands),
+    *decreasing(VIEWS, expand_last, transpose_last, _early(ops.reshape, "shape"), _early(ops.squeeze, "axis")),
 )

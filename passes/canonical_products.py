@@ -7,6 +7,8 @@ from typing import Any
 from graphopt.ops.linear_algebra import matmul
 from graphopt.ops.shape import transpose
 from graphopt.rewrite import Attr, Match, Reassociates, Rule, V, refuse, rule
+from graphopt.rewrite.measures import decreasing
+from graphopt.rewrite.standard_measures import REORDERINGS
 
 __all__ = ["RULES"]
 
@@ -23,4 +25,4 @@ def transposed_product(match: Match, x: Any, y: Any, a: tuple[int, ...]) -> Any:
     return matmul(y, x)
 
 
-RULES: tuple[Rule, ...] = (transposed_product,)
+RULES: tuple[Rule, ...] = decreasing(REORDERINGS, transposed_product)

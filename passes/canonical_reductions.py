@@ -32,6 +32,8 @@ from graphopt.rewrite import (
     refuse,
     rule,
 )
+from graphopt.rewrite.measures import decreasing
+from graphopt.rewrite.standard_measures import NEGATIONS, OPERATIONS, VIEWS
 from graphopt.variable import literal
 
 __all__ = ["RULES"]
@@ -185,13 +187,21 @@ def _of_not(op: Op, opposite: Op) -> Rule:
 
 
 RULES: tuple[Rule, ...] = (
-    *(_over_units(op) for op in REDUCING),
-    *(_nested(op) for op in ORDER),
-    *(_of_transpose(op) for op in (*REDUCING, *SPREADING)),
-    *(_of_expanded(op) for op in (*REDUCING, *SPREADING)),
-    *(_of_reshape(op) for op in ORDER),
-    *(_of_broadcast(op) for op in ORDER if op is not r.prod),
-    *(_of_constant(op) for op in (r.sum_, r.max_, r.min_)),
-    _of_negative(r.sum_, r.sum_), _of_negative(r.max_, r.min_), _of_negative(r.min_, r.max_),
-    _of_not(r.any_, r.all_), _of_not(r.all_, r.any_),
+    *decreasing(OPERATIONS, *(_over_units(op) for op in REDUCING), *(_nested(op) for op in ORDER)),
+    *decreasing(
+        VIEWS,
+        *(_of_transpose(op) for op in (*REDUCING, *SPREADING)),
+        *(_of_expanded(op) for op in (*REDUCING, *SPREADING)),
+        *(_of_reshape(op) for op in ORDER),
+    ),
+    *decreasing(
+        OPERATIONS,
+        *(_of_broadcast(op) for op in ORDER if op is not r.prod),
+        *(_of_constant(op) for op in (r.sum_, r.max_, r.min_)),
+    ),
+    *decreasing(
+        NEGATIONS,
+        _of_negative(r.sum_, r.sum_), _of_negative(r.max_, r.min_), _of_negative(r.min_, r.max_),
+        _of_not(r.any_, r.all_), _of_not(r.all_, r.any_),
+    ),
 )  # fmt: skip

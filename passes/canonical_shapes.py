@@ -16,7 +16,9 @@ from graphopt.ops import shape as ops
 from graphopt.ops.arithmetic import cast
 from graphopt.ops.leaves import ArrayConstant, constant
 from graphopt.rewrite import AnyOp, Attr, Exact, Match, Rule, V, refuse, rule
+from graphopt.rewrite.measures import decreasing
 from graphopt.rewrite.pattern import Application, Pattern
+from graphopt.rewrite.standard_measures import CHAINS, RANKS, REORDERINGS, UNITS, VIEWS
 from graphopt.types import is_float
 from graphopt.variable import literal
 
@@ -192,17 +194,26 @@ def useless_cast(match: Match, x: Any, b: str) -> Any:
 
 
 RULES: tuple[Rule, ...] = (
-    _units("expand-expand", ops.expand_dims(ops.expand_dims(x, axis=a), axis=b)),
-    _units("expand-squeeze", ops.expand_dims(ops.squeeze(x, axis=a), axis=b)),
-    _units("squeeze-expand", ops.squeeze(ops.expand_dims(x, axis=a), axis=b)),
-    _units("squeeze-squeeze", ops.squeeze(ops.squeeze(x, axis=a), axis=b)),
-    _reshape_of(ops.reshape(x, shape=a), "reshape-reshape"),
-    _reshape_of(ops.expand_dims(x, axis=a), "reshape-expand"),
-    _reshape_of(ops.squeeze(x, axis=a), "reshape-squeeze"),
-    reshape_units, transpose_transpose, transpose_units, transpose_expanded, squeeze_transposed,
-    broadcast_broadcast, broadcast_aligned,
-    _view_of_broadcast(ops.expand_dims, "axis"),
-    _view_of_broadcast(ops.squeeze, "axis"),
-    _view_of_broadcast(ops.transpose, "axes"),
-    view_of_constant, cast_cast, useless_cast,
-)  # fmt: skip
+    *decreasing(
+        (VIEWS, UNITS),
+        _units("expand-expand", ops.expand_dims(ops.expand_dims(x, axis=a), axis=b)),
+        _units("expand-squeeze", ops.expand_dims(ops.squeeze(x, axis=a), axis=b)),
+        _units("squeeze-expand", ops.squeeze(ops.expand_dims(x, axis=a), axis=b)),
+        _units("squeeze-squeeze", ops.squeeze(ops.squeeze(x, axis=a), axis=b)),
+        _reshape_of(ops.reshape(x, shape=a), "reshape-reshape"),
+        _reshape_of(ops.expand_dims(x, axis=a), "reshape-expand"),
+        _reshape_of(ops.squeeze(x, axis=a), "reshape-squeeze"),
+    ),
+    *decreasing(REORDERINGS, reshape_units, transpose_transpose, transpose_units),
+    *decreasing(CHAINS, transpose_expanded),
+    *decreasing(VIEWS, squeeze_transposed, broadcast_broadcast),
+    *decreasing(
+        (RANKS, VIEWS, CHAINS),
+        broadcast_aligned,
+        _view_of_broadcast(ops.expand_dims, "axis"),
+        _view_of_broadcast(ops.squeeze, "axis"),
+        _view_of_broadcast(ops.transpose, "axes"),
+    ),
+    *decreasing((REORDERINGS, VIEWS, CHAINS), view_of_constant),
+    *decreasing(VIEWS, cast_cast, useless_cast),
+)

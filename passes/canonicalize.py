@@ -35,6 +35,19 @@ from graphopt.passes import (
     canonical_shapes,
 )
 from graphopt.rewrite import Rule, RulePass
+from graphopt.rewrite.measures import Measure
+from graphopt.rewrite.standard_measures import (
+    CHAINS,
+    DISORDER,
+    HAZARDS,
+    NEGATIONS,
+    OPERATIONS,
+    RANKS,
+    REORDERINGS,
+    STRETCHES,
+    UNITS,
+    VIEWS,
+)
 
 RULES = (
     *canonical_arithmetic.RULES,
@@ -53,3 +66,6 @@ class Canonicalize(RulePass):
 
     name: ClassVar[str] = "canonicalize"
     rules: ClassVar[Sequence[Rule]] = RULES
+    order: ClassVar[Sequence[Measure]] = (
+        HAZARDS, REORDERINGS, OPERATIONS, STRETCHES, RANKS, NEGATIONS, VIEWS, CHAINS, UNITS, DISORDER,
+    )  # fmt: skip

@@ -13,6 +13,8 @@ import graphopt.tensor as T
 from graphopt.ops.leaves import ArrayConstant
 from graphopt.passes import canonical_facts
 from graphopt.rewrite import Match, RealOnly, Rule, RulePass, V, floating, refuse, rule
+from graphopt.rewrite.measures import Measure, decreasing
+from graphopt.rewrite.standard_measures import HAZARDS
 from graphopt.variable import literal
 
 x, y = V("x"), V("y")
@@ -42,4 +44,5 @@ class FastMath(RulePass):
 
     name: ClassVar[str] = "fast-math"
     excludes: ClassVar[frozenset[str]] = frozenset({"lowered"})
-    rules: ClassVar[Sequence[Rule]] = (*TABLE, times_inverse, *canonical_facts.FAST)
+    rules: ClassVar[Sequence[Rule]] = decreasing(HAZARDS, *TABLE, times_inverse, *canonical_facts.FAST)
+    order: ClassVar[Sequence[Measure]] = (HAZARDS,)

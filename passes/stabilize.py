@@ -24,13 +24,14 @@ from graphopt.passes import (
     stabilize_tails,
 )
 from graphopt.rewrite import Rule, RulePass
+from graphopt.rewrite.measures import Measure, decreasing
+from graphopt.rewrite.standard_measures import HAZARDS, MASKS, OPERATIONS
 
 RULES = (
-    *canonical_facts.STABLE,
-    *stabilize_softmax.RULES,
-    *stabilize_elementary.RULES,
-    *stabilize_tails.RULES,
-    *stabilize_branches.RULES,
+    *decreasing(HAZARDS, *canonical_facts.STABLE, *stabilize_softmax.RULES),
+    *decreasing((HAZARDS, OPERATIONS), *stabilize_elementary.RULES),
+    *stabilize_tails.RULES,  # they keep what they match, on a held operand: a condition ends them, and no measure
+    *decreasing(MASKS, *stabilize_branches.RULES),
 )
 
 
@@ -41,3 +42,4 @@ class Stabilize(RulePass):
     name: ClassVar[str] = "stabilize"
     excludes: ClassVar[frozenset[str]] = frozenset({"lowered"})
     rules: ClassVar[Sequence[Rule]] = RULES
+    order: ClassVar[Sequence[Measure]] = (HAZARDS, OPERATIONS, MASKS)

@@ -13,8 +13,6 @@ import math
 from typing import Any
 
 import graphopt.tensor as T
-from graphopt.ops.arithmetic import minimum
-from graphopt.ops.leaves import constant
 from graphopt.rewrite import Match, Rule, Stabilizes, V, refuse, rule
 
 __all__ = ["RULES"]
@@ -25,11 +23,13 @@ HALF_LOG_PI, SQRT_PI = math.log(math.pi) / 2, math.sqrt(math.pi)
 ODD = (9, 7, 5, 3, 1)  # the series, by Horner: 1 - u(1 - 3u(1 - 5u(1 - 7u(1 - 9u))))
 
 
-def _is_held(x: Any) -> bool:
-    """The operand is held below the threshold already: the rule has been here."""
-    return x.op is minimum and any(
-        operand.op is constant and operand.attributes["value"] == THRESHOLDS[x.dtype] for operand in x.inputs
-    )
+def _is_held(match: Match) -> bool:
+    """The operand stays below the threshold: the rule has been here, or there is nothing to do.
+
+    Asked of facts, because `canonicalize` removes a minimum that facts make superfluous.
+    """
+    x = match["x"]
+    return match.graph.facts(match.variables["x"]).hi <= THRESHOLDS[x.dtype]
 
 
 def _correction(far: Any) -> Any:
@@ -49,8 +49,8 @@ def _sides(x: Any) -> tuple[Any, Any, Any]:
 @rule(T.log(T.erfc(x)), claim=Stabilizes(16))
 def log_erfc(match: Match, x: Any) -> Any:
     """log erfc(x) → -x² - log(x√π) + log s(x) for large x"""
-    if _is_held(x):
-        return refuse("its operand is held where erfc does not underflow")
+    if _is_held(match):
+        return refuse("its operand stays where erfc does not underflow")
     is_far, near, far = _sides(x)
     series = (T.log1p(_correction(far)) - (T.log(far) + HALF_LOG_PI)) - T.square(far)
     return T.where(is_far, series, T.log(T.erfc(near)))
@@ -59,8 +59,8 @@ def log_erfc(match: Match, x: Any) -> Any:
 @rule(T.exp(-T.square(x)) / T.erfc(x), claim=Stabilizes(32, relative=True))
 def erfc_slope(match: Match, x: Any) -> Any:
     """e^(-x²)/erfc(x) → x√π/s(x) for large x"""
-    if _is_held(x):
-        return refuse("its operand is held where erfc does not underflow")
+    if _is_held(match):
+        return refuse("its operand stays where erfc does not underflow")
     is_far, near, far = _sides(x)
     series = (far * SQRT_PI) / (1 + _correction(far))
     return T.where(is_far, series, T.exp(-T.square(near)) / T.erfc(near))

@@ -20,7 +20,7 @@ from graphopt.graph.graph import Graph
 from graphopt.lowering import as_pipeline
 from graphopt.rewrite import Rule, available_passes, explain
 from graphopt.rewrite.catalogue import Row, catalogue, markdown, rules_of
-from graphopt.rewrite.lint import LintFinding, overlaps, undoing, unused
+from graphopt.rewrite.lint import LintFinding, overlaps, termination, undoing, unused
 from graphopt.rewrite.lint_corpus import programs
 from graphopt.rewrite.pattern import AnyOp
 
@@ -49,7 +49,10 @@ def rules(
         str | None, typer.Option("--claim", help="Rules with this claim: improves, or 'Stabilizes(8)'.")
     ] = None,
     lint: Annotated[
-        bool, typer.Option("--lint", help="Look for duplicates, rules never reached, rules that undo each other.")
+        bool,
+        typer.Option(
+            "--lint", help="Look for duplicates, rules never reached or undoing each other; say what ends them."
+        ),
     ] = False,
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the page docs/rules.md, of the toolkit's own rules.")
@@ -91,7 +94,7 @@ def _steps(pass_name: str | None) -> list[str]:
 def _record(row: Row) -> dict[str, Any]:
     return {
         "name": row.name, "pass": row.step, "claim": row.claim, "algebra": row.algebra, "source": row.source,
-        "tags": row.tags,
+        "tags": row.tags, "measure": row.measure,
     }  # fmt: skip
 
 
@@ -105,6 +108,8 @@ def _lint(steps: Sequence[str], json: bool) -> None:
         found += overlaps(rules)
     tell("looking for rules that undo each other")
     found += undoing(every)
+    tell("ordering measures")
+    ends = {} if json else {step: termination(rules) for step, rules in listed.items() if rules}
     tell("trying the corpus")
     found += unused(every, programs())
     tell("")
@@ -115,6 +120,8 @@ def _lint(steps: Sequence[str], json: bool) -> None:
         say(f"{len(found)} {'finding' if len(found) == 1 else 'findings'} in {len(every)} rules")
     else:
         say(f"nothing found in {len(every)} rules")
+    for step, end in ends.items():
+        say(f"{step} comes to an end by: {end}")
     if found:
         raise typer.Exit(FINDING)
 

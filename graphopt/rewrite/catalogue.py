@@ -11,6 +11,7 @@ from typing import Any
 from graphopt.rewrite.passes import RulePass
 from graphopt.rewrite.registry import available_passes, find_pass
 from graphopt.rewrite.rules import Rule
+from graphopt.rewrite.standard_measures import STANDARD
 
 __all__ = ["COMMAND", "Row", "catalogue", "markdown", "rules_of"]
 
@@ -25,8 +26,10 @@ CONFLUENCE = Path(__file__).resolve().parents[2] / "experiments" / "results" / "
 _HEAD = f"""# Rules
 
 Every rewrite rule of the toolkit's own passes, in the order in which they are tried. What the claims mean is in
-`graphopt/rewrite/claims.py`; each rule is tested against its claim. How many graphs different orders of rules and
-nodes end in was measured by `experiments/confluence.py`; operands of commutative ops count in any order.
+`graphopt/rewrite/claims.py`; each rule is tested against its claim, and on what its measure counts, of which every
+firing makes less. A pass ends by an order of measures: no firing makes more of one before it makes less of another.
+Rules without a measure are ended by conditions of their own. How many graphs different orders of rules and nodes end
+in was measured by `experiments/confluence.py`; operands of commutative ops count in any order.
 
 Written by `{COMMAND}`.
 """
@@ -46,6 +49,10 @@ class Row:
         What that pass does, in a line.
     built_in
         Whether the pass is one of the toolkit's own.
+    measure
+        The measures that the rule states, the one that decides first standing first.
+    order
+        Those by which its pass comes to an end.
     """
 
     name: str
@@ -56,6 +63,8 @@ class Row:
     tags: tuple[str, ...]
     summary: str = ""
     built_in: bool = True
+    measure: str = ""
+    order: str = ""
 
     def has(self, word: str) -> bool:
         """Whether a word stands in the name, algebra, source or tags, in upper or lower case."""
@@ -80,6 +89,8 @@ def catalogue() -> list[Row]:
             tags=rule.tags,
             summary=(kind.__doc__ or "").strip().partition("\n")[0],
             built_in=kind.__module__.startswith(f"{BUILT_IN}."),
+            measure=" > ".join(measure.name for measure in rule.measures),
+            order=" > ".join(measure.name for measure in kind.order) if issubclass(kind, RulePass) else "",
         )
         for name, kind in available_passes().items()
         for rule in rules_of(name)
@@ -109,7 +120,15 @@ def markdown(rows: Iterable[Row]) -> str:
             tables.setdefault(row.step, []).append(row)
     measured = json.loads(CONFLUENCE.read_text(encoding="utf-8")) if CONFLUENCE.exists() else {"passes": {}}
     orders = {step: _orders(found, measured["seeds"]) for step, found in measured["passes"].items()}
-    return "\n".join([_HEAD, *(_section(step, found, orders.get(step, "")) for step, found in tables.items())])
+    sections = [_section(step, found, orders.get(step, "")) for step, found in tables.items()]
+    return "\n".join([_HEAD, *sections, _measures()])
+
+
+def _measures() -> str:
+    """The table of measures. What is counted how is in their definitions."""
+    lines = [_line(("measure", "counts")), _line(("---", "---"))]
+    lines += [_line((measure.name, measure.meaning)) for measure in STANDARD]
+    return "\n".join(["## Measures", "", "`graphopt/rewrite/standard_measures.py` defines them.", "", *lines, ""])
 
 
 def _orders(measured: Mapping[str, Any], seeds: int) -> str:
@@ -124,10 +143,17 @@ def _orders(measured: Mapping[str, Any], seeds: int) -> str:
 
 def _section(step: str, rows: Sequence[Row], orders: str) -> str:
     counted = f"{len(rows)} {'rule' if len(rows) == 1 else 'rules'}"
-    columns = ["rule", "claim", "algebra", *(["source"] if any(row.source for row in rows) else [])]
-    lines = [f"## {step}", f"{rows[0].summary} {counted}.{orders}", "", _line(columns), _line(["---"] * len(columns))]
+    ends = f" Ends by {rows[0].order}." if rows[0].order else ""
+    columns = ["rule", "claim", "measure", "algebra", *(["source"] if any(row.source for row in rows) else [])]
+    lines = [
+        f"## {step}",
+        f"{rows[0].summary} {counted}.{ends}{orders}",
+        "",
+        _line(columns),
+        _line(["---"] * len(columns)),
+    ]
     for row in rows:
-        cells = [_code(row.name), _code(row.claim), _code(row.algebra), row.source.replace("|", "\\|")]
+        cells = [_code(row.name), _code(row.claim), row.measure, _code(row.algebra), row.source.replace("|", "\\|")]
         lines.append(_line(cells[: len(columns)]))
     return "\n".join([*lines, ""])
 

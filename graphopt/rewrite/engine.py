@@ -7,7 +7,8 @@ so the work is linear in nodes plus firings.
 
 An engine that does not end is stopped three ways: a replacement that comes back at the same place is a cycle, and the
 error names the rules that undo each other; a graph that grows past a multiple of its size is an explosion; and so is
-a number of firings past another multiple.
+a number of firings past another multiple. Under `verify=True` a firing that does not make less of what its rule's
+measure counts is an error before it is done.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from graphopt.op import Op
 from graphopt.ops.leaves import constant
 from graphopt.rewrite.log import RuleRecord
 from graphopt.rewrite.match import Match, match
+from graphopt.rewrite.measures import change, leaves_of
 from graphopt.rewrite.passes import Context
 from graphopt.rewrite.pattern import AnyOp, Application, Literal, Pattern
 from graphopt.rewrite.rules import Refusal, Rule
@@ -194,6 +196,8 @@ class _Engine:
             record.reason = expression.reason
             return False
         self._remember(rule, node, expression)
+        if self.context.verify and rule.measure:
+            self._check_measure(rule, found, expression)
         mark = graph.journal.mark()
         try:
             new = self.context.replace(node, expression, rule.name, claim=rule.claim, matched=found.nodes)
@@ -260,6 +264,16 @@ class _Engine:
             what = f"rules {' and '.join(names)} undo each other" if several else f"rule {names[0]} repeats itself"
             raise RewriteFailed(f"pass {self.context.step}: {what} at {_described(self.graph, node)}")
         self.history[node] = (*history[-63:], (key, rule.name))
+
+    def _check_measure(self, rule: Rule, found: Match, expression: Variable) -> None:
+        """Raise if a firing would not make less of what its rule says it does."""
+        leaf = leaves_of(found, expression)
+        did, measure = change(rule.measures, found.root, expression, leaf)
+        if did != "less":
+            raise RewriteFailed(
+                f"rule {rule.name} does not decrease its measure {measure} at {_described(self.graph, found.node)}: "
+                f"{measure(found.root, leaf)} before, {measure(expression, leaf)} after"
+            )
 
     def _check_growth(self, rule: Rule, node: int) -> None:
         self.recent.append(rule.name)

@@ -1,6 +1,7 @@
 """Faults of a list of rules that no single rule shows: doubles, rules never reached, rules that undo each other.
 
-Nothing here is about values; whether a rule keeps its promise is for `graphopt.testing.verify_rule`.
+`termination` says by which measures they come to an end. Nothing here is about values; whether a rule keeps its
+promise is for `graphopt.testing.verify_rule`.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from graphopt.rewrite.lint_corpus import programs
 from graphopt.rewrite.pattern import AnyOp, Application, Pattern
 from graphopt.rewrite.pipeline import NAMED, Pipeline
 from graphopt.rewrite.rules import Rule
+from graphopt.rewrite.standard_measures import STANDARD
+from graphopt.rewrite.termination import Termination, find_order
 
-__all__ = ["LintFinding", "lint", "overlaps", "undoing", "unused"]
+__all__ = ["LintFinding", "lint", "overlaps", "termination", "undoing", "unused"]
 
 TRIES = 60
+MANY_TRIES = 1000  # where a rule that is seen on no program would be left over
 INSTANCES = 6  # programs a rule is tried on
 ROADS = (("canonicalize,cse", NAMED["stabilized"], "lower,cse"), (NAMED["fast"],))  # each stage goes on from the last
 
@@ -143,6 +147,16 @@ def unused(rules: Sequence[Rule], corpus: Iterable[Graph]) -> list[LintFinding]:
     ]
 
 
+def termination(rules: Sequence[Rule]) -> Termination:
+    """An order of measures that brings rules to an end, and the rules for which there is none.
+
+    Found on programs that `graphopt.testing` draws; without that extra every rule is left over. The measures tried are
+    those that the rules state and the standard ones.
+    """
+    stated = [measure for rule in rules for measure in rule.measures]
+    return find_order((*STANDARD, *stated), {rule.name: list(_drawn(rule, MANY_TRIES)) for rule in rules})
+
+
 # --- what a rule does -------------------------------------------------------------------------------------------------
 
 
@@ -194,13 +208,13 @@ def _run(rule: Rule, graph: Graph) -> bool:
 # --- programs ---------------------------------------------------------------------------------------------------------
 
 
-def _drawn(rule: Rule) -> Iterator[tuple[Graph, Graph]]:
+def _drawn(rule: Rule, tries: int = TRIES) -> Iterator[tuple[Graph, Graph]]:
     """A few programs that a rule fires on, before and after; none without the extra `testing`."""
     make = _maker()
     chance = random.Random(rule.name)
     made = 0
-    for attempt in range(TRIES if make else 0):
-        drawn = make(rule, "float64", chance, tame=attempt > TRIES // 2)
+    for attempt in range(tries if make else 0):
+        drawn = make(rule, "float64", chance, tame=attempt > tries // 2)
         if drawn is not None:
             yield drawn.before, drawn.after
             made += 1

@@ -22,6 +22,7 @@ from graphopt.analysis.facts import Facts
 from graphopt.errors import InvalidArgument
 from graphopt.graph.graph import Graph
 from graphopt.rewrite.log import Firing, Log, Snapshot
+from graphopt.rewrite.measures import Measure
 from graphopt.rewrite.profiling import Ledger
 from graphopt.rewrite.rules import Rule
 
@@ -50,6 +51,8 @@ class Context:
         Told each firing once it is done; None where nobody listens.
     ledger
         Measures what each firing changes; None unless the run is profiled.
+    verify
+        Whether rules are held to the measures that they state.
     """
 
     graph: Graph
@@ -61,6 +64,7 @@ class Context:
     options: Mapping[str, Any] = field(default_factory=dict)
     on_firing: Callable[[Firing], None] | None = None
     ledger: Ledger | None = None
+    verify: bool = False
 
     @property
     def cost(self) -> Cost:
@@ -168,9 +172,19 @@ def _parameter_text(value: Any) -> str:
 
 @dataclass(frozen=True)
 class RulePass(Pass):
-    """A pass that applies rules until none fires."""
+    """A pass that applies rules until none fires.
+
+    Attributes
+    ----------
+    rules
+        In the order in which they are tried.
+    order
+        The measures by which it comes to an end, the one that decides first standing first: no firing makes more of
+        one before it makes less of another (`graphopt.rewrite.termination`). Empty if nothing is said about that.
+    """
 
     rules: ClassVar[Sequence[Rule]] = ()
+    order: ClassVar[Sequence[Measure]] = ()
 
     def run(self, graph: Graph, context: Context) -> None:
         """Apply `rules` everywhere, in the order in which they stand."""

@@ -161,8 +161,8 @@ class Pipeline:
         seed
             Shuffles the order in which rules and nodes are tried.
         verify
-            Recheck the graph's invariants after each pass. A copy is kept meanwhile, so that the graph comes back even
-            if a pass went behind the door.
+            Recheck the graph's invariants after each pass, and that each firing makes less of what its rule's measure
+            counts. A copy is kept meanwhile, so that the graph comes back even if a pass went behind the door.
         options
             Handed to the passes.
         profile
@@ -175,7 +175,7 @@ class Pipeline:
             Naming the pass, the rule and the node that broke a contract.
         """
         chance = None if seed is None else random.Random(seed)
-        context = Context(graph, remaining=limit, random=chance, options=dict(options or {}))
+        context = Context(graph, remaining=limit, random=chance, options=dict(options or {}), verify=verify)
         if profile:
             context.log, context.ledger = TimedLog(), Ledger(graph)
         saved = Restorable(graph, whole=verify)

@@ -22,6 +22,7 @@ from typing import Any
 from graphopt.errors import InvalidArgument
 from graphopt.rewrite.claims import Claim
 from graphopt.rewrite.match import Match
+from graphopt.rewrite.measures import Measure
 from graphopt.rewrite.pattern import AnyOp, Application, Attr, Literal, Pattern, V, as_pattern, canonical
 from graphopt.rewrite.through import THROUGH, Seen, depth
 from graphopt.variable import Variable, as_variable, literal
@@ -58,6 +59,10 @@ class Rule:
         What it promises about values.
     where
         A predicate on the match.
+    measure
+        What every firing makes less of, or several measures compared lexicographically; `verify_rule` and runs with
+        `verify=True` hold the rule to it. Where none is stated nothing is checked, and only the engine's budget ends
+        a rule that goes on for ever.
     tags
         Words to find rules by.
     algebra
@@ -71,6 +76,7 @@ class Rule:
     replacement: Any
     claim: Claim = field(kw_only=True)
     where: Callable[[Match], bool] | None = field(default=None, kw_only=True)
+    measure: Measure | tuple[Measure, ...] = field(default=(), kw_only=True)
     tags: tuple[str, ...] = field(default=(), kw_only=True)
     algebra: str = field(default="", kw_only=True)
     source: str = field(default="", kw_only=True)
@@ -81,6 +87,10 @@ class Rule:
             raise InvalidArgument(f"rule {self.name}: the pattern must apply an op, found {self.pattern!r}")
         if not isinstance(self.claim, Claim):
             raise InvalidArgument(f"rule {self.name}: a claim is one of Exact(), Ulps(k), …; found {self.claim!r}")
+        if not all(isinstance(measure, Measure) for measure in self.measures):
+            raise InvalidArgument(
+                f"rule {self.name}: a measure is a Measure or a tuple of them; found {self.measure!r}"
+            )
         names = pattern_names(self.pattern)
         if callable(self.replacement) and not isinstance(self.replacement, Pattern):
             self._check_function(names)
@@ -108,6 +118,11 @@ class Rule:
         if self.where is not None or not isinstance(self.replacement, Pattern):
             return tuple(found)  # code may tell apart what the pattern does not
         return tuple({_shape(orientation, {}): orientation for orientation in reversed(found)}.values())[::-1]
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """The measures that are stated, the one that decides first standing first."""
+        return self.measure if isinstance(self.measure, tuple) else (self.measure,)
 
     @property
     def depth(self) -> int:
@@ -144,6 +159,7 @@ def rule(
     claim: Claim,
     name: str | None = None,
     where: Callable[[Match], bool] | None = None,
+    measure: Measure | tuple[Measure, ...] = (),
     tags: tuple[str, ...] = (),
     algebra: str = "",
     source: str = "",
@@ -157,7 +173,9 @@ def rule(
     def make(function: Callable[..., Any]) -> Rule:
         text = algebra or (inspect.getdoc(function) or "").partition("\n")[0].rstrip(".")
         label = name or function.__name__.replace("_", "-")
-        return Rule(label, pattern, function, claim=claim, where=where, tags=tags, algebra=text, source=source)
+        return Rule(
+            label, pattern, function, claim=claim, where=where, measure=measure, tags=tags, algebra=text, source=source
+        )
 
     return make
 

@@ -96,7 +96,8 @@ def instance(
     except (_Unbuildable, GraphoptError, IndexError, ValueError, OverflowError):
         return None
     after = before.copy()
-    log = Pipeline([rule]).run(after, limit=1, verify=True)
+    log = Pipeline([rule]).run(after, limit=1)
+    after.verify()
     return Instance(before, after, log, tame) if len(log) else None
 
 

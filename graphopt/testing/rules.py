@@ -36,6 +36,7 @@ from graphopt.testing.gradients import (
     gradient_pair,
 )
 from graphopt.testing.instances import Instance, elementwise_only, instance
+from graphopt.testing.termination import check_decrease
 from graphopt.testing.variants import variants
 from graphopt.types import TensorType, is_float
 
@@ -159,6 +160,7 @@ def _programs(rule: Rule, dtype: str, chance: random.Random, wanted: int, gradie
         if gradients and len(found.drawn) < DIFFERENTIATED:
             found.gradients += [gradient_pair(one.before, one.after) for one in (made, *others)]
         for one in (made, *others):
+            check_decrease(rule, one)
             Pipeline.named("none").run(one.before)
             Pipeline.named("none").run(one.after)
         found.drawn.append(made)

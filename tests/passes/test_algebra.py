@@ -111,3 +111,9 @@ def test_cancelling_holds_over_the_reals(name, rewriting):
 def test_no_named_pipeline_reorders_or_cancels_unasked():
     assert {"algebra", "cancel"} <= set(available_passes())
     assert not any("algebra" in text or "cancel" in text for text in NAMED.values())
+
+
+def test_a_matrix_stretched_along_the_summed_axis_is_no_factor_of_a_matrix_product(rewriting):
+    left, right = go.variable("l", "float64[2, 2]"), go.variable("r", "float64[1, 3]")
+    total = T.sum(T.expand_dims(left, 2) * T.expand_dims(right, 0), axis=1)
+    assert "matmul" not in rewriting.ops([left, right], total, "canonicalize,algebra")

@@ -15,6 +15,8 @@ import pytest
 from graphopt.graph import Graph
 from graphopt.graph.text import graph_text
 from graphopt.rewrite import Pipeline, RulePass, available_passes
+from graphopt.rewrite.standard_measures import STANDARD
+from graphopt.rewrite.termination import unordered
 from graphopt.testing.instances import instance
 
 FILE = Path(__file__).with_name("before_after.txt")
@@ -98,6 +100,36 @@ def test_no_example_is_of_a_rule_that_is_gone():
 def test_a_rule_does_what_its_example_says(name):
     before, after = EXAMPLES[name]
     assert fire(catalogue()[name], before) == after
+
+
+# --- coming to an end: the examples, read as programs before and after a firing --------------------------------------
+
+ON_THEIR_OWN = {"stabilize:log-erfc", "stabilize:erfc-slope"}  # conditions end them: what they keep they hold
+ALTERNATING = ("stabilize", "fast-math", "canonicalize")  # in the loop of the pipelines "default" and "fast"
+
+
+def firings(*passes):
+    """Programs before and after a firing, by rule, of the rules of some passes."""
+    return {
+        name: [(Graph.parse(before), Graph.parse(after))]
+        for name, (before, after) in EXAMPLES.items()
+        if name.partition(":")[0] in passes
+    }
+
+
+@pytest.mark.parametrize("step", [name for name, step in available_passes().items() if issubclass(step, RulePass)])
+def test_a_pass_comes_to_an_end_by_its_order_of_measures(step):
+    assert set(unordered(available_passes()[step].order, firings(step))) == {
+        name for name in ON_THEIR_OWN if name.startswith(f"{step}:")
+    }
+
+
+def test_passes_that_alternate_come_to_an_end_by_one_order_of_measures():
+    assert set(unordered(STANDARD, firings(*ALTERNATING))) == ON_THEIR_OWN
+
+
+def test_every_rule_but_those_ended_by_their_conditions_states_a_measure():
+    assert {name for name, rule in catalogue().items() if not rule.measure} == ON_THEIR_OWN
 
 
 if __name__ == "__main__":

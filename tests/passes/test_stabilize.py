@@ -163,3 +163,12 @@ def test_the_order_of_rules_changes_no_value(seed):
     Pipeline.named("default").run(graph, seed=seed, verify=True)
     found = next(iter(interpret(graph, {"x": values}).values()))
     np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("inside", [T.sigmoid, T.tanh, lambda x: T.minimum(x, 26.0)])
+def test_tails_stay_as_they_are_where_facts_say_that_nothing_underflows(inside, rewriting):
+    """The minimum that would hold the operand is superfluous and removed again: the passes once took turns for ever."""
+    value = inside(T.square(VECTOR))
+    assert rewriting.ops([VECTOR], T.log(T.erfc(value))).count("erfc") == 1
+    slope = rewriting.ops([VECTOR], T.exp(-T.square(value)) / T.erfc(value))
+    assert "log" not in slope and slope.count("divide") == 1

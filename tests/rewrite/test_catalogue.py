@@ -31,7 +31,15 @@ def test_a_row_says_what_the_rule_says():
 def test_algebra_is_one_line_and_a_bar_does_not_end_a_cell():
     assert all("\n" not in row.algebra for row in catalogue())
     page = markdown([Row("either", "some", "Exact", "x | y → y | x", "Boole | 1854", ("tag",), "Some.")])
-    assert "| `either` | `Exact` | `x \\| y → y \\| x` | Boole \\| 1854 |" in page.splitlines()
+    assert "| `either` | `Exact` |  | `x \\| y → y \\| x` | Boole \\| 1854 |" in page.splitlines()
+
+
+def test_a_row_and_the_page_say_what_a_rule_makes_less_of_and_by_what_its_pass_ends():
+    row = next(row for row in catalogue() if row.name == "broadcast-aligned")
+    assert row.measure == "ranks > views > chains" and row.order.startswith("hazards > reorderings > ")
+    assert not next(row for row in catalogue() if row.name == "log-erfc").measure
+    page = markdown(catalogue())
+    assert "Ends by hazards > operations > masks." in page and "| hazards | elementary functions" in page
 
 
 def test_rules_of_installed_packages_are_not_on_the_page():
