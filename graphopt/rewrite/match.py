@@ -128,8 +128,8 @@ def _attributes(pattern: Application, node: int, found: Match, trace: Trace | No
             reason = None if expected == value else f"{wanted.name} is {expected} elsewhere, {value} here"
         else:
             found.attributes[wanted.name] = value
-            holds = wanted.where is None or wanted.where(value)
-            reason = None if holds else f"{key}={value} fails: {label(wanted.where)}"
+            where = wanted.where
+            reason = None if where is None or where(value) else f"{key}={value} fails: {label(where)}"
         if reason is not None:
             if trace is not None:
                 _fail(trace, found, node, reason)

@@ -113,9 +113,8 @@ class Run:
     context: Context
     hooks: tuple[Hook, ...]
     verify: bool
-    finished: list[tuple[Pass, int]] = field(
-        default_factory=list
-    )  # and the journal's mark when an equal one last ended
+    finished: list[tuple[Pass, int]] = field(default_factory=list)
+    """Passes, each with the journal's mark when an equal one last ended."""
 
     def steps(self, steps: Iterable[Pass]) -> None:
         for step in steps:
