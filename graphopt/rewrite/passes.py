@@ -22,7 +22,7 @@ from graphopt.analysis.facts import Facts
 from graphopt.errors import InvalidArgument
 from graphopt.graph.graph import Graph
 from graphopt.rewrite.log import Firing, Log, Snapshot
-from graphopt.rewrite.profiling import Ledger
+from graphopt.rewrite.profiling import Ledger, Stopwatch
 from graphopt.rewrite.rules import Rule
 
 __all__ = ["Context", "Pass", "RulePass"]
@@ -50,6 +50,8 @@ class Context:
         Told each firing once it is done; None where nobody listens.
     ledger
         Measures what each firing changes; None unless the run is profiled.
+    stopwatch
+        Measures the time of each rule, told by the engine; None unless the run is profiled.
     """
 
     graph: Graph
@@ -61,6 +63,7 @@ class Context:
     options: Mapping[str, Any] = field(default_factory=dict)
     on_firing: Callable[[Firing], None] | None = None
     ledger: Ledger | None = None
+    stopwatch: Stopwatch | None = None
 
     @property
     def cost(self) -> Cost:

@@ -13,7 +13,6 @@ from graphopt.graph.graph import Graph
 from graphopt.rewrite.engine import rewrite, touched
 from graphopt.rewrite.log import Firing, Log, PassRecord
 from graphopt.rewrite.passes import Context, Pass
-from graphopt.rewrite.profiling import TimedLog
 from graphopt.rewrite.rules import Rule
 
 __all__ = ["Event", "Fix", "Hook", "HookRaised", "OneRule", "Run", "as_step"]
@@ -163,9 +162,6 @@ class Run:
             raise RewriteFailed(f"pass {step.name}: {error}") from error
         except Exception as error:
             raise RewriteFailed(f"pass {step.name}: {type(error).__name__}: {error}") from error
-        finally:
-            if isinstance(context.log, TimedLog):
-                context.log.stopwatch.stop()
         milliseconds = 1e3 * (time.perf_counter() - start)
         if step.mandatory:
             context.remaining = allowed
