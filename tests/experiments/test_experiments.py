@@ -97,12 +97,12 @@ def test_scaling_writes_slopes_and_names_what_failed(tmp_path: Path) -> None:
     record = saved(scaling, record, tmp_path)
     assert [entry["operations"] for entry in record["entries"]] == [60, 120]
     assert isinstance(record["slopes"]["chain"]["graphopt together"], float)
-    assert "not done after" in scaling.apart("chain", 1000, limit=0.01)["failed"]
+    assert "not done after" in scaling.one_apart("chain", 1000, limit=0.01)["failed"]
 
 
 @pytest.mark.long
 def test_an_expression_of_a_hundred_thousand_operations_runs() -> None:
-    entry = scaling.apart("chain", 100_000, limit=600)
+    entry = scaling.one_apart("chain", 100_000, limit=600)
     assert "failed" not in entry, entry
     assert entry["error"] <= 64
 
