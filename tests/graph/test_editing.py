@@ -296,20 +296,21 @@ def test_uses_count_positions_and_outputs():
     assert not graph.is_output(find(graph, "exp"))
 
 
-def test_a_chain_of_a_hundred_thousand_nodes_is_edited_without_recursion():
+@pytest.mark.parametrize("links", [5_000, pytest.param(50_000, marks=pytest.mark.long)])
+def test_a_long_chain_is_edited_without_recursion(links):
     x = T.scalar("x")
     y = x
-    for _ in range(50_000):
+    for _ in range(links):
         y = T.sin(y) + x
     graph = Graph.from_outputs([x], y)
-    assert len(graph) == 100_001
+    assert len(graph) == 2 * links + 1
     order = graph.order()
     graph.replace(order[1], T.cos(graph.handle(graph.inputs["x"])))
     mark = graph.journal.mark()
     graph.replace(graph.outputs["output"], 0.0)
     assert len(graph) == 2
     graph.journal.rollback(mark)
-    assert len(graph) == 100_001
+    assert len(graph) == 2 * links + 1
     graph.verify()
     (found,) = interpret(graph, {"x": 0.5}).values()
     assert 0 < found < 2
