@@ -72,7 +72,7 @@ def intervals():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ELEMENTWISE)
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(data=st.data())
 def test_an_op_keeps_its_facts_at_special_values(name, dtype, data):
     op, variables, values = TABLE[name], [], {}
