@@ -17,7 +17,8 @@ TESTS ?=
 
 VENV := .venv
 RUN := $(VENV)/bin/python
-PYTEST := $(RUN) -m pytest -n $(WORKERS) --dist loadfile
+# Workers that are done take over tests of others: given out by file, the longest file alone would be the end of a run.
+PYTEST := $(RUN) -m pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: demo test test-long lint wheel-test clean
 .DELETE_ON_ERROR:

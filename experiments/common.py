@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -42,18 +44,22 @@ __all__ = [
     "Record",
     "Stages",
     "absent",
+    "apart",
     "caption",
     "errors",
     "exact",
     "figure",
     "mpmath_map",
+    "one_of_many",
     "options",
     "package_versions",
     "passes",
+    "peak",
     "race",
     "record_of",
     "save",
     "slope",
+    "slopes_in_words",
     "stages",
     "stopwatch",
     "time_bars",
@@ -196,6 +202,37 @@ def warm() -> None:
     stages([x], x + 1.0, {}).compile()
 
 
+def peak() -> int:
+    """The most memory this process has had, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def apart(script: str, head: Record, *words: object, limit: float) -> Record:
+    """A measurement in a process of its own: what `script --one WORD …` prints, added to `head`.
+
+    Where the script fails or takes longer than `limit` seconds, `failed` says why. The script answers with
+    `one_of_many`.
+    """
+    command = [sys.executable, script, "--one", *map(str, words)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
+    except subprocess.TimeoutExpired:
+        return head | {"failed": f"not done after {limit:g} s"}
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        return head | {"failed": lines[-1][:200]}
+    found: Record = json.loads(done.stdout.splitlines()[-1])
+    return head | found
+
+
+def one_of_many(arguments: Sequence[str], measure: Callable[..., Record]) -> bool:
+    """Whether a script was called by `apart`; if so, what `measure` finds for the words is printed."""
+    if "--one" not in arguments:
+        return False
+    print(json.dumps(measure(*arguments[arguments.index("--one") + 1 :])))
+    return True
+
+
 def absent(*packages: str) -> dict[str, str]:
     """Those of the packages that are not installed, each with what to say about it."""
     return {name: "absent: not installed" for name in packages if find_spec(name) is None}
@@ -210,6 +247,15 @@ def package_versions(*packages: str) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def slopes_in_words(record: Record) -> str:
+    """A line for each entry of a record's `slopes`."""
+    lines = []
+    for name, found in record["slopes"].items():
+        listing = ", ".join(f"{part} {value:.2f}" for part, value in found.items() if value is not None)
+        lines.append(f"{name}: slopes from {record['above']:,} on: {listing}")
+    return "\n".join(lines)
 
 
 def slope(sizes: Sequence[float], seconds: Sequence[float]) -> float | None:

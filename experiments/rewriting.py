@@ -15,20 +15,30 @@ at most 20 s and 1 GB beyond what the imports take.
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
-import json
 import os
-import resource
-import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-from common import Record, caption, figure, options, passes, record_of, save, slope, stopwatch, warm
+from common import (
+    Record,
+    apart,
+    caption,
+    figure,
+    one_of_many,
+    options,
+    passes,
+    peak,
+    record_of,
+    save,
+    slope,
+    slopes_in_words,
+    stopwatch,
+    warm,
+)
 from matplotlib.figure import Figure
 
 import graphopt as go
@@ -131,24 +141,9 @@ def with_pytensor(shape: str, size: int) -> Record:
     }
 
 
-def peak() -> int:
-    """The most memory this process has had, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def apart(tool: str, shape: str, size: int, limit: float) -> Record:
-    """One measurement in a process of its own; a reason in its place where there is none."""
-    head: Record = {"tool": tool, "shape": shape, "size": size}
-    command = [sys.executable, str(Path(__file__)), "--one", tool, shape, str(size)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
-    except subprocess.TimeoutExpired:
-        return head | {"failed": f"not done after {limit:g} s"}
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
-        return head | {"failed": lines[-1][:200]}
-    result: Record = json.loads(done.stdout.splitlines()[-1])
-    return head | result
+def one(tool: str, shape: str, size: int, limit: float) -> Record:
+    """One measurement, in a process of its own."""
+    return apart(__file__, {"tool": tool, "shape": shape, "size": size}, tool, shape, size, limit=limit)
 
 
 def slopes(entries: Sequence[Record], above: int) -> dict[str, dict[str, float | None]]:
@@ -182,12 +177,12 @@ def measure(
     for tool in tools:
         for shape in PROGRAMS:
             for size in sizes:
-                entries.append(apart(tool, shape, size, limit))
+                entries.append(one(tool, shape, size, limit))
                 print(summary(entries[-1]), flush=True)
                 if "failed" in entries[-1]:
                     break  # larger ones would not end either
     for size in range(2, links + 1, 2):
-        entries.append(apart("graphopt", "pendulum", size, limit))
+        entries.append(one("graphopt", "pendulum", size, limit))
         print(summary(entries[-1]), flush=True)
     return record_of("rewriting", small) | {
         "goals": GOALS,
@@ -240,19 +235,13 @@ def draw(record: Record) -> Figure:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
-    if "--one" in given:
-        parser = argparse.ArgumentParser()
-        parser.add_argument("--one", nargs=3, metavar=("TOOL", "SHAPE", "SIZE"))
-        tool, shape, size = parser.parse_args(given).one
-        action = with_graphopt if tool == "graphopt" else with_pytensor
-        print(json.dumps(action(shape, int(size))))
+    tools = {"graphopt": with_graphopt, "pytensor": with_pytensor}
+    if one_of_many(given, lambda tool, shape, size: tools[tool](shape, int(size))):
         return 0
     chosen = options(__doc__, "rewriting", given)
     small: dict[str, Any] = {"sizes": (100, 1000), "above": 100, "links": 2} if chosen.small else {}
     record = measure(chosen.small, **small)
-    for tool, found in record["slopes"].items():
-        listing = ", ".join(f"{shape} {value:.2f}" for shape, value in found.items() if value is not None)
-        print(f"{tool}: slopes from {record['above']:,} on: {listing}")
+    print(slopes_in_words(record))
     print(save(record, draw(record), chosen.output))
     return 0
 

@@ -10,19 +10,30 @@ NumPy. The goal is a slope of at most 1.1 in log-log above 10⁴ operations for 
 
 from __future__ import annotations
 
-import argparse
-import json
-import resource
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import sympy
-from common import Record, caption, figure, options, passes, record_of, save, slope, stages, stopwatch, warm
+from common import (
+    Record,
+    apart,
+    caption,
+    figure,
+    one_of_many,
+    options,
+    passes,
+    peak,
+    record_of,
+    save,
+    slope,
+    slopes_in_words,
+    stages,
+    stopwatch,
+    warm,
+)
 from matplotlib.figure import Figure
 
 import graphopt as go
@@ -122,23 +133,9 @@ def one(shape: str, size: int) -> Record:
     }
 
 
-def peak() -> int:
-    """The most memory this process has had, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def apart(shape: str, size: int, limit: float) -> Record:
-    """`one` in a process of its own; a reason in its place where it failed or took longer than `limit` seconds."""
-    command = [sys.executable, str(Path(__file__)), "--one", shape, str(size)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
-    except subprocess.TimeoutExpired:
-        return {"shape": shape, "operations": size, "failed": f"not done after {limit:g} s"}
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        return {"shape": shape, "operations": size, "failed": lines[-1][:200]}
-    result: Record = json.loads(done.stdout.splitlines()[-1])
-    return result
+def one_apart(shape: str, size: int, limit: float) -> Record:
+    """`one` in a process of its own."""
+    return apart(__file__, {"shape": shape, "operations": size}, shape, size, limit=limit)
 
 
 def slopes(entries: Sequence[Record], above: int) -> dict[str, dict[str, float | None]]:
@@ -166,7 +163,7 @@ def measure(
     entries = []
     for shape in shapes:
         for size in sizes:
-            entries.append(apart(shape, size, limit))
+            entries.append(one_apart(shape, size, limit))
             print(summary(entries[-1]), flush=True)
     return record_of("scaling", small) | {
         "goal": GOAL,
@@ -222,18 +219,12 @@ def draw(record: Record) -> Figure:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
-    if "--one" in given:
-        parser = argparse.ArgumentParser()
-        parser.add_argument("--one", nargs=2, metavar=("SHAPE", "SIZE"))
-        shape, size = parser.parse_args(given).one
-        print(json.dumps(one(shape, int(size))))
+    if one_of_many(given, lambda shape, size: one(shape, int(size))):
         return 0
     chosen = options(__doc__, "scaling", given)
     small: dict[str, Any] = {"sizes": (100, 1000), "above": 100} if chosen.small else {}
     record = measure(chosen.small, **small)
-    for shape, found in record["slopes"].items():
-        listing = ", ".join(f"{name} {value:.2f}" for name, value in found.items() if value is not None)
-        print(f"{shape}: slopes from {record['above']:,} on: {listing}")
+    print(slopes_in_words(record))
     print(save(record, draw(record), chosen.output))
     return 0
 

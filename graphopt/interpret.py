@@ -20,6 +20,7 @@ import numpy as np
 from graphopt.dimensions import Dim, evaluate
 from graphopt.errors import InvalidArgument, MissingInput, ShapeMismatch, UnsupportedExpression
 from graphopt.graph.graph import Graph
+from graphopt.graph.unify import broken
 from graphopt.op import Attributes, Op
 from graphopt.ops.leaves import ArrayConstant, input_
 from graphopt.types import TensorType, is_float
@@ -239,7 +240,7 @@ def bind_dimensions(graph: Graph, arrays: Mapping[str, Array]) -> dict[str, int]
                 )
     for a, b in graph.guards:
         if evaluate(a, sizes) != evaluate(b, sizes):
-            raise ShapeMismatch(f"sizes {a} = {evaluate(a, sizes)} and {b} = {evaluate(b, sizes)} must be equal")
+            raise ShapeMismatch(broken((a, b), evaluate(a, sizes), evaluate(b, sizes)))
     return sizes
 
 

@@ -69,9 +69,11 @@ class Variable(Operators, Expression):
         The user's name for it, or None.
     origin
         Where it was made, or None.
+    nonempty
+        Sizes that must be at least 1 for it to have a value as NumPy defines it. A graph makes guards of them.
     """
 
-    __slots__ = ("__weakref__", "attributes", "name", "op", "operands", "origin", "type")
+    __slots__ = ("__weakref__", "attributes", "name", "nonempty", "op", "operands", "origin", "type")
     precedence = 1
 
     def __init__(
@@ -82,6 +84,7 @@ class Variable(Operators, Expression):
         attributes: Attributes = EMPTY,
         name: str | None = None,
         origin: Origin | None = None,
+        nonempty: tuple[DimLike, ...] = (),
     ) -> None:
         self.type = type
         self.op = op
@@ -89,6 +92,7 @@ class Variable(Operators, Expression):
         self.attributes = attributes
         self.name = name
         self.origin = origin
+        self.nonempty = nonempty
 
     @property
     def dtype(self) -> str:
@@ -133,7 +137,11 @@ class Variable(Operators, Expression):
 
     def named(self, name: str) -> Variable:
         """The same value under a name, which generated code uses for its temporary."""
-        return Variable(self.type, self.op, self.operands, self.attributes, name, self.origin)
+        return Variable(self.type, self.op, self.operands, self.attributes, name, self.origin, self.nonempty)
+
+    def needing(self, nonempty: tuple[DimLike, ...]) -> Variable:
+        """The same value, which only exists where these sizes are at least 1."""
+        return Variable(self.type, self.op, self.operands, self.attributes, self.name, self.origin, nonempty)
 
     def __repr__(self) -> str:
         return f"<{self.name or self.op.name}: {self.type}>"

@@ -29,7 +29,7 @@ def facts_of(graph: Graph, node: int, facts: tuple[Facts, ...]) -> Facts:
     if transfer is None:
         return anything(type.dtype)
     types = tuple([graph.type(operand) for operand in graph.operands(node)])
-    return settled(transfer(Step(graph.attributes(node), type, types, facts)), type.dtype)
+    return settled(transfer(Step(graph.attributes(node), type, types, facts, graph.guards)), type.dtype)
 
 
 def _logical(decide: Callable[..., Facts]) -> Transfer:

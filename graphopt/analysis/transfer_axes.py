@@ -10,6 +10,7 @@ from graphopt.analysis.facts import Facts, Number, anything, settled
 from graphopt.analysis.transfer_arithmetic import joined, products
 from graphopt.analysis.transfer_elementary import widened
 from graphopt.analysis.transfer_step import Step, Transfer
+from graphopt.ops.reduction import extreme
 from graphopt.types import is_float
 
 __all__ = ["AXES"]
@@ -59,6 +60,20 @@ def _all(step: Step) -> Facts:
     return Facts(a.lo, 0 if a.hi == 0 and step.count else 1, False)
 
 
+def _max(step: Step) -> Facts:
+    return step.facts[0] if step.reduces_some else joined(step.facts[0], _only(step.type.dtype, largest=False))
+
+
+def _min(step: Step) -> Facts:
+    return step.facts[0] if step.reduces_some else joined(step.facts[0], _only(step.type.dtype, largest=True))
+
+
+def _only(dtype: str, largest: bool) -> Facts:
+    """What an extremum over nothing is."""
+    value = extreme(dtype, largest)
+    return Facts(value, value, False, value == 0, False, True)
+
+
 def _matmul(step: Step) -> Facts:
     a, b = step.facts
     dtype = step.type.dtype
@@ -93,7 +108,7 @@ def _stack(step: Step) -> Facts:
 
 
 AXES: dict[str, Transfer] = {
-    "sum": _sum, "prod": _prod, "max": _same, "min": _same, "any": _any, "all": _all, "matmul": _matmul,
+    "sum": _sum, "prod": _prod, "max": _max, "min": _min, "any": _any, "all": _all, "matmul": _matmul,
     "softmax": _softmax, "log_softmax": _log_softmax, "logsumexp": _logsumexp,
     "barrier": _same, "stack": _stack, "pick": _same, "reshape": _same, "transpose": _same, "squeeze": _same,
     "expand_dims": _same, "broadcast_to": _same,

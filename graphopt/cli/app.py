@@ -10,8 +10,8 @@ import typer
 
 from graphopt.bench import Comparison
 from graphopt.cli import report, study
-from graphopt.cli.options import Compiler, Debug, Dtype, Formula, Json, Output, PipelineText, Shape, Threads, Type
-from graphopt.cli.problem import read_problem
+from graphopt.cli.options import Compiler, Debug, Json, Output, PipelineText, Scale, Threads, about_problem
+from graphopt.cli.problem import Problem
 from graphopt.cli.rules import add_commands
 from graphopt.cli.show import FINDING, reported, say, say_json, tell
 from graphopt.errors import InvalidArgument
@@ -33,14 +33,12 @@ add_commands(app)
 
 
 @app.command()
+@about_problem
 def compare(
-    formula: Formula,
-    shape: Shape = None,
-    type: Type = None,
-    dtype: Dtype = "float64",
+    problem: Problem,
     pipeline: PipelineText = "default",
     seconds: Annotated[float, typer.Option("--seconds", help="Time budget of the measurement.")] = 3.0,
-    scale: Annotated[float, typer.Option("--scale", help="Standard deviation of the inputs.")] = 1.0,
+    scale: Scale = 1.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the inputs and of the order of measurement.")] = 0,
     show_c: Annotated[bool, typer.Option("--show-c", help="Print the generated C.")] = False,
     show_cuda: Annotated[bool, typer.Option("--show-cuda", help="Print the generated CUDA.")] = False,
@@ -49,88 +47,77 @@ def compare(
     compiler: Compiler = None,
     threads: Threads = None,
     json: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Optimize and compile a formula, check it, and time it against NumPy and against itself without each pass."""
-    with reported(debug):
-        if not 0 < seconds < float("inf"):
-            raise InvalidArgument(f"--seconds is a positive time budget, found {seconds}")
-        for path in filter(None, (plot, save)):
-            _check_writable(path)
-        problem = read_problem(formula, shape or (), type or (), dtype)
-        options = Options(compiler=compiler, threads=threads)
-        prepared = study.prepare(problem, pipeline, scale=scale, seed=seed, options=options, tell=tell)
-        tell("")
-        texts = {"c": prepared.full.source} if show_c else {}
-        if show_cuda:
-            texts["cuda"] = lower(problem.inputs, problem.output, target="cuda", pipeline=pipeline).source
-        if not json:
-            report.show_study(prepared, texts)
-        tell("measuring")
-        measured = prepared.race(seconds, seed)
-        tell("")
-        if save is not None:
-            measured.to_json(save)
-        if plot is not None:
-            _draw(measured, plot)
-        if json:
-            say_json(report.study_record(prepared, measured, texts))
-        else:
-            report.show_race(prepared, measured)
-        if prepared.finding or measured[study.FULL].verdict == "refused":
-            raise typer.Exit(FINDING)
+    if not 0 < seconds < float("inf"):
+        raise InvalidArgument(f"--seconds is a positive time budget, found {seconds}")
+    for path in filter(None, (plot, save)):
+        _check_writable(path)
+    options = Options(compiler=compiler, threads=threads)
+    prepared = study.prepare(problem, pipeline, scale=scale, seed=seed, options=options, tell=tell)
+    tell("")
+    texts = {"c": prepared.full.source} if show_c else {}
+    if show_cuda:
+        texts["cuda"] = lower(problem.inputs, problem.output, target="cuda", pipeline=pipeline).source
+    if not json:
+        report.show_study(prepared, texts)
+    tell("measuring")
+    measured = prepared.race(seconds, seed)
+    tell("")
+    if save is not None:
+        measured.to_json(save)
+    if plot is not None:
+        _draw(measured, plot)
+    if json:
+        say_json(report.study_record(prepared, measured, texts))
+    else:
+        report.show_race(prepared, measured)
+    if prepared.finding or measured[study.FULL].verdict == "refused":
+        raise typer.Exit(FINDING)
 
 
 @app.command(name="compile")
+@about_problem
 def compile_(
-    formula: Formula,
-    shape: Shape = None,
-    type: Type = None,
-    dtype: Dtype = "float64",
+    problem: Problem,
     pipeline: PipelineText = "default",
     output: Output = None,
     compiler: Compiler = None,
     json: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Compile a formula to a shared library, and say where it lies and what its kernels are."""
-    with reported(debug):
-        from graphopt.runtime.compile import compiler_runs
-        from graphopt.runtime.native import NativeProgram
+    from graphopt.runtime.compile import compiler_runs
+    from graphopt.runtime.native import NativeProgram
 
-        problem = read_problem(formula, shape or (), type or (), dtype)
-        options = Options(compiler=compiler)
-        lowered = lower(problem.inputs, problem.output, pipeline=pipeline, options=options)
-        runs, start = compiler_runs(), time.perf_counter()
-        library = NativeProgram(lowered.program, options).library
-        spent, cached = time.perf_counter() - start, compiler_runs() == runs
-        files = report.copied(library, output) if output is not None else []
-        if json:
-            say_json(report.compile_record(problem, lowered, library, spent, cached, files))
-        else:
-            report.show_compile(lowered, library, spent, cached, files)
+    options = Options(compiler=compiler)
+    lowered = lower(problem.inputs, problem.output, pipeline=pipeline, options=options)
+    runs, start = compiler_runs(), time.perf_counter()
+    library = NativeProgram(lowered.program, options).library
+    spent, cached = time.perf_counter() - start, compiler_runs() == runs
+    files = report.copied(library, output) if output is not None else []
+    if json:
+        say_json(report.compile_record(problem, lowered, library, spent, cached, files))
+    else:
+        report.show_compile(lowered, library, spent, cached, files)
 
 
 @app.command()
+@about_problem
 def source(
-    formula: Formula,
-    shape: Shape = None,
-    type: Type = None,
-    dtype: Dtype = "float64",
+    problem: Problem,
     pipeline: PipelineText = "default",
     target: Annotated[str, typer.Option("--target", help="c, cuda, or both: c,cuda.")] = "c",
     json: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Print the generated C or CUDA; neither a compiler nor a device is needed."""
-    with reported(debug):
-        problem = read_problem(formula, shape or (), type or (), dtype)
-        targets = list(dict.fromkeys(part.strip() for part in target.split(",")))
-        texts = {t: lower(problem.inputs, problem.output, target=t, pipeline=pipeline).source for t in targets}
-        if json:
-            say_json({"formula": formula, "types": problem.types, "pipeline": as_pipeline(pipeline), "source": texts})
-        else:
-            report.show_texts(texts, titles=len(texts) > 1)
+    targets = list(dict.fromkeys(part.strip() for part in target.split(",")))
+    texts = {t: lower(problem.inputs, problem.output, target=t, pipeline=pipeline).source for t in targets}
+    if json:
+        say_json(
+            {"formula": problem.formula, "types": problem.types, "pipeline": as_pipeline(pipeline), "source": texts}
+        )
+    else:
+        report.show_texts(texts, titles=len(texts) > 1)
 
 
 @app.command()

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from graphopt.cli.bisect import bisect_
-from graphopt.cli.options import Debug, Dtype, Formula, Json, PassName, Seed, Shape, Type
-from graphopt.cli.problem import read_problem
+from graphopt.cli.options import Debug, Json, PassName, Seed, about_problem
+from graphopt.cli.problem import Problem
 from graphopt.cli.show import FINDING, grid, heading, reported, say, say_json, tell
 from graphopt.errors import InvalidArgument, TargetUnavailable, VerificationFailed
 from graphopt.graph.graph import Graph
@@ -129,37 +129,32 @@ def _lint(steps: Sequence[str], json: bool) -> None:
 # --- explain ----------------------------------------------------------------------------------------------------------
 
 
+@about_problem
 def explain_(
-    formula: Formula,
+    problem: Problem,
     rule: Annotated[str, typer.Option("--rule", help="The rule's name; see 'graphopt rules'.")],
     node: Annotated[int | None, typer.Option("--node", help="Explain at this node only.")] = None,
-    shape: Shape = None,
-    type: Type = None,
-    dtype: Dtype = "float64",
     after: Annotated[
         str, typer.Option("--after", help="The passes that run first: a pipeline's name or text; '' for none.")
     ] = BEFORE,
     json: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Say why a rule fires or does not, at each node with the op of its root, the deepest first."""
-    with reported(debug):
-        found = _find_rule(rule)
-        problem = read_problem(formula, shape or (), type or (), dtype)
-        graph = Graph.from_outputs(problem.inputs, {"output": problem.output})
-        if after.strip():
-            as_pipeline(after).run(graph)
-        nodes = _roots(found, graph) if node is None else [_checked(graph, node)]
-        texts = {n: explain(found, graph, n) for n in nodes}
-        if json:
-            explanations = [{"node": n, "explanation": text} for n, text in texts.items()]
-            say_json({"rule": found.name, "graph": str(graph), "explanations": explanations})
-            return
-        say(str(found))
-        heading(f"Graph after {after}" if after.strip() else "Graph as written")
-        say(_numbered(graph))
-        heading("What happens")
-        say("\n".join(texts.values()) if texts else f"no node has the op of the rule's root: {found.pattern}")
+    found = _find_rule(rule)
+    graph = Graph.from_outputs(problem.inputs, {"output": problem.output})
+    if after.strip():
+        as_pipeline(after).run(graph)
+    nodes = _roots(found, graph) if node is None else [_checked(graph, node)]
+    texts = {n: explain(found, graph, n) for n in nodes}
+    if json:
+        explanations = [{"node": n, "explanation": text} for n, text in texts.items()]
+        say_json({"rule": found.name, "graph": str(graph), "explanations": explanations})
+        return
+    say(str(found))
+    heading(f"Graph after {after}" if after.strip() else "Graph as written")
+    say(_numbered(graph))
+    heading("What happens")
+    say("\n".join(texts.values()) if texts else f"no node has the op of the rule's root: {found.pattern}")
 
 
 def _find_rule(name: str) -> Rule:

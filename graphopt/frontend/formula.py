@@ -234,7 +234,9 @@ class _Reader:
                 stack.pop()
                 if current not in made and current not in self._placed:
                     operands = tuple([made.get(v, v) for v in current.operands])
-                    moved = Variable(current.type, current.op, operands, current.attributes, current.name, origin)
+                    moved = Variable(
+                        current.type, current.op, operands, current.attributes, current.name, origin, current.nonempty
+                    )
                     made[current] = moved
             else:
                 stack.extend(fresh)

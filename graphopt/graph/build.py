@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from graphopt.dimensions import Dim, DimLike, dim, substitute, symbols
 from graphopt.errors import GraphoptError, InvalidArgument, MissingInput, ShapeMismatch
 from graphopt.graph.handle import Handle
-from graphopt.graph.unify import Unifier, rename_attributes, rename_type
+from graphopt.graph.unify import Unifier, at_least_one, broken, rename_attributes, rename_type
 from graphopt.op import Attributes
 from graphopt.ops.leaves import input_
 from graphopt.types import TensorType
@@ -94,7 +94,10 @@ def substituted(targets: Sequence[Variable], mapping: Mapping[Variable, Variable
             if all(a is b for a, b in zip(operands, current.operands, strict=True)):
                 new = current
             else:
-                new = Variable(current.type, current.op, operands, current.attributes, current.name, current.origin)
+                new = Variable(
+                    current.type, current.op, operands, current.attributes, current.name, current.origin,
+                    current.nonempty,
+                )  # fmt: skip
         made[current] = new
     return [made[target] for target in targets]
 
@@ -175,6 +178,7 @@ def _unify(
                 known.setdefault(name)
     unifier = Unifier(known)
     for variable in order:
+        unifier.guards += map(at_least_one, variable.nonempty)
         if not variable.operands or not any(operand.type.shape for operand in variable.operands):
             continue
         try:
@@ -198,7 +202,7 @@ def _guards(found: Sequence[tuple[DimLike, DimLike]], mapping: Mapping[str, DimL
         a, b = (substitute(side, mapping) for side in pair)
         difference = a - b
         if isinstance(difference, int) and difference:
-            raise ShapeMismatch(f"sizes {pair[0]} = {a} and {pair[1]} = {b} must be equal")
+            raise ShapeMismatch(broken(pair, a, b))
         if difference != 0 and (b, a) not in guards:
             guards[a, b] = None
     return list(guards)

@@ -1,35 +1,28 @@
 """The graph: a `networkx.MultiDiGraph` of op applications with named inputs and outputs, edited through one door.
 
-A node is an integer with the attributes `op`, `attributes`, `type`, `name`, `origins` and `operands`; an edge runs
-from operand to user, and its key is the operand's position (so `x*x` has two edges). The door (`add`, `replace`,
-`prune`) keeps the tuple `operands` and the edges in step, checks types, keeps provenance and writes the undo journal.
-Everything is iterative and linear: graphs of 10⁵ nodes in a chain are normal.
+What a graph is made of, and what it can be asked, is in `graphopt.graph.store`. The door (`add`, `replace`, `prune`,
+and for a program's edges `set_outputs`, `remove_input`) checks types, keeps provenance and writes the undo journal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
-
-from graphopt.dimensions import DimLike
+from graphopt.dimensions import Dim, symbols
 from graphopt.errors import InvalidArgument, MissingInput, TypeMismatch
-from graphopt.graph.fusion import FusionPlan
 from graphopt.graph.handle import Handle
-from graphopt.graph.journal import Journal
-from graphopt.op import Attributes, Op
+from graphopt.graph.store import NodeStore
 from graphopt.ops.leaves import input_
-from graphopt.types import TensorType
 from graphopt.variable import Origin, Variable, as_variable
 
 if TYPE_CHECKING:
-    from graphopt.analysis.facts import Facts, FactTable
+    from graphopt.analysis.facts import Facts
 
 __all__ = ["Graph"]
 
 
-class Graph:
+class Graph(NodeStore):
     """A program: nodes, `inputs` (name to node, in order), `outputs` (name to node, in order), `guards`.
 
     Build one with `Graph.from_outputs`; read text back with `Graph.parse`.
@@ -43,23 +36,6 @@ class Graph:
     fusion
         The fusion plan, which the schedule obeys.
     """
-
-    def __init__(self) -> None:
-        self._nx: nx.MultiDiGraph = nx.MultiDiGraph()
-        self._data: dict[int, dict[str, Any]] = {}  # node -> the attribute dict NetworkX holds for it
-        self._next = 0
-        self._order: list[int] | None = None  # of the outputs, until the next edit
-        self.inputs: dict[str, int] = {}
-        self.outputs: dict[str, int] = {}
-        self._output_uses: dict[int, int] = {}
-        self._operand_uses: dict[int, int] = {}  # kept, for NetworkX counts edges anew at each question
-        self.guards: list[tuple[DimLike, DimLike]] = []
-        self.renamed: dict[str, DimLike] = {}  # the user's dimension names that this graph calls otherwise
-        self.variables: dict[int, Variable] = {}  # input nodes -> the user's variable
-        self._nodes_of: dict[Variable, int] = {}
-        self.journal = Journal(self)
-        self.fusion = FusionPlan()
-        self._facts: FactTable | None = None  # made when somebody asks
 
     # --- building ----------------------------------------------------------------------------------------------
     @classmethod
@@ -96,54 +72,9 @@ class Graph:
         return parse_graph(text)
 
     # --- looking -----------------------------------------------------------------------------------------------
-    @property
-    def nx(self) -> nx.MultiDiGraph:
-        return nx.freeze(self._nx.copy(as_view=True))
-
-    def __len__(self) -> int:
-        return len(self._data)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._data)
-
-    def __contains__(self, node: object) -> bool:
-        return node in self._data
-
-    def op(self, node: int) -> Op:
-        """The op applied at a node."""
-        return self._data[node]["op"]  # type: ignore[no-any-return]
-
-    def type(self, node: int) -> TensorType:
-        """The type of a node's value."""
-        return self._data[node]["type"]  # type: ignore[no-any-return]
-
-    def attributes(self, node: int) -> Attributes:
-        """The attributes of the application, such as `axis`."""
-        return self._data[node]["attributes"]  # type: ignore[no-any-return]
-
-    def operands(self, node: int) -> tuple[int, ...]:
-        """The operands' nodes, by position."""
-        return self._data[node]["operands"]  # type: ignore[no-any-return]
-
-    def name(self, node: int) -> str | None:
-        """The user's name for a node's value, if there is one."""
-        return self._data[node]["name"]  # type: ignore[no-any-return]
-
-    def origins(self, node: int) -> tuple[Origin, ...]:
-        """Where the user made what this node computes."""
-        return self._data[node]["origins"]  # type: ignore[no-any-return]
-
-    def users(self, node: int) -> list[int]:
-        """The nodes that have this one as an operand, each once."""
-        return list(self._nx.successors(node))
-
-    def uses(self, node: int) -> int:
-        """How often a value is used: operand positions plus outputs."""
-        return self._operand_uses[node] + self._output_uses.get(node, 0)
-
-    def is_output(self, node: int) -> bool:
-        """Whether a node is an output of the graph."""
-        return node in self._output_uses
+    def handle(self, node: int) -> Handle:
+        """The node as something expressions can be built on: see `add` and `replace`."""
+        return Handle(self, node)
 
     def facts(self, node: int) -> Facts:
         """What is known of a node's values: bounds, NaN, zero, sign (`graphopt.analysis.facts`)."""
@@ -152,37 +83,6 @@ class Graph:
 
             self._facts = FactTable(self)
         return self._facts[node]
-
-    def order(self, targets: Iterable[int] | None = None) -> list[int]:
-        """All nodes that the targets (by default the outputs) need, operands first. The order is stable."""
-        if targets is not None:
-            return self._sorted(targets)
-        if self._order is None:
-            self._order = self._sorted(self.outputs.values())
-        return list(self._order)
-
-    def _sorted(self, targets: Iterable[int]) -> list[int]:
-        done: set[int] = set()
-        result: list[int] = []
-        for target in targets:
-            stack: list[int] = [target]
-            while stack:
-                node = stack[-1]
-                if node in done:
-                    stack.pop()
-                    continue
-                waiting = [operand for operand in self._data[node]["operands"] if operand not in done]
-                if waiting:
-                    stack.extend(reversed(waiting))
-                else:
-                    done.add(node)
-                    result.append(node)
-                    stack.pop()
-        return result
-
-    def handle(self, node: int) -> Handle:
-        """The node as something expressions can be built on: see `add` and `replace`."""
-        return Handle(self, node)
 
     # --- the door ----------------------------------------------------------------------------------------------
     def add(self, expression: Any, origins: tuple[Origin, ...] | None = None) -> int:
@@ -257,10 +157,50 @@ class Graph:
                 self._remove(node)
         return len(dead)
 
+    def set_outputs(self, outputs: Mapping[str, int]) -> None:
+        """Let the graph have these outputs and no others. What nothing needs any more stays until `prune`.
+
+        Raises
+        ------
+        InvalidArgument
+            If an output is no node of the graph.
+        """
+        for name, node in outputs.items():
+            if node not in self:
+                raise InvalidArgument(f"output {name} would be node {node}, which is not in the graph")
+        self.journal.record("outputs", dict(self.outputs))
+        self._set_outputs(outputs)
+
+    def remove_input(self, name: str) -> None:
+        """Remove an input that nothing uses, and the guards about sizes that no input has any more.
+
+        Raises
+        ------
+        InvalidArgument
+            If there is no such input, if something uses it, or if a size in the graph is read off it alone.
+        """
+        node = self.inputs.get(name)
+        if node is None:
+            raise InvalidArgument(f"there is no input {name}; there are: {', '.join(self.inputs) or 'none'}")
+        if self.uses(node):
+            raise InvalidArgument(f"input {name} is used {self.uses(node)} times: it cannot be removed")
+        inputs = {other: kept for other, kept in self.inputs.items() if other != name}
+        readable = {size.symbol for kept in inputs.values() for size in self.type(kept).shape if isinstance(size, Dim)}
+        if lost := self._sizes(node) - readable:
+            raise InvalidArgument(f"input {name} stays: size {', '.join(sorted(lost))} is read off it alone")
+        variables = {kept: self.variables[kept] for kept in inputs.values() if kept in self.variables}
+        self.journal.record("inputs", dict(self.inputs), dict(self.variables), list(self.guards))
+        self._set_inputs(inputs, variables)
+        self.guards = [(a, b) for a, b in self.guards if symbols(a) | symbols(b) <= readable]
+        self._remove(node)
+
+    def restore(self, saved: Graph) -> None:
+        """Be again what a copy of the graph is. The journal is left alone and cannot take this back."""
+        self._assign(saved)
+
     # --- behind the door -----------------------------------------------------------------------------------------
     def _add_all(self, root: Variable) -> int:
         """Post-order over variables that are not here yet, without recursion."""
-        made = self._nodes_of
         fresh: dict[Variable, int] = {}
         stack: list[Variable] = [root]
         while stack:
@@ -268,7 +208,7 @@ class Graph:
             if current in fresh:
                 stack.pop()
                 continue
-            known = self._known(current, made)
+            known = self._known(current)
             if known is not None:
                 fresh[current] = known
                 stack.pop()
@@ -284,7 +224,7 @@ class Graph:
             )
         return fresh[root]
 
-    def _known(self, variable: Variable, made: Mapping[Variable, int]) -> int | None:
+    def _known(self, variable: Variable) -> int | None:
         if isinstance(variable, Handle):
             if variable.graph is not self:
                 raise InvalidArgument(f"{variable!r} belongs to another graph")
@@ -292,76 +232,22 @@ class Graph:
                 raise InvalidArgument(f"{variable!r} was removed from the graph")
             return variable.node
         if variable.op is input_:
-            node = made.get(variable)
+            node = self._nodes_of.get(variable)
             if node is None:
                 raise MissingInput(f"{variable!r}, made at {variable.origin}, is not an input of this graph")
             return node
         return None
 
-    def _add_node(
-        self,
-        op: Op,
-        operands: tuple[int, ...],
-        attributes: Attributes,
-        type: TensorType,
-        name: str | None = None,
-        origin: Origin | None = None,
-    ) -> int:
-        node = self._next
-        self._next += 1
-        origins = () if origin is None else (origin,)
-        self._insert(node, op=op, attributes=attributes, type=type, name=name, origins=origins, operands=operands)
-        self.journal.record("add", node)
-        return node
-
-    def _insert(self, node: int, **data: Any) -> None:
-        self._order = None
-        self._nx.add_node(node, **data)
-        self._data[node] = self._nx.nodes[node]
-        self._operand_uses[node] = 0
-        for position, operand in enumerate(data["operands"]):
-            self._nx.add_edge(operand, node, key=position)
-            self._operand_uses[operand] += 1
-
     def _remove(self, node: int) -> None:
         self.journal.record("remove", node, dict(self._data[node]))
         self._delete(node)
 
-    def _set_name(self, node: int, name: str | None) -> None:
-        self._data[node]["name"] = name
-
-    def _delete(self, node: int) -> None:
-        self._order = None
-        self.fusion.ungroup((node,))
-        for operand in self._data[node]["operands"]:
-            self._operand_uses[operand] -= 1
-        self._nx.remove_node(node)
-        del self._data[node], self._operand_uses[node]
-        if self._facts is not None:
-            self._facts.forget(node)
-
-    def _set_operand(self, user: int, position: int, operand: int) -> None:
-        self._order = None
-        data = self._data[user]
-        operands = data["operands"]
-        self._nx.remove_edge(operands[position], user, key=position)
-        self._nx.add_edge(operand, user, key=position)
-        self._operand_uses[operands[position]] -= 1
-        self._operand_uses[operand] += 1
-        data["operands"] = (*operands[:position], operand, *operands[position + 1 :])
-        self.fusion.ungroup((user,))
-        if self._facts is not None:
-            self._facts.edited(user)
-
-    def _set_output(self, name: str, node: int) -> None:
-        self._order = None
-        old = self.outputs.get(name)
-        if old is not None:
-            self._output_uses[old] -= 1
-            if not self._output_uses[old]:
-                del self._output_uses[old]
-        self.outputs[name] = node
-        self._output_uses[node] = self._output_uses.get(node, 0) + 1
+    def _sizes(self, without: int) -> set[str]:
+        """The names of sizes in types and attributes of every node but one."""
+        kept = [node for node in self if node != without]
+        values = [value for node in kept for value in self.attributes(node).values() if isinstance(value, Dim)]
+        sizes = [size for node in kept for size in self.type(node).shape]
+        return set[str]().union(*map(symbols, (*sizes, *values)))
 
     def _release(self, candidates: list[int]) -> None:
         """Remove candidates that nothing uses, and what only they used."""
@@ -392,17 +278,9 @@ class Graph:
         verify(self)
 
     def copy(self) -> Graph:
-        """An independent graph with the same nodes; journal and fusion plan start empty."""
+        """An independent graph with the same nodes, names and fusion plan, and an empty journal."""
         twin = Graph()
-        twin._nx = self._nx.copy()
-        twin._data = {node: twin._nx.nodes[node] for node in self._data}
-        twin._next = self._next
-        twin.inputs, twin.outputs = dict(self.inputs), dict(self.outputs)
-        twin._output_uses, twin._operand_uses = dict(self._output_uses), dict(self._operand_uses)
-        twin.guards, twin.renamed = list(self.guards), dict(self.renamed)
-        twin.variables, twin._nodes_of = dict(self.variables), dict(self._nodes_of)
-        for group in self.fusion.groups:
-            twin.fusion.group(group)
+        twin._assign(self)
         return twin
 
     def __str__(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from graphopt.graph.graph import Graph
+    from graphopt.graph.store import NodeStore
 
 __all__ = ["Journal"]
 
@@ -13,7 +13,7 @@ __all__ = ["Journal"]
 class Journal:
     """A list of edits, each with what is needed to reverse it. Marks are positions in it."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: NodeStore) -> None:
         self._graph = graph
         self._entries: list[tuple[Any, ...]] = []
 
@@ -21,7 +21,7 @@ class Journal:
         """Note an edit.
 
         One of ("add", node), ("remove", node, data), ("operand", user, position, old), ("output", name, old),
-        ("name", node, old).
+        ("name", node, old), ("outputs", old), ("inputs", old, variables, guards).
         """
         self._entries.append(entry)
 
@@ -33,9 +33,9 @@ class Journal:
         """The edits made after a mark."""
         return self._entries[mark:]
 
-    def clear(self) -> None:
-        """Forget: what was done so far cannot be taken back any more."""
-        self._entries.clear()
+    def clear(self, mark: int = 0) -> None:
+        """Forget the edits made after a mark: they cannot be taken back any more."""
+        del self._entries[mark:]
 
     def rollback(self, mark: int) -> None:
         """Reverse every edit made after a mark, newest first. The graph is then as it was, its fusion plan excepted."""
@@ -52,3 +52,8 @@ class Journal:
                     graph._set_output(name, old)
                 case ("name", node, old):
                     graph._set_name(node, old)
+                case ("outputs", old):
+                    graph._set_outputs(old)
+                case ("inputs", old, variables, guards):
+                    graph._set_inputs(old, variables)
+                    graph.guards = guards

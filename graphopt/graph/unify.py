@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from graphopt.dimensions import Dim, DimLike, substitute
+from graphopt.dimensions import Dim, DimLike, Opaque, opaque, substitute
 from graphopt.errors import ShapeMismatch
 from graphopt.op import Attributes
 from graphopt.types import TensorType
 
-__all__ = ["Unifier", "rename_attributes", "rename_shape", "rename_type"]
+__all__ = ["Unifier", "at_least_one", "broken", "rename_attributes", "rename_shape", "rename_type"]
 
 
 class Unifier:
@@ -71,6 +71,19 @@ class Unifier:
         if name is None:
             return (2, 0, str(value))
         return (1, self._rank.get(name, len(self._rank)), name)
+
+
+def at_least_one(size: DimLike) -> tuple[DimLike, DimLike]:
+    """The guard that a size is not 0: guards are equations, and this one says min(size, 1) = 1."""
+    return opaque("min", size, 1), 1
+
+
+def broken(guard: tuple[DimLike, DimLike], a: DimLike, b: DimLike) -> str:
+    """What to say of a guard whose sides turn out to be `a` and `b`."""
+    match guard:
+        case (Dim(terms=(((Opaque("min", (size, 1)),), 1),)), 1):
+            return f"size {size} is 0, and so there is no largest or smallest element along it"
+    return f"sizes {guard[0]} = {a} and {guard[1]} = {b} must be equal"
 
 
 def rename_shape(shape: tuple[DimLike, ...], mapping: Mapping[str, DimLike]) -> tuple[DimLike, ...]:

@@ -1,7 +1,9 @@
 """Reductions over the axes in the attribute `axis` (canonical: ascending, non-negative); the reduced axes disappear.
 
 `keepdims` is not an attribute: `graphopt.tensor` writes it as `expand_dims` of the reduction, the one form that
-patterns need to know. The cotangent of `max` and `min` is shared evenly between elements that tie.
+patterns need to know. The cotangent of `max` and `min` is shared evenly between elements that tie. Over no elements
+they give the neutral element (`extreme`), as every reduction does; that NumPy's functions refuse to is the business of
+`graphopt.tensor`, since a rewrite may take a maximum where the user wrote none.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from graphopt.ops.logic import equal, where
 from graphopt.ops.shape import broadcast_to, expand_dims
 from graphopt.types import TensorType, Unify, is_float, shape_text
 
-__all__ = ["all_", "any_", "max_", "min_", "prod", "sum_", "sum_to"]
+__all__ = ["all_", "any_", "extreme", "max_", "min_", "prod", "sum_", "sum_to"]
 
 Axis = tuple[int, ...]
 
@@ -94,6 +96,23 @@ def _extremum_pullback(g: Any, node: Applied) -> Sequence[Any]:
     return (multiply(spread(g / sum_(winners, axis=axis), axis), winners),)
 
 
+def extreme(dtype: str, largest: bool) -> bool | int | float:
+    """The largest or smallest value of a dtype, infinities included."""
+    if dtype == "bool":
+        return largest
+    if is_float(dtype):
+        return np.inf if largest else -np.inf
+    return int(np.iinfo(dtype).max if largest else np.iinfo(dtype).min)
+
+
+def _np_max(x: Any, axis: Axis) -> Any:
+    return np.max(x, axis=axis, initial=extreme(x.dtype.name, largest=False))
+
+
+def _np_min(x: Any, axis: Axis) -> Any:
+    return np.min(x, axis=axis, initial=extreme(x.dtype.name, largest=True))
+
+
 def _reduction(
     name: str, rule: TypeRule, numpy: Callable[..., Any], exact: Callable[..., Any] | None, pullback: Any, **more: Any
 ) -> Op:
@@ -112,8 +131,8 @@ def _to_bool(kinds: tuple[Any, ...]) -> tuple[str, ...]:
 
 sum_ = _reduction("sum", _rule(True), np.sum, _over(lambda a, b: a + b, mpmath.mpf(0)), _sum_pullback, cost=1)
 prod = _reduction("prod", _rule(True), np.prod, _over(lambda a, b: a * b, mpmath.mpf(1)), _prod_pullback, cost=1)
-max_ = _reduction("max", _rule(False), np.max, _over(exact.maximum, -mpmath.inf), _extremum_pullback, cost=1)
-min_ = _reduction("min", _rule(False), np.min, _over(exact.minimum, mpmath.inf), _extremum_pullback, cost=1)
+max_ = _reduction("max", _rule(False), _np_max, _over(exact.maximum, -mpmath.inf), _extremum_pullback, cost=1)
+min_ = _reduction("min", _rule(False), _np_min, _over(exact.minimum, mpmath.inf), _extremum_pullback, cost=1)
 any_ = _reduction("any", _bool_rule, np.any, np.any, _no_pullback, operand_dtypes=_to_bool)
 all_ = _reduction("all", _bool_rule, np.all, np.all, _no_pullback, operand_dtypes=_to_bool)
 

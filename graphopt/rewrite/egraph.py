@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from graphopt.errors import TargetUnavailable
 from graphopt.graph.graph import Graph
 from graphopt.ops.leaves import input_
-from graphopt.rewrite.equations import Head, Heads
 from graphopt.rewrite.extraction import Node
+from graphopt.rewrite.instantiation import Head, Heads
 
 __all__ = ["EGraph", "Round", "Snapshot"]
 

@@ -150,6 +150,8 @@ class _Engine:
             self.waiting.discard(node)
             if node in self.graph:
                 self._visit(node)
+                if self.context.stopwatch is not None:
+                    self.context.stopwatch.stop()
 
     def _start(self, nodes: Sequence[int]) -> None:
         shuffle = self.context.random
@@ -165,6 +167,7 @@ class _Engine:
 
     def _visit(self, node: int) -> None:
         graph, log, step = self.graph, self.context.log, self.context.step
+        stopwatch = self.context.stopwatch
         key = (graph.op(node), *[graph.op(operand) for operand in graph.operands(node)])
         plan = self.plans.get(key)
         if plan is None:
@@ -174,6 +177,8 @@ class _Engine:
             ]
         for rule, record, orientations in plan:
             record.tried += 1
+            if stopwatch is not None:
+                stopwatch.start(record)
             for orientation in orientations:
                 found = match(orientation, graph, node)
                 if found is None:

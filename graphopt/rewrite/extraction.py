@@ -17,7 +17,7 @@ from graphopt.analysis.cost import Cost, graph_cost, node_cost
 from graphopt.dimensions import DimLike, evaluate, symbols
 from graphopt.graph.graph import Graph
 from graphopt.op import Op
-from graphopt.rewrite.equations import Head
+from graphopt.rewrite.instantiation import Head
 from graphopt.types import TensorType
 
 __all__ = ["COSTS", "Node", "cheaper", "cheapest", "model", "weight"]

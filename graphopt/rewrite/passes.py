@@ -23,7 +23,7 @@ from graphopt.errors import InvalidArgument
 from graphopt.graph.graph import Graph
 from graphopt.rewrite.log import Firing, Log, Snapshot
 from graphopt.rewrite.measures import Measure
-from graphopt.rewrite.profiling import Ledger
+from graphopt.rewrite.profiling import Ledger, Stopwatch
 from graphopt.rewrite.rules import Rule
 
 __all__ = ["Context", "Pass", "RulePass"]
@@ -53,6 +53,8 @@ class Context:
         Measures what each firing changes; None unless the run is profiled.
     verify
         Whether rules are held to the measures that they state.
+    stopwatch
+        Measures the time of each rule, told by the engine; None unless the run is profiled.
     """
 
     graph: Graph
@@ -65,6 +67,7 @@ class Context:
     on_firing: Callable[[Firing], None] | None = None
     ledger: Ledger | None = None
     verify: bool = False
+    stopwatch: Stopwatch | None = None
 
     @property
     def cost(self) -> Cost:

@@ -18,7 +18,7 @@ from graphopt.graph.build import collector_paused
 from graphopt.graph.graph import Graph
 from graphopt.rewrite.log import Log
 from graphopt.rewrite.passes import Context, Pass
-from graphopt.rewrite.profiling import Ledger, TimedLog
+from graphopt.rewrite.profiling import Ledger, Stopwatch
 from graphopt.rewrite.restoring import Restorable
 from graphopt.rewrite.rules import Rule
 from graphopt.rewrite.steps import Event, Fix, Hook, HookRaised, OneRule, Run, as_step
@@ -177,7 +177,8 @@ class Pipeline:
         chance = None if seed is None else random.Random(seed)
         context = Context(graph, remaining=limit, random=chance, options=dict(options or {}), verify=verify)
         if profile:
-            context.log, context.ledger = TimedLog(), Ledger(graph)
+            context.log.profiled = True
+            context.ledger, context.stopwatch = Ledger(graph), Stopwatch()
         saved = Restorable(graph, whole=verify)
         try:
             with collector_paused():

@@ -1,8 +1,8 @@
 """What a rule costs and gains, measured only where `Pipeline.run(..., profile=True)` asks: time, operations, bytes.
 
-A stopwatch runs for one rule at a time, from the start of one trial to the start of the next: matching, condition,
-replacement and edit together. A ledger holds the cost of every node and is brought up to date from the journal, so
-that what one firing changed is exact and takes time proportional to the edit.
+The engine starts a stopwatch for a rule at a node and stops it when it leaves the node: matching, condition,
+replacement and edit together, for one rule at a time. A ledger holds the cost of every node and is brought up to date
+from the journal, so that what one firing changed is exact and takes time proportional to the edit.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import NamedTuple
 from graphopt.analysis.cost import Cost, node_cost
 from graphopt.dimensions import DimLike
 from graphopt.graph.graph import Graph
-from graphopt.rewrite.log import Log, RuleRecord
+from graphopt.rewrite.log import RuleRecord
 
-__all__ = ["Change", "Ledger", "Stopwatch", "TimedLog", "TimedRecord"]
+__all__ = ["Change", "Ledger", "Stopwatch"]
 
 
 class Change(NamedTuple):
@@ -59,47 +59,13 @@ class Stopwatch:
         self._running: RuleRecord | None = None
         self._since = 0.0
 
-    def start(self, record: RuleRecord | None) -> None:
-        """Book the time that went by on the rule that ran, and run for this one."""
-        now = time.perf_counter()
-        if self._running is not None:
-            self._running.milliseconds += 1e3 * (now - self._since)
-        self._running, self._since = record, now
+    def start(self, record: RuleRecord) -> None:
+        """Run for this rule, and no longer for another."""
+        self.stop()
+        self._running, self._since = record, time.perf_counter()
 
     def stop(self) -> None:
-        """Run for none."""
-        self.start(None)
-
-
-class TimedRecord(RuleRecord):
-    """A tally that starts the stopwatch whenever a trial is counted: a trial begins with that."""
-
-    def __init__(self, stopwatch: Stopwatch, step: str, rule: str, claim: str) -> None:
-        self._stopwatch = stopwatch
-        self._tried = 0
-        super().__init__(step, rule, claim)
-
-    @property
-    def tried(self) -> int:
-        return self._tried
-
-    @tried.setter
-    def tried(self, count: int) -> None:
-        self._tried = count
-        if count:
-            self._stopwatch.start(self)
-
-
-class TimedLog(Log):
-    """A log whose rules are timed."""
-
-    def __init__(self) -> None:
-        super().__init__(profiled=True)
-        self.stopwatch = Stopwatch()
-
-    def record(self, step: str, rule: str, claim: object = "") -> RuleRecord:
-        """The tally of a rule in a pass, timed."""
-        found = self.rules.get((step, rule))
-        if found is None:
-            found = self.rules[step, rule] = TimedRecord(self.stopwatch, step, rule, str(claim))
-        return found
+        """Book the time that went by on the rule it ran for, if any, and run for none."""
+        if self._running is not None:
+            self._running.milliseconds += 1e3 * (time.perf_counter() - self._since)
+            self._running = None

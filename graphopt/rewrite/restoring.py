@@ -6,12 +6,6 @@ from graphopt.graph.graph import Graph
 
 __all__ = ["Restorable"]
 
-_STATE = (
-    "_nx", "_data", "_next", "_order", "_output_uses", "_operand_uses", "_nodes_of", "inputs", "outputs", "guards",
-    "renamed", "variables", "_facts",
-)  # fmt: skip
-"""What a graph is made of, besides its journal and its fusion plan."""
-
 
 class Restorable:
     """A moment of a graph's life.
@@ -39,9 +33,8 @@ class Restorable:
             graph.journal.rollback(self._mark)
             graph.inputs, graph.guards, graph.renamed = self._inputs, self._guards, self._renamed
         else:
-            del graph.journal._entries[self._mark :]
-            for name in _STATE:
-                setattr(graph, name, getattr(self._twin, name))
+            graph.journal.clear(self._mark)
+            graph.restore(self._twin)
         graph.fusion.clear()
         for group in self._groups:
             graph.fusion.group(group)

@@ -24,8 +24,9 @@ from graphopt.ops.arithmetic import divide, multiply, negative
 from graphopt.ops.leaves import constant
 from graphopt.rewrite.claims import Reassociates
 from graphopt.rewrite.egraph import EGraph, Snapshot, head_of
-from graphopt.rewrite.equations import Head, Heads, equations, instances, trait_rules
+from graphopt.rewrite.equations import equations, trait_rules
 from graphopt.rewrite.extraction import COSTS, Node, cheaper, cheapest, weight
+from graphopt.rewrite.instantiation import Head, Heads, instances
 from graphopt.rewrite.passes import Context
 from graphopt.rewrite.rules import Rule
 from graphopt.types import is_float

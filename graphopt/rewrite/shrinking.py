@@ -9,8 +9,8 @@ the constant 0 or 1. A step is kept if the graph is still bad and became smaller
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
-from graphopt.dimensions import Dim, symbols
 from graphopt.errors import GraphoptError, InvalidArgument
 from graphopt.graph.graph import Graph
 from graphopt.ops.leaves import constant, input_
@@ -63,7 +63,7 @@ def reduce(graph: Graph, bad: Callable[[Graph], bool]) -> Graph:
 def _is_bad(graph: Graph, bad: Callable[[Graph], bool]) -> bool:
     try:
         return bool(bad(graph.copy()))
-    except Exception:
+    except Exception:  # any: `bad` is the caller's, and a candidate may break it in ways nobody has thought of
         return False
 
 
@@ -105,7 +105,7 @@ class _Drop:
 
     def __call__(self, graph: Graph) -> None:
         keep = {name: node for name, node in graph.outputs.items() if name != self.name}
-        _set_outputs(graph, keep)
+        graph.set_outputs(keep)
 
 
 class _Promote:
@@ -115,7 +115,7 @@ class _Promote:
         self.name, self.node = name, node
 
     def __call__(self, graph: Graph) -> None:
-        _set_outputs(graph, {**graph.outputs, self.name: self.node})
+        graph.set_outputs({**graph.outputs, self.name: self.node})
 
 
 class _Substitute:
@@ -140,12 +140,6 @@ class _Fix:
         graph.replace(self.node, literal(value, kind.dtype, kind.shape))
 
 
-def _set_outputs(graph: Graph, outputs: dict[str, int]) -> None:
-    graph.outputs = dict(outputs)
-    graph._output_uses = {node: list(outputs.values()).count(node) for node in outputs.values()}
-    graph._order = None
-
-
 def _applied(graph: Graph, step: Step) -> Graph | None:
     """A copy after a step, without what nothing needs; None if the step has no meaning here."""
     twin = graph.copy()
@@ -163,24 +157,6 @@ def _applied(graph: Graph, step: Step) -> Graph | None:
 def _drop_inputs(graph: Graph) -> None:
     """Remove inputs that nothing uses, as long as every size in the graph can still be read off one that stays."""
     for name, node in reversed(list(graph.inputs.items())):
-        if graph.uses(node):
-            continue
-        readable = {
-            size.symbol
-            for other, kept in graph.inputs.items()
-            if other != name
-            for size in graph.type(kept).shape
-            if isinstance(size, Dim)
-        }
-        needed = set[str]().union(
-            *[symbols(size) for kept in graph if kept != node for size in graph.type(kept).shape],
-            *[symbols(value) for kept in graph for value in graph.attributes(kept).values() if isinstance(value, Dim)],
-        )
-        if needed <= readable:
-            graph._remove(node)
-            del graph.inputs[name]
-            variable = graph.variables.pop(node, None)
-            if variable is not None:
-                del graph._nodes_of[variable]
-    sizes = {size.symbol for node in graph.inputs.values() for size in graph.type(node).shape if isinstance(size, Dim)}
-    graph.guards = [(a, b) for a, b in graph.guards if symbols(a) | symbols(b) <= sizes]
+        if not graph.uses(node):
+            with suppress(InvalidArgument):
+                graph.remove_input(name)

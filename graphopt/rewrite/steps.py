@@ -13,7 +13,6 @@ from graphopt.graph.graph import Graph
 from graphopt.rewrite.engine import rewrite, touched
 from graphopt.rewrite.log import Firing, Log, PassRecord
 from graphopt.rewrite.passes import Context, Pass
-from graphopt.rewrite.profiling import TimedLog
 from graphopt.rewrite.rules import Rule
 
 __all__ = ["Event", "Fix", "Hook", "HookRaised", "OneRule", "Run", "as_step"]
@@ -113,9 +112,8 @@ class Run:
     context: Context
     hooks: tuple[Hook, ...]
     verify: bool
-    finished: list[tuple[Pass, int]] = field(
-        default_factory=list
-    )  # and the journal's mark when an equal one last ended
+    finished: list[tuple[Pass, int]] = field(default_factory=list)
+    """Passes, each with the journal's mark when an equal one last ended."""
 
     def steps(self, steps: Iterable[Pass]) -> None:
         for step in steps:
@@ -164,9 +162,6 @@ class Run:
             raise RewriteFailed(f"pass {step.name}: {error}") from error
         except Exception as error:
             raise RewriteFailed(f"pass {step.name}: {type(error).__name__}: {error}") from error
-        finally:
-            if isinstance(context.log, TimedLog):
-                context.log.stopwatch.stop()
         milliseconds = 1e3 * (time.perf_counter() - start)
         if step.mandatory:
             context.remaining = allowed

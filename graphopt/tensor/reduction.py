@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphopt.dimensions import DimLike, product
-from graphopt.errors import InvalidArgument
+from graphopt.dimensions import Dim, DimLike, product
+from graphopt.errors import InvalidArgument, ShapeMismatch
 from graphopt.op import Attributes, Op
 from graphopt.ops import neural
 from graphopt.ops import reduction as ops
@@ -16,8 +16,8 @@ from graphopt.ops.arithmetic import multiply, sqrt, square
 from graphopt.ops.logic import not_equal
 from graphopt.tensor.shape import canonical_axes, expression
 from graphopt.tensor.ufuncs import cast
-from graphopt.types import agree, is_float
-from graphopt.variable import Variable
+from graphopt.types import agree, is_float, shape_text
+from graphopt.variable import Variable, caller
 
 __all__ = ["all", "any", "log_softmax", "logsumexp", "max", "mean", "min", "prod", "softmax", "std", "sum", "var"]
 
@@ -35,6 +35,21 @@ def _reduce(op: Op, x: Any, axis: Any, keepdims: bool) -> Any:
     return ops.spread(reduced, axes) if keepdims else reduced
 
 
+def _extremum(op: Op, x: Any, axis: Any, keepdims: bool) -> Any:
+    """As NumPy, an extremum of no elements is an error, while the op has a neutral element there."""
+    x = expression(x)
+    axes, reduced = _axes(x, axis, op.name), _reduce(op, x, axis, keepdims=False)
+    if isinstance(x, Variable):
+        for k in axes:
+            if x.shape[k] == 0:
+                which = "largest" if op is ops.max_ else "smallest"
+                shape = shape_text(x.shape)
+                raise ShapeMismatch(f"{op.name}: axis {k} of shape {shape} has no {which} element; at {caller()}")
+        if unknown := tuple(x.shape[k] for k in axes if isinstance(x.shape[k], Dim)):
+            reduced = reduced.needing(unknown)
+    return ops.spread(reduced, axes) if keepdims else reduced
+
+
 def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The sum over axes; bools and integers add up in 64 bits."""
     return _reduce(ops.sum_, x, axis, keepdims)
@@ -46,13 +61,13 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def max(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """The largest element over axes; NaN if one is."""
-    return _reduce(ops.max_, x, axis, keepdims)
+    """The largest element over axes; NaN if one is. Raises ShapeMismatch, here or at the call, if there are none."""
+    return _extremum(ops.max_, x, axis, keepdims)
 
 
 def min(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """The smallest element over axes; NaN if one is."""
-    return _reduce(ops.min_, x, axis, keepdims)
+    """The smallest element over axes; NaN if one is. Raises ShapeMismatch, here or at the call, if there are none."""
+    return _extremum(ops.min_, x, axis, keepdims)
 
 
 def any(x: Any, axis: Any = None, keepdims: bool = False) -> Any:

@@ -10,12 +10,9 @@ import itertools
 import random
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from graphopt.errors import GraphoptError, VerificationFailed
 from graphopt.graph import Graph
 from graphopt.graph.export import to_variables
-from graphopt.interpret import interpret
 from graphopt.ops.arithmetic import add
 from graphopt.ops.leaves import input_
 from graphopt.ops.logic import logical_not
@@ -29,9 +26,6 @@ __all__ = ["variants"]
 
 def variants(rule: Rule, made: Instance, chance: random.Random) -> list[Instance]:
     """The variants of a program on which the rule fires as well; composite ops must not have been expanded yet.
-
-    A program of no elements is left out if it, or what the rule makes of it, takes the largest of no elements: the
-    shift that stabilizes log(Σexp x) is such an extremum, and no rule promises a value where there is nothing to shift.
 
     Parameters
     ----------
@@ -54,7 +48,7 @@ def variants(rule: Rule, made: Instance, chance: random.Random) -> list[Instance
             result.append(fired)
     empty = _emptied(made.before, chance)
     fired = None if empty is None else _fired(rule, empty, made.tame)
-    if fired is not None and _has_values(fired.before) and _has_values(fired.after):
+    if fired is not None:
         result.append(fired)
     return result
 
@@ -109,21 +103,6 @@ def _emptied(graph: Graph, chance: random.Random) -> Graph | None:
         for name, node in graph.inputs.items()
     }
     return _over(graph, fresh)
-
-
-def _has_values(graph: Graph) -> bool:
-    """Whether the interpreter has an answer once composite ops are expanded: extrema of no elements have none."""
-    lowered = graph.copy()
-    Pipeline.named("none").run(lowered)
-    zeros = {
-        name: np.zeros([int(str(size)) for size in lowered.type(node).shape], lowered.type(node).dtype)
-        for name, node in lowered.inputs.items()
-    }
-    try:
-        interpret(lowered, zeros)
-    except ValueError:
-        return False
-    return True
 
 
 def _without(shape: Sequence[object], gone: int) -> tuple[int, ...]:

@@ -31,15 +31,17 @@ def assert_true(graph, arguments):
 
     def check(node, value):
         facts, array = graph.facts(node), np.asarray(value)
-        label = f"node {node} of\n{graph}\n{arguments}\n{facts}, found {array}"
+        holds = facts.zero or not (array == 0).any()
         if is_float(graph.type(node).dtype):
-            assert facts.nan or not np.isnan(array).any(), label
-            assert facts.negative_zero or not ((array == 0) & np.signbit(array)).any(), label
+            holds = holds and (facts.nan or not np.isnan(array).any())
+            holds = holds and (facts.negative_zero or not ((array == 0) & np.signbit(array)).any())
             array = array[~np.isnan(array)].astype(float)
             whole = np.isinf(array) | (np.floor(array) == array)
-            assert not facts.integer or whole.all(), label
-        assert facts.zero or not (array == 0).any(), label
-        assert all(facts.lo <= element <= facts.hi for element in array.reshape(-1).tolist()), label
+            holds = holds and (not facts.integer or whole.all())
+        elements = array.reshape(-1).tolist()
+        holds = holds and (not elements or (facts.lo <= min(elements) and max(elements) <= facts.hi))
+        if not holds:  # the text of a graph costs more than all the rest
+            pytest.fail(f"node {node} of\n{graph}\n{arguments}\n{facts}, found {value}")
 
     with np.errstate(all="ignore"):
         interpret(graph, arguments, on_node=check)
@@ -70,7 +72,7 @@ def intervals():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ELEMENTWISE)
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(data=st.data())
 def test_an_op_keeps_its_facts_at_special_values(name, dtype, data):
     op, variables, values = TABLE[name], [], {}
@@ -137,10 +139,11 @@ def test_a_sum_over_an_axis_that_may_be_empty_may_be_zero():
     assert facts_of(T.sum(x, axis=1), x).is_positive
 
 
-def test_a_chain_of_a_hundred_thousand_nodes_has_facts():
+@pytest.mark.parametrize("links", [5_000, pytest.param(50_000, marks=pytest.mark.long)])
+def test_a_long_chain_has_facts_without_recursion(links):
     x = go.variable("x", "float64", "nonnegative")
     y = x
-    for _ in range(50_000):
+    for _ in range(links):
         y = T.sqrt(y) + 1
     assert facts_of(y, x).is_positive
 

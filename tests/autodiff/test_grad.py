@@ -304,9 +304,9 @@ def test_a_cotangent_of_another_type_is_refused():
 # --- size --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("length", [2_500, pytest.param(25_000, marks=pytest.mark.long)])
 @pytest.mark.parametrize("stabilize", [True, False])
-def test_a_long_chain_is_differentiated_without_recursion(stabilize):
-    length = 6_000
+def test_a_long_chain_is_differentiated_without_recursion(stabilize, length):
     x = T.scalar("x")
     y = x
     for _ in range(length // 2):

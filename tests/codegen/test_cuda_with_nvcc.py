@@ -26,9 +26,9 @@ PROGRAMS = {
 }
 REGISTERS = 80  # of a thread: three blocks of 256 share a multiprocessor
 EXCEPTIONS = {"every_op": 96}
-LARGE = ("every_op", "reductions")
+BOTH = ("rows", "products", "moved")  # reductions within a block, shared tiles, plain indexing
 COMPILED = [
-    pytest.param(name, architecture, marks=pytest.mark.long if name in LARGE and architecture == "sm_80" else ())
+    pytest.param(name, architecture, marks=pytest.mark.long if architecture == "sm_80" and name not in BOTH else ())
     for name in PROGRAMS
     for architecture in ("sm_80", "sm_90")
 ]

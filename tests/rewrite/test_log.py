@@ -1,5 +1,7 @@
 """What a run leaves behind: firings with provenance, hooks at firings, profiles; and that watching changes nothing."""
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given, settings
 
@@ -7,7 +9,7 @@ import graphopt.tensor as T
 from graphopt.analysis.cost import graph_cost
 from graphopt.errors import InvalidArgument
 from graphopt.graph import Graph
-from graphopt.rewrite import Context, Improves, Pipeline, Rule, V
+from graphopt.rewrite import Context, Improves, Pipeline, Rule, V, profiling
 from graphopt.testing import strategies
 
 x = V("x")
@@ -99,6 +101,26 @@ def test_a_profile_has_time_and_change_for_each_rule():
     assert header[3:-4] == ["tried", "matched", "near", "misses", "fired"]
     assert row[:7] == ["log1p", "log1p", "Improves", "3", "3", "0", "3"]
     assert row[7] != "-" and row[8] == str(record.nodes) == "-6"
+
+
+def test_time_is_booked_on_the_rule_that_takes_it(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(profiling, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    def slow(match):
+        now[0] += 2.0
+        return False
+
+    def slower(match, x):
+        now[0] += 3.0
+        return T.cosh(x)
+
+    rules = [
+        Rule("slow", T.exp(x), x, claim=Improves(), where=slow),
+        Rule("slower", T.exp(x), slower, claim=Improves()),
+    ]
+    log = Pipeline(rules).run(Graph.from_outputs([v], T.sin(T.exp(v)) + T.exp(v * 2)), profile=True)
+    assert {name: record.milliseconds for (_, name), record in log.rules.items()} == {"slow": 4e3, "slower": 6e3}
 
 
 def test_without_a_profile_nothing_is_measured():

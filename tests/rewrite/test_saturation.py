@@ -17,8 +17,9 @@ from graphopt.graph.build import topological
 from graphopt.interpret import Native, interpret
 from graphopt.rewrite import Attr, Exact, Improves, Pipeline, Reassociates, Rule, V, floating, refuse
 from graphopt.rewrite.egraph import EGraph
-from graphopt.rewrite.equations import Head, Heads, equations, instances, trait_rules
+from graphopt.rewrite.equations import equations, trait_rules
 from graphopt.rewrite.extraction import Node, cheaper, cheapest
+from graphopt.rewrite.instantiation import Head, Heads, instances
 from graphopt.rewrite.passes import Context
 from graphopt.rewrite.saturation import saturate
 from graphopt.testing import strategies

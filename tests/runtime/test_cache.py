@@ -333,7 +333,7 @@ for step in range(150):
 
 
 def test_many_processes_may_store_remove_and_damage_at_once(start):
-    processes = [start(HAMMER, str(seed)) for seed in range(6)]
+    processes = [start(HAMMER, str(seed)) for seed in range(4)]
     for process in processes:
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors

@@ -342,7 +342,7 @@ print(build_library(pair, flags=["-O0"]).handle.answer())
 
 
 def test_many_processes_compile_the_same_and_different_sources_from_an_empty_cache(start):
-    processes = [start(MANY, str(100 + number)) for number in range(8)]
+    processes = [start(MANY, str(100 + number)) for number in range(4)]
     for number, process in enumerate(processes):
         output, errors = process.communicate(timeout=120)
         assert (process.returncode, output.strip()) == (0, str(130 + number)), errors

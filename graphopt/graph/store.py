@@ -1,0 +1,211 @@
+"""What a graph is made of, and what can be asked of it: nodes, edges, names, how often each value is used.
+
+A node is an integer with the attributes `op`, `attributes`, `type`, `name`, `origins` and `operands`; an edge runs
+from operand to user, and its key is the operand's position (so `x*x` has two edges). The primitives at the end keep
+the tuple `operands`, the edges and the counts of uses in step. They check nothing and, `_add_node` excepted, journal
+nothing: edits go through the door, which is `graphopt.graph.graph.Graph`.
+Everything is iterative and linear: graphs of 10⁵ nodes in a chain are normal.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+
+from graphopt.dimensions import DimLike
+from graphopt.graph.fusion import FusionPlan
+from graphopt.graph.journal import Journal
+from graphopt.op import Attributes, Op
+from graphopt.types import TensorType
+from graphopt.variable import Origin, Variable
+
+if TYPE_CHECKING:
+    from graphopt.analysis.facts import FactTable
+
+__all__ = ["NodeStore"]
+
+
+class NodeStore:
+    """The nodes and edges of a graph and everything that is known of them."""
+
+    def __init__(self) -> None:
+        self._nx: nx.MultiDiGraph = nx.MultiDiGraph()
+        self._data: dict[int, dict[str, Any]] = {}  # node -> the attribute dict NetworkX holds for it
+        self._next = 0
+        self._order: list[int] | None = None  # of the outputs, until the next edit
+        self.inputs: dict[str, int] = {}
+        self.outputs: dict[str, int] = {}
+        self._output_uses: dict[int, int] = {}
+        self._operand_uses: dict[int, int] = {}  # kept, for NetworkX counts edges anew at each question
+        self.guards: list[tuple[DimLike, DimLike]] = []
+        self.renamed: dict[str, DimLike] = {}  # the user's dimension names that this graph calls otherwise
+        self.variables: dict[int, Variable] = {}  # input nodes -> the user's variable
+        self._nodes_of: dict[Variable, int] = {}
+        self.journal = Journal(self)
+        self.fusion = FusionPlan()
+        self._facts: FactTable | None = None  # made when somebody asks
+
+    def _assign(self, other: NodeStore) -> None:
+        """Be what another is: all of the above except the journal, which is not touched."""
+        self._nx = other._nx.copy()
+        self._data = {node: self._nx.nodes[node] for node in other._data}
+        self._next, self._order = other._next, None
+        self.inputs, self.outputs = dict(other.inputs), dict(other.outputs)
+        self._output_uses, self._operand_uses = dict(other._output_uses), dict(other._operand_uses)
+        self.guards, self.renamed = list(other.guards), dict(other.renamed)
+        self.variables, self._nodes_of = dict(other.variables), dict(other._nodes_of)
+        self.fusion.clear()
+        for group in other.fusion.groups:
+            self.fusion.group(group)
+        self._facts = None
+
+    # --- looking -----------------------------------------------------------------------------------------------
+    @property
+    def nx(self) -> nx.MultiDiGraph:
+        return nx.freeze(self._nx.copy(as_view=True))
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._data)
+
+    def __contains__(self, node: object) -> bool:
+        return node in self._data
+
+    def op(self, node: int) -> Op:
+        """The op applied at a node."""
+        return self._data[node]["op"]  # type: ignore[no-any-return]
+
+    def type(self, node: int) -> TensorType:
+        """The type of a node's value."""
+        return self._data[node]["type"]  # type: ignore[no-any-return]
+
+    def attributes(self, node: int) -> Attributes:
+        """The attributes of the application, such as `axis`."""
+        return self._data[node]["attributes"]  # type: ignore[no-any-return]
+
+    def operands(self, node: int) -> tuple[int, ...]:
+        """The operands' nodes, by position."""
+        return self._data[node]["operands"]  # type: ignore[no-any-return]
+
+    def name(self, node: int) -> str | None:
+        """The user's name for a node's value, if there is one."""
+        return self._data[node]["name"]  # type: ignore[no-any-return]
+
+    def origins(self, node: int) -> tuple[Origin, ...]:
+        """Where the user made what this node computes."""
+        return self._data[node]["origins"]  # type: ignore[no-any-return]
+
+    def users(self, node: int) -> list[int]:
+        """The nodes that have this one as an operand, each once."""
+        return list(self._nx.successors(node))
+
+    def uses(self, node: int) -> int:
+        """How often a value is used: operand positions plus outputs."""
+        return self._operand_uses[node] + self._output_uses.get(node, 0)
+
+    def is_output(self, node: int) -> bool:
+        """Whether a node is an output of the graph."""
+        return node in self._output_uses
+
+    def order(self, targets: Iterable[int] | None = None) -> list[int]:
+        """All nodes that the targets (by default the outputs) need, operands first. The order is stable."""
+        if targets is not None:
+            return self._sorted(targets)
+        if self._order is None:
+            self._order = self._sorted(self.outputs.values())
+        return list(self._order)
+
+    def _sorted(self, targets: Iterable[int]) -> list[int]:
+        done: set[int] = set()
+        result: list[int] = []
+        for target in targets:
+            stack: list[int] = [target]
+            while stack:
+                node = stack[-1]
+                if node in done:
+                    stack.pop()
+                    continue
+                waiting = [operand for operand in self._data[node]["operands"] if operand not in done]
+                if waiting:
+                    stack.extend(reversed(waiting))
+                else:
+                    done.add(node)
+                    result.append(node)
+                    stack.pop()
+        return result
+
+    # --- primitives --------------------------------------------------------------------------------------------
+    def _add_node(
+        self,
+        op: Op,
+        operands: tuple[int, ...],
+        attributes: Attributes,
+        type: TensorType,
+        name: str | None = None,
+        origin: Origin | None = None,
+    ) -> int:
+        node = self._next
+        self._next += 1
+        origins = () if origin is None else (origin,)
+        self._insert(node, op=op, attributes=attributes, type=type, name=name, origins=origins, operands=operands)
+        self.journal.record("add", node)
+        return node
+
+    def _insert(self, node: int, **data: Any) -> None:
+        self._order = None
+        self._nx.add_node(node, **data)
+        self._data[node] = self._nx.nodes[node]
+        self._operand_uses[node] = 0
+        for position, operand in enumerate(data["operands"]):
+            self._nx.add_edge(operand, node, key=position)
+            self._operand_uses[operand] += 1
+
+    def _set_name(self, node: int, name: str | None) -> None:
+        self._data[node]["name"] = name
+
+    def _delete(self, node: int) -> None:
+        self._order = None
+        self.fusion.ungroup((node,))
+        for operand in self._data[node]["operands"]:
+            self._operand_uses[operand] -= 1
+        self._nx.remove_node(node)
+        del self._data[node], self._operand_uses[node]
+        if self._facts is not None:
+            self._facts.forget(node)
+
+    def _set_operand(self, user: int, position: int, operand: int) -> None:
+        self._order = None
+        data = self._data[user]
+        operands = data["operands"]
+        self._nx.remove_edge(operands[position], user, key=position)
+        self._nx.add_edge(operand, user, key=position)
+        self._operand_uses[operands[position]] -= 1
+        self._operand_uses[operand] += 1
+        data["operands"] = (*operands[:position], operand, *operands[position + 1 :])
+        self.fusion.ungroup((user,))
+        if self._facts is not None:
+            self._facts.edited(user)
+
+    def _set_output(self, name: str, node: int) -> None:
+        self._order = None
+        old = self.outputs.get(name)
+        if old is not None:
+            self._output_uses[old] -= 1
+            if not self._output_uses[old]:
+                del self._output_uses[old]
+        self.outputs[name] = node
+        self._output_uses[node] = self._output_uses.get(node, 0) + 1
+
+    def _set_outputs(self, outputs: Mapping[str, int]) -> None:
+        self._order = None
+        self.outputs = dict(outputs)
+        self._output_uses = dict(Counter(outputs.values()))
+
+    def _set_inputs(self, inputs: Mapping[str, int], variables: Mapping[int, Variable]) -> None:
+        self.inputs, self.variables = dict(inputs), dict(variables)
+        self._nodes_of = {variable: node for node, variable in variables.items()}
