@@ -2,7 +2,10 @@
 
 Contract: afterwards no rule of the tables matches: `stabilize_elementary` (log1p, expm1, softplus, sigmoid, logaddexp,
 the error functions), `stabilize_tails` (log erfc), `stabilize_softmax` (log-sum-exp, softmax, log-softmax),
-`stabilize_views` (the same through a reshape) and `stabilize_branches` (masked products). Every rule is at least as
+`stabilize_views` (the same through a reshape), `stabilize_hyperbolic` (sinh, cosh, tanh and their inverses, written
+out), `stabilize_trigonometric` (half angles, differences of sines), `stabilize_differences` (conjugates, common
+denominators), `stabilize_series` (x - sin x and its kin), `stabilize_powers` (powers, gamma functions, norms),
+`stabilize_quadratic` (the roots of a quadratic) and `stabilize_branches` (masked products). Every rule is at least as
 accurate as what it replaces (`Improves`) or accurate within a stated bound wherever the result is representable
 (`Stabilizes`).
 
@@ -20,9 +23,15 @@ from typing import ClassVar
 from graphopt.passes import (
     canonical_facts,
     stabilize_branches,
+    stabilize_differences,
     stabilize_elementary,
+    stabilize_hyperbolic,
+    stabilize_powers,
+    stabilize_quadratic,
+    stabilize_series,
     stabilize_softmax,
     stabilize_tails,
+    stabilize_trigonometric,
     stabilize_views,
 )
 from graphopt.rewrite import Rule, RulePass
@@ -33,6 +42,12 @@ RULES = (
     *stabilize_views.RULES,
     *stabilize_elementary.RULES,
     *stabilize_tails.RULES,
+    *stabilize_hyperbolic.RULES,
+    *stabilize_trigonometric.RULES,
+    *stabilize_differences.RULES,
+    *stabilize_series.RULES,
+    *stabilize_powers.RULES,
+    *stabilize_quadratic.RULES,
     *stabilize_branches.RULES,
 )
 

@@ -222,6 +222,7 @@ class _Allowance:
             for claim in inexact
             if isinstance(claim, Ulps | Stabilizes)
         )
+        units += sum(claim.ulps - 1 for claim in inexact if isinstance(claim, Improves))
         names = {type(claim).__name__ for claim in inexact}
         factor = REAL_ONLY_FACTOR if "RealOnly" in names else 1
         return _Allowance(units * factor, bool(names & {"Stabilizes", "Improves", "RealOnly"}))
