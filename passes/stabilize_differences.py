@@ -101,20 +101,20 @@ below, above = T.sqrt(1 - x), T.sqrt(x + 1)
 on_circle = T.sqrt((1 - x) * (x + 1))
 
 CONJUGATES = (
-    Rule("sqrt-minus-one", above - 1, _from_one(above, math.inf), claim=Improves(3)),    # √(1+x)-1
+    Rule("sqrt-minus-one", above - 1, _from_one(above, math.inf), claim=Improves(3)),  # √(1+x)-1
     Rule("one-minus-sqrt", 1 - above, -_from_one(above, math.inf), claim=Improves(3)),
     Rule("one-minus-sqrt-below", 1 - below, _from_one(below, -math.inf), claim=Improves(3)),
     Rule("sqrt-below-minus-one", below - 1, -_from_one(below, -math.inf), claim=Improves(3)),
-    Rule("one-minus-sqrt-on-circle", 1 - on_circle, x * (x / (on_circle + 1)), claim=Improves(4)),            # 1-√(1-x²)
+    Rule("one-minus-sqrt-on-circle", 1 - on_circle, x * (x / (on_circle + 1)), claim=Improves(4)),  # 1-√(1-x²)
 )  # fmt: skip
 
 SQUARES = (
-    Rule("difference-of-squares", T.square(f) - T.square(y), (f - y) * (f + y), claim=Improves(3)),           # x² - y²
-    Rule("sqrt-one-minus-square", T.sqrt(1 - T.square(x)), on_circle, claim=Stabilizes(2, relative=True)),    # √(1 - x²)
+    Rule("difference-of-squares", T.square(f) - T.square(y), (f - y) * (f + y), claim=Improves(3)),  # x² - y²
+    Rule("sqrt-one-minus-square", T.sqrt(1 - T.square(x)), on_circle, claim=Stabilizes(2, relative=True)),  # √(1-x²)
     Rule(
         "sqrt-square-minus-one", T.sqrt(T.square(x) - 1), T.sqrt(T.abs(x) - 1) * T.sqrt(T.abs(x) + 1),
         claim=Improves(4),
-    ),                                                                                                        # √(x² - 1)
+    ),  # √(x² - 1)
 )  # fmt: skip
 
 second_difference = 2 / (x * ((x - 1) * (x + 1)))

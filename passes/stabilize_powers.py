@@ -16,7 +16,7 @@ import math
 from typing import Any
 
 import graphopt.tensor as T
-from graphopt.ops.arithmetic import fma, multiply, subtract
+from graphopt.ops.arithmetic import add, fma, multiply, subtract
 from graphopt.ops.elementary import sigmoid
 from graphopt.ops.leaves import constant
 from graphopt.ops.logic import where
@@ -39,11 +39,11 @@ LIMITS = (
 
 gamma, lgamma = T.gamma, T.lgamma
 GAMMAS = (
-    Rule("log-gamma-of-positive", T.log(gamma(V("x", where=positive))), lgamma(x), claim=Improves()),    # log Γ(x), x > 0
+    Rule("log-gamma-of-positive", T.log(gamma(V("x", where=positive))), lgamma(x), claim=Improves()),  # log Γ(x), x > 0
     Rule(
         "log-gamma", T.log(gamma(x)),
         T.where((x < 0) & T.eq(T.remainder(T.floor(x), 2), 1), math.nan, lgamma(x)), claim=Improves(),
-    ),                                                                                                  # where Γ(x) > 0
+    ),  # where Γ(x) > 0
     Rule("gamma-ratio", gamma(x + 1) / gamma(x), x, claim=Improves()),                                  # Γ(x+1)/Γ(x) = x
     Rule("lgamma-step", lgamma(x + 1) - lgamma(x), T.log(T.abs(x)), claim=Improves()),                  # log |x|
 )  # fmt: skip
@@ -52,11 +52,11 @@ PRODUCTS = (
     Rule(
         "log-prod-of-nonnegative", T.log(prod(V("x", where=nonnegative), axis=axis)), sum_(T.log(x), axis=axis),
         claim=Stabilizes(32),
-    ),                                                                                                  # log Πx = Σlog x
+    ),  # log Πx = Σlog x
     Rule(
         "log-prod", T.log(prod(f, axis=axis)),
         T.where(prod(T.sign(f), axis=axis) < 0, math.nan, sum_(T.log(T.abs(f)), axis=axis)), claim=Stabilizes(32),
-    ),                                                                                                  # where Πx ≥ 0
+    ),  # where Πx ≥ 0
 )  # fmt: skip
 
 OVERFLOWS = {"float64": 171.7, "float32": 35.1}  # where gamma(x) is infinite
@@ -110,6 +110,13 @@ def power_of_one_plus(match: Match, x: Any, y: Any) -> Any:
     return result * T.exp(T.where(has_lost, y, 0) * (lost / T.where(has_lost, base, 1)))
 
 
+def _logarithm(x: Any, is_wanted: Any) -> Any:
+    """log x where it is wanted; of 1 + z by log1p."""
+    if x.op is add and x.inputs[1].op is constant and x.inputs[1].attributes["value"] == 1:
+        return T.log1p(T.where(is_wanted, x.inputs[0], 0))
+    return T.log(T.where(is_wanted, x, 1))
+
+
 @rule(f**y - 1, claim=Improves(5))
 def power_minus_one(match: Match, x: Any, y: Any) -> Any:
     """xʸ - 1 → expm1(y·log x) where xʸ is near 1"""
@@ -117,8 +124,8 @@ def power_minus_one(match: Match, x: Any, y: Any) -> Any:
         return refuse("its base is held already")
     result = x**y
     is_near = (result > 0.5) & (result < 1.5) & (x > 0) & T.isfinite(x) & T.isfinite(y)
-    near = T.expm1(y * T.log(T.where(is_near, x, 1)))
-    return T.where(is_near, near, T.where(is_near, 1, x) ** y - 1)
+    logarithm = _logarithm(x, is_near)
+    return T.where(is_near, T.expm1(y * logarithm), T.where(is_near, 1, x) ** y - 1)
 
 
 @rule(T.log(x / (1 - x)), claim=Improves(4))

@@ -93,13 +93,13 @@ def _signs(coefficients: Sequence[Fraction]) -> list[Fraction]:
 def _tangent(power: int) -> Fraction:
     """The magnitude of the coefficient of an odd power in tan and tanh."""
     n = power + 1
-    return abs(BERNOULLI[n]) * 2**n * (2**n - 1) / math.factorial(n)
+    return abs(BERNOULLI[n]) * Fraction(2**n * (2**n - 1), math.factorial(n))
 
 
 def _cotangent(power: int) -> Fraction:
     """The magnitude of the coefficient of an odd power in 1/x - cot x and coth x - 1/x."""
     n = power + 1
-    return abs(BERNOULLI[n]) * 2**n / math.factorial(n)
+    return abs(BERNOULLI[n]) * Fraction(2**n, math.factorial(n))
 
 
 def _itself(x: Any) -> Any:

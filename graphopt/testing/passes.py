@@ -27,7 +27,7 @@ from graphopt.function import function
 from graphopt.graph import Graph
 from graphopt.graph.export import to_variables
 from graphopt.interpret import Native, interpret
-from graphopt.rewrite import Exact, Log, Pass, Pipeline, Rule, RulePass, Stabilizes, Ulps
+from graphopt.rewrite import Exact, Improves, Log, Pass, Pipeline, Rule, RulePass, Stabilizes, Ulps
 from graphopt.testing import strategies
 from graphopt.types import is_float
 
