@@ -39,13 +39,13 @@ LIMITS = (
 
 gamma, lgamma = T.gamma, T.lgamma
 GAMMAS = (
-    Rule("log-gamma-of-positive", T.log(gamma(V("x", where=positive))), lgamma(x), claim=Improves()),  # log Γ(x), x > 0
+    Rule("log-gamma-of-positive", T.log(gamma(V("x", where=positive))), lgamma(x), claim=Improves()),  # log Γ(x)
     Rule(
         "log-gamma", T.log(gamma(x)),
         T.where((x < 0) & T.eq(T.remainder(T.floor(x), 2), 1), math.nan, lgamma(x)), claim=Improves(),
     ),  # where Γ(x) > 0
-    Rule("gamma-ratio", gamma(x + 1) / gamma(x), x, claim=Improves()),                                  # Γ(x+1)/Γ(x) = x
-    Rule("lgamma-step", lgamma(x + 1) - lgamma(x), T.log(T.abs(x)), claim=Improves()),                  # log |x|
+    Rule("gamma-ratio", gamma(x + 1) / gamma(x), x, claim=Improves()),  # Γ(x+1)/Γ(x) = x
+    Rule("lgamma-step", lgamma(x + 1) - lgamma(x), T.log(T.abs(x)), claim=Improves()),  # log Γ(x+1) - log Γ(x)
 )  # fmt: skip
 
 PRODUCTS = (
