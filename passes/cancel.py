@@ -35,8 +35,8 @@ TABLE = (
     Rule("negative-difference", -(x - y), y - x, claim=RealOnly()),                   # -(x - y) = y - x
     Rule("common-factor", (x * z) + (y * z), (x + y) * z, claim=RealOnly()),          # x·z + y·z = (x + y)·z
     # (a/x + b/y)·x·y = a·y + b·x in two firings; each adds one node at most
-    Rule("sum-with-quotient-times-divisor", (x / y + z) * y, x + z * y, claim=RealOnly()),
-    Rule("sum-with-multiple-of-quotient-times-divisor", ((x / y) * w + z) * y, x * w + z * y, claim=RealOnly()),
+    Rule("distributed-divisor", (x / y + z) * y, x + z * y, claim=RealOnly()),
+    Rule("distributed-divisor-of-term", ((x / y) * w + z) * y, x * w + z * y, claim=RealOnly()),
     Rule("sum-of-logs", T.log(x) + T.log(y), T.log(x * y), claim=RealOnly()),         # log x + log y = log(x·y)
     Rule("product-of-roots", T.sqrt(x) * T.sqrt(y), T.sqrt(x * y), claim=RealOnly()), # √x·√y = √(x·y)
     Rule("product-of-exps", prod(T.exp(x), axis=axis), T.exp(sum_(x, axis=axis)), claim=RealOnly()),  # Πeˣ = e^Σx

@@ -83,7 +83,7 @@ STEPS = (
     *_both_ways("sqrt-step", T.sqrt(x + c), T.sqrt(x), _square_roots(), 3),                   # √(x+c) - √x
     *_both_ways("cbrt-step", T.cbrt(x + c), T.cbrt(x), _cube_roots(), 8),                     # ∛(x+c) - ∛x
     *_both_ways("reciprocal-step", 1 / x, 1 / (x + step), step / (x * (x + step)), 3),        # 1/x - 1/(x+c)
-    *_both_ways("reciprocal-root-step", 1 / T.sqrt(x), 1 / T.sqrt(x + step), _reciprocal_roots(), 7),
+    *_both_ways("inverse-root-step", 1 / T.sqrt(x), 1 / T.sqrt(x + step), _reciprocal_roots(), 7),
     *_both_ways(
         "arctan-step", T.arctan(x + small_step), T.arctan(x), T.arctan(small_step / (1 + x * (x + small_step))), 4
     ),                                                                                        # arctan(x+c) - arctan x
@@ -123,10 +123,10 @@ QUOTIENTS = (
         "one-minus-reciprocal", 1 - 1 / (x + 1), T.where(T.isinf(x), 1, x / (x + 1)), claim=Improves(2)
     ),                                                                                                # 1 - 1/(1+x)
     Rule(
-        "reciprocal-second-difference", (1 / (x + 1) - 2 / x) + 1 / (x - 1), second_difference, claim=Improves(5)
+        "reciprocal-difference", (1 / (x + 1) - 2 / x) + 1 / (x - 1), second_difference, claim=Improves(5)
     ),                                                                                       # 1/(x+1) - 2/x + 1/(x-1)
     Rule(
-        "reciprocal-second-difference-from-below", (1 / (x - 1) - 2 / x) + 1 / (x + 1), second_difference,
+        "reciprocal-difference-below", (1 / (x - 1) - 2 / x) + 1 / (x + 1), second_difference,
         claim=Improves(5),
     ),
 )  # fmt: skip

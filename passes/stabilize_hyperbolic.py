@@ -25,9 +25,9 @@ BY_EXPONENTIALS = (
     Rule("cosh-by-half", (grows + decays) * 0.5, T.cosh(x), claim=Improves()),
     Rule("cosh-minus-one", T.cosh(x) - 1, sinh_squared * 2, claim=Improves(3)),                    # cosh x - 1
     Rule("one-minus-cosh", 1 - T.cosh(x), -(sinh_squared * 2), claim=Improves(3)),
-    Rule("exp-second-difference", (grows - 2) + decays, sinh_squared * 4, claim=Improves(3)),      # eˣ - 2 + e⁻ˣ
-    Rule("exp-second-difference-from-below", (decays - 2) + grows, sinh_squared * 4, claim=Improves(3)),
-    Rule("exp-second-difference-of-sum", (grows + decays) - 2, sinh_squared * 4, claim=Improves(3)),
+    Rule("exp-difference", (grows - 2) + decays, sinh_squared * 4, claim=Improves(3)),      # eˣ - 2 + e⁻ˣ
+    Rule("exp-difference-below", (decays - 2) + grows, sinh_squared * 4, claim=Improves(3)),
+    Rule("exp-difference-of-sum", (grows + decays) - 2, sinh_squared * 4, claim=Improves(3)),
 )  # fmt: skip
 
 root_above, root_below = T.sqrt(T.square(x) + 1), T.sqrt(T.abs(x) - 1) * T.sqrt(T.abs(x) + 1)

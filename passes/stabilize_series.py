@@ -121,8 +121,8 @@ REMAINDERS = (
               [Fraction(1, math.factorial(n)) for n in range(2, TERMS)], 2, 1, HALF),       # (eˣ - 1) - x
     Remainder("x-minus-log1p", _itself, T.log1p,
               _signs([Fraction(1, n) for n in range(2, 2 + TERMS)]), 2, 1, Fraction(1, 8)),  # x - log(1 + x)
-    Remainder("reciprocal-minus-cot", lambda x: 1 / x, lambda x: 1 / T.tan(x), COTANGENTS, 1, 2, HALF),
-    Remainder("coth-minus-reciprocal", lambda x: 1 / T.tanh(x), lambda x: 1 / x, _signs(COTANGENTS), 1, 2, HALF),
+    Remainder("inverse-minus-cot", lambda x: 1 / x, lambda x: 1 / T.tan(x), COTANGENTS, 1, 2, HALF),
+    Remainder("coth-minus-inverse", lambda x: 1 / T.tanh(x), lambda x: 1 / x, _signs(COTANGENTS), 1, 2, HALF),
 )  # fmt: skip
 
 
