@@ -12,12 +12,18 @@ from typing import ClassVar
 
 import graphopt.tensor as T
 from graphopt.ops.reduction import prod, sum_
-from graphopt.rewrite import Attr, RealOnly, Rule, RulePass, V, floating
+from graphopt.rewrite import Attr, Match, RealOnly, Rule, RulePass, V, floating
 from graphopt.rewrite.measures import Measure, decreasing
 from graphopt.rewrite.standard_measures import HAZARDS, NEGATIONS, OPERATIONS
 
-x, y, z = V("x", dtype=floating), V("y", dtype=floating), V("z", dtype=floating)
+x, y, z, w = (V(name, dtype=floating) for name in "xyzw")
 axis = Attr("axis")
+
+
+def _is_of_one_shape(match: Match) -> bool:
+    """Nothing is broadcast: z·y would be computed before it is, on no elements or with others' derivatives."""
+    return all(match[name].shape == match.root.shape for name in match.variables)
+
 
 TABLE = (
     Rule("product-over-factor", (x * y) / y, x, claim=RealOnly()),                    # x·y/y = x
@@ -36,6 +42,11 @@ TABLE = (
     Rule("times-zero", x * 0, 0, claim=RealOnly()),                                   # x·0 = 0
     Rule("negative-difference", -(x - y), y - x, claim=RealOnly()),                   # -(x - y) = y - x
     Rule("common-factor", (x * z) + (y * z), (x + y) * z, claim=RealOnly()),          # x·z + y·z = (x + y)·z
+    # (a/x + b/y)·x·y = a·y + b·x in two firings; each adds one node at most
+    Rule("distributed-divisor", (x / y + z) * y, x + z * y, claim=RealOnly(), where=_is_of_one_shape),
+    Rule(
+        "distributed-divisor-of-term", ((x / y) * w + z) * y, x * w + z * y, claim=RealOnly(), where=_is_of_one_shape
+    ),
     Rule("sum-of-logs", T.log(x) + T.log(y), T.log(x * y), claim=RealOnly()),         # log x + log y = log(x·y)
     Rule("product-of-roots", T.sqrt(x) * T.sqrt(y), T.sqrt(x * y), claim=RealOnly()), # √x·√y = √(x·y)
     Rule("product-of-exps", prod(T.exp(x), axis=axis), T.exp(sum_(x, axis=axis)), claim=RealOnly()),  # Πeˣ = e^Σx

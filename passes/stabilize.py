@@ -1,9 +1,13 @@
 """Replace formulas that lose accuracy, overflow or underflow by ops that do not.
 
 Contract: afterwards no rule of the tables matches: `stabilize_elementary` (log1p, expm1, softplus, sigmoid, logaddexp,
-the error functions), `stabilize_tails` (log erfc), `stabilize_softmax` (log-sum-exp, softmax, log-softmax) and
-`stabilize_branches` (masked products). Every rule is at least as accurate as what it replaces (`Improves`) or accurate
-within a stated bound wherever the result is representable (`Stabilizes`).
+the error functions), `stabilize_tails` (log erfc), `stabilize_softmax` (log-sum-exp, softmax, log-softmax),
+`stabilize_hyperbolic` (sinh, cosh, tanh and their inverses, written
+out), `stabilize_trigonometric` (half angles, differences of sines), `stabilize_differences` (conjugates, common
+denominators), `stabilize_series` (x - sin x and its kin), `stabilize_powers` (powers, gamma functions, norms),
+`stabilize_quadratic` (the roots of a quadratic) and `stabilize_branches` (masked products). Every rule is at least as
+accurate as what it replaces (`Improves`) or accurate within a stated bound wherever the result is representable
+(`Stabilizes`).
 
 The patterns are written for the form that `canonicalize` reaches, and one replacement can make another match: let the
 two alternate, `fix{stabilize,canonicalize}`. Constants must not be folded before. After `lower` this pass may not run,
@@ -19,9 +23,15 @@ from typing import ClassVar
 from graphopt.passes import (
     canonical_facts,
     stabilize_branches,
+    stabilize_differences,
     stabilize_elementary,
+    stabilize_hyperbolic,
+    stabilize_powers,
+    stabilize_quadratic,
+    stabilize_series,
     stabilize_softmax,
     stabilize_tails,
+    stabilize_trigonometric,
 )
 from graphopt.rewrite import Rule, RulePass
 from graphopt.rewrite.measures import Measure, decreasing
@@ -31,6 +41,12 @@ RULES = (
     *decreasing(HAZARDS, *canonical_facts.STABLE, *stabilize_softmax.RULES),
     *decreasing((HAZARDS, OPERATIONS), *stabilize_elementary.RULES),
     *stabilize_tails.RULES,  # they keep what they match, on a held operand: a condition ends them, and no measure
+    *stabilize_hyperbolic.RULES,
+    *stabilize_trigonometric.RULES,
+    *stabilize_differences.RULES,
+    *stabilize_series.RULES,
+    *stabilize_powers.RULES,
+    *stabilize_quadratic.RULES,
     *decreasing(MASKS, *stabilize_branches.RULES),
 )
 

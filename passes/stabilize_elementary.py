@@ -48,6 +48,9 @@ INVERSES = (
     Rule("exp-softplus", T.exp(T.softplus(x)), T.exp(x) + 1, claim=Improves()),            # e^(log(1+eˣ)) = 1 + eˣ
     Rule("exp-log1p", T.exp(T.log1p(x)), T.where(x >= -1, x + 1, nan), claim=Improves()),  # e^(log(1+x)) = 1 + x
     Rule("expm1-log", T.expm1(T.log(x)), T.where(x >= 0, x - 1, nan), claim=Improves()),   # e^(log x) - 1 = x - 1
+    Rule("expm1-softplus", T.expm1(T.softplus(x)), T.exp(x), claim=Improves()),            # e^(log(1+eˣ)) - 1 = eˣ
+    Rule("exp-log1mexp", T.exp(T.log1mexp(x)), T.where(x <= 0, -T.expm1(x), nan), claim=Improves()),   # 1 - eˣ
+    Rule("expm1-log1mexp", T.expm1(T.log1mexp(x)), T.where(x <= 0, -T.exp(x), nan), claim=Improves()),  # -eˣ
     Rule("softplus-log", T.softplus(T.log(x)), T.where(x >= 0, T.log1p(x), nan), claim=Improves()),
     Rule("log-expm1", T.log(T.expm1(x)), x + T.log1mexp(-x), claim=Stabilizes(4)),         # log(eˣ - 1)
 )  # fmt: skip

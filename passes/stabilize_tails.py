@@ -17,7 +17,7 @@ from graphopt.rewrite import Match, Rule, Stabilizes, V, refuse, rule
 
 __all__ = ["RULES"]
 
-x = V("x")
+x, y = V("x"), V("y")
 THRESHOLDS = {"float64": 26.0, "float32": 9.0}
 HALF_LOG_PI, SQRT_PI = math.log(math.pi) / 2, math.sqrt(math.pi)
 ODD = (9, 7, 5, 3, 1)  # the series, by Horner: 1 - u(1 - 3u(1 - 5u(1 - 7u(1 - 9u))))
@@ -56,14 +56,22 @@ def log_erfc(match: Match, x: Any) -> Any:
     return T.where(is_far, series, T.log(T.erfc(near)))
 
 
-@rule(T.exp(-T.square(x)) / T.erfc(x), claim=Stabilizes(32, relative=True))
-def erfc_slope(match: Match, x: Any) -> Any:
-    """e^(-x²)/erfc(x) → x√π/s(x) for large x"""
-    if _is_held(match):
-        return refuse("its operand stays where erfc does not underflow")
+def _slope(x: Any) -> Any:
     is_far, near, far = _sides(x)
     series = (far * SQRT_PI) / (1 + _correction(far))
     return T.where(is_far, series, T.exp(-T.square(near)) / T.erfc(near))
 
 
-RULES: tuple[Rule, ...] = (log_erfc, erfc_slope)
+@rule(T.exp(-T.square(x)) / T.erfc(x), claim=Stabilizes(32, relative=True))
+def erfc_slope(match: Match, x: Any) -> Any:
+    """e^(-x²)/erfc(x) → x√π/s(x) for large x"""
+    return refuse("its operand is held where erfc does not underflow") if _is_held(match) else _slope(x)
+
+
+@rule((T.exp(-T.square(x)) * y) / T.erfc(x), claim=Stabilizes(32, relative=True))
+def scaled_erfc_slope(match: Match, x: Any, y: Any) -> Any:
+    """e^(-x²)·y/erfc(x) → y·x√π/s(x) for large x"""
+    return refuse("its operand is held where erfc does not underflow") if _is_held(match) else y * _slope(x)
+
+
+RULES: tuple[Rule, ...] = (log_erfc, erfc_slope, scaled_erfc_slope)

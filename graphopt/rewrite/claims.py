@@ -38,9 +38,16 @@ class Ulps(Claim):
 
 @dataclass(frozen=True)
 class Improves(Claim):
-    """R is never more than one ulp further from T than L is, has no new NaN or infinity, and is somewhere better."""
+    """R is never more than `ulps` ulps further from T than L is, has no new NaN or infinity, and is somewhere better.
 
-    __str__ = Claim.__str__
+    L is right by luck here and there, and so a replacement of several operations needs as many ulps as they can lose;
+    the promise is still that nothing worse happens anywhere, however much better R is elsewhere.
+    """
+
+    ulps: int = 1
+
+    def __str__(self) -> str:
+        return "Improves" if self.ulps == 1 else f"Improves({self.ulps})"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pkgutil
 import warnings
 from difflib import get_close_matches
 from functools import lru_cache
-from importlib.metadata import entry_points
+from importlib import metadata
 
 from graphopt.errors import InvalidArgument
 from graphopt.rewrite.passes import Pass
@@ -33,6 +33,12 @@ def _built_in() -> dict[str, type[Pass]]:
             if issubclass(value, Pass) and value.__module__ == module.__name__ and value.name:
                 found[value.name] = value
     return dict(sorted(found.items()))
+
+
+@lru_cache(maxsize=1)
+def entry_points(*, group: str) -> tuple[metadata.EntryPoint, ...]:
+    """What installed packages offer, read once: reading opens a file of every package there is."""
+    return tuple(metadata.entry_points(group=group))
 
 
 def available_passes() -> dict[str, type[Pass]]:

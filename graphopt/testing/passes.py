@@ -27,7 +27,7 @@ from graphopt.function import function
 from graphopt.graph import Graph
 from graphopt.graph.export import to_variables
 from graphopt.interpret import Native, interpret
-from graphopt.rewrite import Exact, Log, Pass, Pipeline, Rule, RulePass, Stabilizes, Ulps
+from graphopt.rewrite import Exact, Improves, Log, Pass, Pipeline, Rule, RulePass, Stabilizes, Ulps
 from graphopt.testing import strategies
 from graphopt.types import is_float
 
@@ -222,6 +222,7 @@ class _Allowance:
             for claim in inexact
             if isinstance(claim, Ulps | Stabilizes)
         )
+        units += sum(claim.ulps - 1 for claim in inexact if isinstance(claim, Improves))
         names = {type(claim).__name__ for claim in inexact}
         factor = REAL_ONLY_FACTOR if "RealOnly" in names else 1
         return _Allowance(units * factor, bool(names & {"Stabilizes", "Improves", "RealOnly"}))

@@ -44,6 +44,8 @@ __all__ = ["RuleReport", "verify_rule"]
 
 DIGITS = 420  # 1 + the least float64 is told from 1
 BLIND = 900.0  # beyond it, 1 + exp(-x) is 1 in that many digits: a truth that both sides do not share is not known
+FAINT = 1e-90  # nor is it below this, where 1 + x⁴ is 1
+LEAST = mpmath.ldexp(1, -1080)  # results that are closer to each other than that round to the same number
 TRIES = 1500
 PROGRAMS = 16
 SQUARE = (2, 2)  # of every other program where axes matter: types alone do not tell its axes apart
@@ -332,15 +334,15 @@ def _kept(
     rounded = from_mpf(truth, dtype).astype(float)
     claim, ok = rule.claim, np.ones(before.shape, bool)
     real = ~np.isnan(rounded)
-    if isinstance(claim, Improves) and _magnitude(made, arguments) > BLIND:
-        real &= _agree(truth, _run(made.after, arguments, ExactArithmetic(DIGITS)).reshape(-1))
+    if isinstance(claim, Improves) and (_magnitude(made, arguments) > BLIND or _is_faint(arguments)):
+        real &= _agree(truth, _run(made.after, arguments, ExactArithmetic(DIGITS)).reshape(-1), absolute=LEAST)
     errors = [_errors(values, truth, rounded, dtype) for values in (before, after)]
     with np.errstate(all="ignore"):
         report.worst_before = max(report.worst_before, float(np.max(errors[0], initial=0, where=real)))
         report.worst_after = max(report.worst_after, float(np.max(errors[1], initial=0, where=real)))
     report.better |= bool(np.any(real & (errors[1] < errors[0])))
     if isinstance(claim, Improves):
-        ok = errors[1] <= errors[0] + 1.0000001
+        ok = errors[1] <= errors[0] + claim.ulps + 1e-7
         return ok | ~real
     if isinstance(claim, Stabilizes):
         if any(np.isposinf(a).any() for a in arguments.values() if a.dtype.kind == "f"):
@@ -354,12 +356,12 @@ def _kept(
     return _agree(truth, other, 8 * float(np.finfo(dtype).eps)) | undefined
 
 
-def _agree(a: Any, b: Any, relative: float = 1e-30) -> Any:
+def _agree(a: Any, b: Any, relative: float = 1e-30, absolute: Any = 1e-30) -> Any:
     """Per element, whether two results of exact arithmetic are the same but for its last digits (or for constants')."""
     with mpmath.workdps(DIGITS):
         return np.array(
             [
-                x == y or (mpmath.isfinite(x) and abs(x - y) <= relative * abs(x) + mpmath.mpf(10) ** -30)
+                x == y or (mpmath.isfinite(x) and abs(x - y) <= relative * abs(x) + absolute)
                 for x, y in zip(a, b, strict=True)
             ],
             dtype=bool,
@@ -386,6 +388,11 @@ def _magnitude(made: Instance, arguments: dict[str, Any]) -> float:
     finite = [np.abs(a.astype(float))[np.isfinite(a.astype(float))] for a in arguments.values()]
     largest = max([1.0, *(float(values.max()) for values in finite if values.size)])
     return math.exp(min(largest, 700)) if made.tame else largest  # tame programs have exponentials of inputs
+
+
+def _is_faint(arguments: dict[str, Any]) -> bool:
+    """Whether a value is so small that sums of its powers need more digits than exact arithmetic has."""
+    return any(bool(np.any((a != 0) & (np.abs(a) < FAINT))) for a in arguments.values() if a.dtype.kind == "f")
 
 
 def _stable(claim: Stabilizes, magnitude: float, after: Any, truth: Any, rounded: Any, dtype: str) -> Any:

@@ -50,7 +50,7 @@ def test_rules_lists_every_rule(run, record):
 
 def test_rules_are_filtered_by_pass_claim_and_words(record):
     assert {row["pass"] for row in record("rules", "--pass", "fast-math")} == {"fast-math"}
-    assert {row["claim"] for row in record("rules", "--claim", "improves")} == {"Improves"}
+    assert {row["claim"].partition("(")[0] for row in record("rules", "--claim", "improves")} == {"Improves"}
     assert [row["name"] for row in record("rules", "log1p(exp", "softplus")] == ["softplus"]
     assert record("rules", "no-such-word-anywhere") == []
 

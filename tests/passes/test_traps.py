@@ -109,6 +109,14 @@ GRADIENTS = {
     "log of sum": lambda x: T.log(T.sum(T.exp(x))),
     "log of erfc": lambda x: T.sum(T.log(T.erfc(x))),
     "root of square": lambda x: T.sum(T.sqrt(T.square(x))),
+    "norm": lambda x: T.sqrt(T.sum(T.square(x * 1e200))),
+    "log of cosh": lambda x: T.sum(T.log(T.cosh(x))),
+    "root of a sum": lambda x: T.sum(T.sqrt(x * x + 1) - 1),
+    "hypotenuse and leg": lambda x: T.sum(T.sqrt(x * x + T.square(1 + x * 1e-9)) + x),
+    "x minus sine": lambda x: T.sum(x - T.sin(x)),
+    "slope of tanh": lambda x: T.sum(1 - T.tanh(x) ** 2),
+    "beta function": lambda x: T.sum(T.gamma(x * x) * T.gamma(T.abs(x)) / T.gamma(x * x + T.abs(x))),
+    "log of product": lambda x: T.log(T.prod(T.square(x))),
 }
 
 
@@ -117,6 +125,41 @@ def test_what_is_stable_forward_has_a_gradient(name):
     slope = go.grad(GRADIENTS[name](v), v)
     found = run([v], slope, {"v": np.array([-1000.0, -1.0, 1.0, 40.0, 1000.0])})
     assert np.isfinite(found).all()
+
+
+WHOLE = {
+    "log of e^x + e^-x": (T.log(T.exp(v) + T.exp(-v)), "logaddexp"),
+    "log of e^x - e^-x": (T.log(T.exp(v) - T.exp(-v)), "log1mexp"),
+    "tanh of exponentials": ((T.exp(v) - T.exp(-v)) / (T.exp(v) + T.exp(-v)), "tanh"),
+    "log of 1 - x^2": (T.log(1 - v * v), "log1p"),
+    "inverse hyperbolic sine": (T.log(v + T.sqrt(1 + v * v)), "arcsinh"),
+    "inverse hyperbolic cosine": (T.log(v + T.sqrt(v * v - 1)), "arccosh"),
+    "compound interest": ((1 + v) ** w - 1, "expm1"),
+    "1 - cos over sin": ((1 - T.cos(v)) / T.sin(v), "tan"),
+    "1 - root of 1 - x^2": (1 - T.sqrt(1 - v * v), "divide"),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_part_that_is_stabilized_does_not_hide_the_whole(name, rewriting):
+    expression, op = WHOLE[name]
+    assert op in rewriting.ops([v, w], expression)
+
+
+def test_the_sigmoid_of_a_logit_is_seen_before_the_logit(rewriting):
+    assert "log" not in rewriting.ops([v], T.sigmoid(T.log(v / (1 - v))))
+
+
+def test_compound_interest_is_right_for_a_tiny_rate():
+    rate, years = np.array([1e-18, 1e-9, 0.5]), np.array([3.0, 100.0, 2.0])
+    found = run([v, w], (1 + v) ** w - 1, {"v": rate, "w": years})
+    np.testing.assert_allclose(found, np.expm1(years * np.log1p(rate)), rtol=1e-15)
+
+
+def test_a_tanh_that_its_derivative_needs_is_not_computed_again(rewriting):
+    y = T.tanh(v)
+    assert rewriting.ops([v], (1 - y) * (1 + y) + y).count("tanh") == 1
+    assert "tanh" not in rewriting.ops([v], 0.5 * v * (1 + T.tanh(v)))
 
 
 MASKED = {
