@@ -6,8 +6,12 @@ The pattern is built bottom-up with random choices; a choice that has no meaning
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
+
+import numpy as np
 
 from graphopt.errors import GraphoptError
 from graphopt.graph import Graph
@@ -21,7 +25,7 @@ from graphopt.testing.domains import CONFINED
 from graphopt.types import TensorType, is_float
 from graphopt.variable import Variable, as_variable, literal, variable
 
-__all__ = ["Instance", "elementwise_only", "instance"]
+__all__ = ["SQUARES", "Instance", "elementwise_only", "expand", "instance"]
 
 SHAPES: tuple[tuple[int, ...], ...] = (
     (),
@@ -35,8 +39,14 @@ SHAPES: tuple[tuple[int, ...], ...] = (
     (1, 2, 1),
     (2, 2),
     (2, 2),
-)  # square ones tell axes apart that shapes alone do not
+)
+SQUARES: tuple[tuple[int, ...], ...] = ((2, 2), (2, 2), (2, 2, 1), (1, 2, 2), (2, 1, 2), (2, 2, 2))
+"""Shapes with equal sizes, which tell axes apart that types alone do not."""
 NUMBERS = (-2.0, -0.5, 0.5, 1.0, 2.0, 3.0, float("-inf"))
+TRUTHS: Mapping[str, tuple[int, ...]] = {
+    "where": (0,), "logical_not": (0,), "logical_and": (0, 1), "logical_or": (0, 1), "any": (0,), "all": (0,),
+}  # fmt: skip
+"""Ops to the operands that are mostly of dtype bool."""
 DTYPES = ("int64", "int32", "uint8", "bool", "float32", "float64")
 
 
@@ -51,6 +61,37 @@ class Instance:
     after: Graph
     log: Log
     tame: bool
+
+    def expand(self) -> Instance:
+        """The same program with composite ops expanded, in place: what is compared is what targets compute."""
+        for graph in (self.before, self.after):
+            expand(graph)
+        return self
+
+    @cached_property
+    def elementwise(self) -> bool:
+        """Whether each element of the result depends on one element of each input alone, before and after."""
+        ops = (graph.op(node) for graph in (self.before, self.after) for node in graph.order())
+        return all("elementwise" in op.traits or "leaf" in op.traits for op in ops)
+
+    @property
+    def signature(self) -> tuple[Any, ...]:
+        """Equal for programs before a firing that differ in nothing but constants' arrays."""
+        graph = self.before
+        return tuple(
+            (graph.op(node).name, str(graph.type(node)), repr(sorted(graph.attributes(node).items())))
+            for node in graph.order()
+        )
+
+
+def expand(graph: Graph) -> None:
+    """Expand composite ops, in place."""
+    _expansion().run(graph)
+
+
+@cache
+def _expansion() -> Pipeline:
+    return Pipeline.named("none")
 
 
 class _Unbuildable(Exception):
@@ -67,7 +108,12 @@ def elementwise_only(pattern: Pattern) -> bool:
 
 
 def instance(
-    rule: Rule, dtype: str, chance: random.Random, shape: tuple[int, ...] | None = None, tame: bool = False
+    rule: Rule,
+    dtype: str,
+    chance: random.Random,
+    shape: tuple[int, ...] | None = None,
+    tame: bool = False,
+    common: tuple[int, ...] | None = None,
 ) -> Instance | None:
     """A random program on which the rule fires, or None if this try made none.
 
@@ -83,35 +129,46 @@ def instance(
         The shape of all variables; random if not given.
     tame
         Whether variables may stand for exponentials of inputs, for rules that look below their patterns.
+    common
+        The shape that the shapes of variables are made from, where `shape` is not given; random if not given.
     """
-    builder = _Builder(dtype, chance, shape, tame, "facts" in rule.tags)
+    builder = _Builder(dtype, chance, shape, tame, "facts" in rule.tags, common)
     try:
         root = builder.build(rule.pattern)
         if not isinstance(root, Variable):
             return None
-        before = Graph.from_outputs(builder.inputs, root)
+        after = Graph.from_outputs(builder.inputs, root)
     except (_Unbuildable, GraphoptError, IndexError, ValueError, OverflowError):
         return None
-    after = before.copy()
-    log = Pipeline([rule]).run(after, limit=1, verify=True)
-    return Instance(before, after, log, tame) if len(log) else None
+    log = Pipeline([rule]).run(after, limit=1)
+    if not len(log):
+        return None
+    after.verify()
+    return Instance(Graph.from_outputs(builder.inputs, root), after, log, tame)
 
 
 class _Builder:
     def __init__(
-        self, dtype: str, chance: random.Random, shape: tuple[int, ...] | None, tame: bool, confine: bool
+        self,
+        dtype: str,
+        chance: random.Random,
+        shape: tuple[int, ...] | None,
+        tame: bool,
+        confine: bool,
+        common: tuple[int, ...] | None,
     ) -> None:
         self.confine = confine
         self.dtype = dtype
         self.chance = chance
         self.shape = shape
-        self.common = chance.choice(SHAPES) if shape is None else shape
+        self.common = shape if shape is not None else chance.choice(SHAPES) if common is None else common
         self.tame = tame
         self.inputs: list[Variable] = []
         self.variables: dict[str, Any] = {}
         self.attributes: dict[str, Any] = {}
 
-    def build(self, pattern: Pattern) -> Any:
+    def build(self, pattern: Pattern, truth: bool = False) -> Any:
+        """What a pattern stands for; `truth` says that it is an operand that is mostly of dtype bool."""
         if isinstance(pattern, Literal):
             return pattern.value
         if isinstance(pattern, AnyOp):
@@ -120,30 +177,35 @@ class _Builder:
             return self.variables[pattern.name]
         if isinstance(pattern, V):
             if pattern.name not in self.variables:
-                self.variables[pattern.name] = self.leaf(pattern)
+                self.variables[pattern.name] = self.leaf(pattern, truth)
             return self.variables[pattern.name]
         assert isinstance(pattern, Application)
-        operands = [self.build(operand) for operand in pattern.operands]
+        truths = (0,) if truth and "view" in pattern.op.traits else TRUTHS.get(pattern.op.name, ())
+        operands = [self.build(operand, k in truths) for k, operand in enumerate(pattern.operands)]
         attributes = {
             key: self.attribute(value, key, pattern.op, as_variable(operands[0])) if isinstance(value, Attr) else value
             for key, value in pattern.attributes.items()
         }
         return pattern.op(*operands, **attributes)
 
-    def leaf(self, pattern: V) -> Variable:
+    def leaf(self, pattern: V, truth: bool) -> Variable:
         """An input; sometimes a constant, or the exponential of an input.
 
         Where the pattern has a condition on value facts, the input is confined to where it holds; rules with the tag
-        "facts" meet values confined in any way.
+        "facts" meet values confined in any way, or in two.
         """
         conditions = " ".join(text for text, _ in pattern.conditions)
         facts = [text for text, _ in pattern.conditions if text in CONFINED]
         if facts or (self.confine and self.chance.random() < 0.8):
             kind = facts[0] if facts else self.chance.choice(sorted(CONFINED))
             fresh = self.input(TensorType(self.dtype, self.common))
+            if not facts and self.chance.random() < 0.5:
+                fresh = self.chance.choice(CONFINED["number"] + CONFINED["finite"])(fresh)
             return self.chance.choice(CONFINED[kind])(fresh)  # type: ignore[no-any-return]
         usual = self.chance.random() < (0.4 if "dtype" in conditions else 0.95)
         dtype = self.dtype if usual else self.chance.choice(DTYPES)
+        if truth and self.chance.random() < 0.8:
+            dtype = "bool"
         if "constant" in conditions or (pattern.conditions and self.chance.random() < 0.5):
             return literal(self.chance.choice(NUMBERS), dtype)
         shape = self.common
@@ -163,7 +225,7 @@ class _Builder:
         """An application of some op of the kind, over operands of the ops it asks for."""
         if pattern.trait == "leaf":
             self.input(TensorType(self.dtype))
-            return as_variable([[2.0, 2.0], [2.0, 2.0]], self.dtype)
+            return self.array()
         choices = [op for op in TABLE.values() if pattern.trait in op.traits and op.exact is not None and op.arity]
         op = self.chance.choice(choices)
         inner = self.chance.choice(sorted(pattern.over, key=lambda o: o.name)) if pattern.over else None
@@ -172,6 +234,13 @@ class _Builder:
             return op(*operands, **({"dtype": self.dtype} if op.name == "cast" else {}))  # type: ignore[no-any-return]
         key = {"transpose": "axes", "reshape": "shape", "broadcast_to": "shape", "pick": "index"}.get(op.name, "axis")
         return op(*operands, **{key: self.attribute(Attr("own"), key, op, operands[0])})  # type: ignore[no-any-return]
+
+    def array(self) -> Variable:
+        """A constant that is an array, most often of equal elements."""
+        shape = self.chance.choice([(2, 2), (2, 2), self.common])
+        alike = self.chance.random() < 0.7
+        values = self.chance.choices((2.0, -0.0, 0.5, 3.0), k=1) if alike else (0.0, -0.0, 1.0, 2.0)
+        return as_variable(np.resize(np.array(values), shape), self.dtype)
 
     def operand(self, inner: Op | None) -> Variable:
         """A variable, a scalar, or an application of `inner`."""
