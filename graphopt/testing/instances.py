@@ -25,7 +25,7 @@ from graphopt.testing.domains import CONFINED
 from graphopt.types import TensorType, is_float
 from graphopt.variable import Variable, as_variable, literal, variable
 
-__all__ = ["SQUARES", "Instance", "elementwise_only", "expand", "instance"]
+__all__ = ["ANY_DTYPE", "SQUARES", "Instance", "elementwise_only", "expand", "instance"]
 
 SHAPES: tuple[tuple[int, ...], ...] = (
     (),
@@ -42,12 +42,17 @@ SHAPES: tuple[tuple[int, ...], ...] = (
 )
 SQUARES: tuple[tuple[int, ...], ...] = ((2, 2), (2, 2), (2, 2, 1), (1, 2, 2), (2, 1, 2), (2, 2, 2))
 """Shapes with equal sizes, which tell axes apart that types alone do not."""
-NUMBERS = (-2.0, -0.5, 0.5, 1.0, 2.0, 3.0, float("-inf"))
+NUMBERS = (-2.0, -0.5, 0.1, 0.5, 1.0, 2.0, 3.0, float("-inf"))
+WHOLE_NUMBERS = (-2, 1, 2, 3)
 TRUTHS: Mapping[str, tuple[int, ...]] = {
     "where": (0,), "logical_not": (0,), "logical_and": (0, 1), "logical_or": (0, 1), "any": (0,), "all": (0,),
 }  # fmt: skip
 """Ops to the operands that are mostly of dtype bool."""
 DTYPES = ("int64", "int32", "uint8", "bool", "float32", "float64")
+
+
+ANY_DTYPE = "dtype: any"
+"""The text of a condition that holds, and asks for variables of all dtypes."""
 
 
 @dataclass
@@ -132,6 +137,9 @@ def instance(
     common
         The shape that the shapes of variables are made from, where `shape` is not given; random if not given.
     """
+    asked = [text for part in rule.pattern.parts() if isinstance(part, V) for text, _ in part.conditions]
+    if ANY_DTYPE in asked and chance.random() < 0.7:
+        dtype = chance.choice(DTYPES)
     builder = _Builder(dtype, chance, shape, tame, "facts" in rule.tags, common)
     try:
         root = builder.build(rule.pattern)
@@ -167,8 +175,11 @@ class _Builder:
         self.variables: dict[str, Any] = {}
         self.attributes: dict[str, Any] = {}
 
-    def build(self, pattern: Pattern, truth: bool = False) -> Any:
-        """What a pattern stands for; `truth` says that it is an operand that is mostly of dtype bool."""
+    def build(self, pattern: Pattern, truth: bool = False, inner: bool = False) -> Any:
+        """What a pattern stands for.
+
+        `truth` says that it is an operand that is mostly of dtype bool, `inner` that it is given axes afterwards.
+        """
         if isinstance(pattern, Literal):
             return pattern.value
         if isinstance(pattern, AnyOp):
@@ -177,18 +188,19 @@ class _Builder:
             return self.variables[pattern.name]
         if isinstance(pattern, V):
             if pattern.name not in self.variables:
-                self.variables[pattern.name] = self.leaf(pattern, truth)
+                self.variables[pattern.name] = self.leaf(pattern, truth, inner)
             return self.variables[pattern.name]
         assert isinstance(pattern, Application)
         truths = (0,) if truth and "view" in pattern.op.traits else TRUTHS.get(pattern.op.name, ())
-        operands = [self.build(operand, k in truths) for k, operand in enumerate(pattern.operands)]
+        inner = inner or pattern.op is ops.expand_dims
+        operands = [self.build(operand, k in truths, inner) for k, operand in enumerate(pattern.operands)]
         attributes = {
             key: self.attribute(value, key, pattern.op, as_variable(operands[0])) if isinstance(value, Attr) else value
             for key, value in pattern.attributes.items()
         }
         return pattern.op(*operands, **attributes)
 
-    def leaf(self, pattern: V, truth: bool) -> Variable:
+    def leaf(self, pattern: V, truth: bool, inner: bool) -> Variable:
         """An input; sometimes a constant, or the exponential of an input.
 
         Where the pattern has a condition on value facts, the input is confined to where it holds; rules with the tag
@@ -206,11 +218,16 @@ class _Builder:
         dtype = self.dtype if usual else self.chance.choice(DTYPES)
         if truth and self.chance.random() < 0.8:
             dtype = "bool"
-        if "constant" in conditions or (pattern.conditions and self.chance.random() < 0.5):
-            return literal(self.chance.choice(NUMBERS), dtype)
+        asked = "it is a constant" in conditions
+        if asked or (pattern.conditions and self.chance.random() < 0.5):
+            numbers: tuple[float, ...] = NUMBERS if is_float(dtype) else WHOLE_NUMBERS
+            shape = self.common if asked and "rank" not in conditions and self.chance.random() < 0.5 else ()
+            return literal(self.chance.choice((*numbers, 0) if asked else numbers), dtype, shape)
         shape = self.common
         if "rank is 0" in conditions:
             shape = ()
+        elif self.shape is None and inner and self.chance.random() < 0.6:
+            shape = shape[1:]
         elif self.shape is None and self.chance.random() < 0.5:
             shape = self.chance.choice([(), tuple(s for k, s in enumerate(shape) if k), *SHAPES])
         fresh = self.input(TensorType(dtype, shape))
@@ -239,7 +256,7 @@ class _Builder:
         """A constant that is an array, most often of equal elements."""
         shape = self.chance.choice([(2, 2), (2, 2), self.common])
         alike = self.chance.random() < 0.7
-        values = self.chance.choices((2.0, -0.0, 0.5, 3.0), k=1) if alike else (0.0, -0.0, 1.0, 2.0)
+        values = self.chance.choices((2.0, -0.0, 0.1, 3.0), k=1) if alike else (0.0, -0.0, 1.0, 2.0)
         return as_variable(np.resize(np.array(values), shape), self.dtype)
 
     def operand(self, inner: Op | None) -> Variable:
@@ -269,7 +286,8 @@ class _Builder:
             return pick.randrange(int(str(x.shape[-1])))
         if key == "axis":
             if op is ops.expand_dims:
-                count = pick.choice((1, 1, 2))
+                missing = len(self.common) - n
+                count = missing if missing > 0 and pick.random() < 0.7 else pick.choice((1, 1, 2))
                 return tuple(sorted(pick.sample(range(n + count), count)))
             if op is ops.squeeze:
                 units = [k for k, size in enumerate(x.shape) if size == 1]

@@ -1,7 +1,8 @@
 """Values to run a rule's programs on: special ones, spread ones, and those that Hypothesis draws.
 
-A value is special where formats end or functions are close to their poles. Spread values are moderate, and all
-elements of an array differ: equal elements hide a wrong axis, and a single huge one widens a bound that grows with it.
+A value is special where formats end or functions are close to their poles. Spread values are moderate, have all the
+digits that a format holds, and differ from element to element: equal elements hide a wrong axis, round ones a narrower
+dtype, and a single huge one widens a bound that grows with it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,6 @@ SPECIAL: Mapping[str, tuple[float, ...]] = {
 }  # fmt: skip
 INTERVALS = ((0.2, 4.0), (-4.0, 4.0), (-0.9, 0.9), (1.1, 4.0), (-5.0, -0.1))
 """Where spread values are drawn; one interval at least lies within the domain of every op."""
-STEPS = 4096  # to the unit: every spread value is a number of both formats
 
 _COMBINED = {1: 25, 2: 14, 3: 6}
 """How many special values are combined where there are so many inputs; 5 of them where there are more."""
@@ -53,17 +53,21 @@ def chosen(type: TensorType, values: Sequence[float], chance: random.Random) -> 
         return np.array([chance.choice(values) for _ in range(math.prod(shape))], type.dtype).reshape(shape)
 
 
-def spread(type: TensorType, interval: tuple[float, float], chance: random.Random) -> Any:
-    """An array of a type whose elements lie in an interval and differ; small integers, which may not all differ."""
+def spread(type: TensorType, interval: tuple[float, float], chance: random.Random, *, edges: bool = False) -> Any:
+    """An array of a type whose elements lie in an interval and differ.
+
+    Integers are small and may not all differ; with `edges`, some are the least and the greatest there are.
+    """
     shape = _sizes(type)
     count = math.prod(shape)
     if type.dtype == "bool":
         return np.array([chance.random() < 0.5 for _ in range(count)], bool).reshape(shape)
     if not is_float(type.dtype):
-        whole = range(-4, 9) if interval[0] < 0 and not type.dtype.startswith("u") else range(1, 9)
+        whole = list(range(-4, 9) if interval[0] < 0 and not type.dtype.startswith("u") else range(1, 9))
+        if edges:
+            whole += [int(np.iinfo(type.dtype).min), int(np.iinfo(type.dtype).max)] * 4
         return np.array([chance.choice(whole) for _ in range(count)], type.dtype).reshape(shape)
-    low, high = (round(bound * STEPS) for bound in interval)
-    return np.array([k / STEPS for k in chance.sample(range(low, high), count)], type.dtype).reshape(shape)
+    return np.array([chance.uniform(*interval) for _ in range(count)], type.dtype).reshape(shape)
 
 
 def combinations(types: Sequence[TensorType], values: Sequence[float], chance: random.Random) -> list[tuple[Any, ...]]:
