@@ -214,12 +214,14 @@ class _Builder:
             if not facts and self.chance.random() < 0.5:
                 fresh = self.chance.choice(CONFINED["number"] + CONFINED["finite"])(fresh)
             return self.chance.choice(CONFINED[kind])(fresh)  # type: ignore[no-any-return]
-        usual = self.chance.random() < (0.4 if "dtype" in conditions else 0.95)
+        usual = self.chance.random() < (
+            0.8 if "dtype: is float" in conditions else 0.4 if "dtype" in conditions else 0.95
+        )
         dtype = self.dtype if usual else self.chance.choice(DTYPES)
-        if truth and self.chance.random() < 0.8:
+        if (truth or "dtype is bool" in conditions) and self.chance.random() < 0.8:
             dtype = "bool"
         asked = "it is a constant" in conditions
-        if asked or (pattern.conditions and self.chance.random() < 0.5):
+        if asked or (pattern.conditions and self.chance.random() < 0.25):
             numbers: tuple[float, ...] = NUMBERS if is_float(dtype) else WHOLE_NUMBERS
             shape = self.common if asked and "rank" not in conditions and self.chance.random() < 0.5 else ()
             return literal(self.chance.choice((*numbers, 0) if asked else numbers), dtype, shape)
