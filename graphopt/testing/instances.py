@@ -169,6 +169,7 @@ class _Builder:
         self.dtype = dtype
         self.chance = chance
         self.shape = shape
+        self.varied = common is None
         self.common = shape if shape is not None else chance.choice(SHAPES) if common is None else common
         self.tame = tame
         self.inputs: list[Variable] = []
@@ -231,7 +232,7 @@ class _Builder:
         elif self.shape is None and inner and self.chance.random() < 0.6:
             shape = shape[1:]
         elif self.shape is None and self.chance.random() < 0.5:
-            shape = self.chance.choice([(), tuple(s for k, s in enumerate(shape) if k), *SHAPES])
+            shape = self.chance.choice([(), shape[1:], *(SHAPES if self.varied else (shape[1:],))])
         fresh = self.input(TensorType(dtype, shape))
         return exp(fresh) if self.tame and is_float(dtype) and self.chance.random() < 0.7 else fresh
 
