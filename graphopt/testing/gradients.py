@@ -244,7 +244,7 @@ def check_finite_gradients(
     VerificationFailed
         With the program, the point and both derivatives.
     """
-    values = MODERATE if isinstance(rule.claim, RealOnly | Reassociates) else EXTREME
+    values: Sequence[float] = MODERATE if isinstance(rule.claim, RealOnly | Reassociates) else EXTREME
     if isinstance(rule.claim, RealOnly):
         values = tuple(value for value in values if value)
     for pair in pairs:

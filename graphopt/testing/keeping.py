@@ -147,7 +147,10 @@ class _Point:
     @cached_property
     def meets_infinity(self) -> Array:
         """Whether an input of each element is +∞."""
-        return np.any([np.isposinf(a) for a in self._inputs()] or [np.zeros(self.before.shape, bool)], axis=0)
+        found: Array = np.zeros(self.before.shape, bool)
+        for values in self._inputs():
+            found = found | np.isposinf(values)
+        return found
 
     def _inputs(self) -> list[Array]:
         """For each input, an array that has for each element of the result a value that it depends on, or the worst."""

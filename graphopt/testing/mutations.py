@@ -137,7 +137,8 @@ def _with(pattern: Pattern, name: str, lost: str, instead: Mapping[str, Callable
     def change(part: V) -> V:
         kept = [condition for condition in part.conditions if condition[0] != lost]
         found = len(kept) < len(part.conditions)
-        return _copied(part, (*kept, *(instead.items() if found else ())))
+        changed: V = _copied(part, (*kept, *(instead.items() if found else ())))
+        return changed
 
     return _mapped(pattern, name, change)
 
@@ -145,7 +146,7 @@ def _with(pattern: Pattern, name: str, lost: str, instead: Mapping[str, Callable
 def _over_any(pattern: Pattern, name: str) -> Pattern:
     def change(part: V) -> V:
         assert isinstance(part, AnyOp)
-        free = _copied(part, part.conditions)
+        free: AnyOp = _copied(part, part.conditions)
         free.ops = None
         return free
 

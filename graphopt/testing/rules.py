@@ -136,7 +136,7 @@ def verify_rule(
         _check_gradients(rule, plain, DIFFERENTIATED[dtype], chance, report.gradients)
     if not report.programs:
         raise NeverFired(f"rule {rule.name} never fired on {TRIES} programs drawn from {rule.pattern}")
-    if isinstance(rule.claim, Improves) and not report.better and unlike is None:
+    if isinstance(rule.claim, Improves) and not report.better and values and unlike is None:
         raise VerificationFailed(f"rule {rule.name} was better on none of {report.points} values")
     return report
 
