@@ -21,6 +21,7 @@ from graphopt.ops import shape as ops
 from graphopt.ops.elementary import exp
 from graphopt.rewrite import AnyOp, Attr, Log, Pipeline, Rule, V
 from graphopt.rewrite.pattern import Application, Literal, Pattern
+from graphopt.testing.attributes import DTYPES, Unbuildable, drawn
 from graphopt.testing.domains import CONFINED
 from graphopt.types import TensorType, is_float
 from graphopt.variable import Variable, as_variable, literal, variable
@@ -48,7 +49,6 @@ TRUTHS: Mapping[str, tuple[int, ...]] = {
     "where": (0,), "logical_not": (0,), "logical_and": (0, 1), "logical_or": (0, 1), "any": (0,), "all": (0,),
 }  # fmt: skip
 """Ops to the operands that are mostly of dtype bool."""
-DTYPES = ("int64", "int32", "uint8", "bool", "float32", "float64")
 
 
 ANY_DTYPE = "dtype: any"
@@ -99,10 +99,6 @@ def _expansion() -> Pipeline:
     return Pipeline.named("none")
 
 
-class _Unbuildable(Exception):
-    """A random choice that has no meaning here."""
-
-
 def elementwise_only(pattern: Pattern) -> bool:
     """Whether all ops of a pattern work element by element."""
     return all(
@@ -146,7 +142,7 @@ def instance(
         if not isinstance(root, Variable):
             return None
         after = Graph.from_outputs(builder.inputs, root)
-    except (_Unbuildable, GraphoptError, IndexError, ValueError, OverflowError):
+    except (Unbuildable, GraphoptError, IndexError, ValueError, OverflowError):
         return None
     log = Pipeline([rule]).run(after, limit=1)
     if not len(log):
@@ -276,32 +272,5 @@ class _Builder:
 
     def attribute(self, attr: Attr, key: str, op: Op, operand: Variable) -> Any:
         if attr.name not in self.attributes:
-            self.attributes[attr.name] = self.fresh_attribute(key, op, operand)
+            self.attributes[attr.name] = drawn(key, op, operand, len(self.common), self.chance)
         return self.attributes[attr.name]
-
-    def fresh_attribute(self, key: str, op: Op, x: Variable) -> Any:
-        pick, n = self.chance, x.ndim
-        if key == "axes":
-            return tuple(pick.sample(range(n), n))
-        if key == "dtype":
-            return pick.choice(DTYPES)
-        if key == "index":
-            return pick.randrange(int(str(x.shape[-1])))
-        if key == "axis":
-            if op is ops.expand_dims:
-                missing = len(self.common) - n
-                count = missing if missing > 0 and pick.random() < 0.7 else pick.choice((1, 1, 2))
-                return tuple(sorted(pick.sample(range(n + count), count)))
-            if op is ops.squeeze:
-                units = [k for k, size in enumerate(x.shape) if size == 1]
-                return tuple(sorted(pick.sample(units, pick.randint(1, len(units)))))
-            return tuple(sorted(pick.sample(range(n), pick.randint(1, n))))
-        if key == "shape" and op is ops.broadcast_to:
-            lead = pick.choice([(), (), (2,), (1,)])
-            return (*lead, *(pick.choice([1, 2, 3]) if size == 1 else size for size in x.shape))
-        if key == "shape":
-            flat = list(x.shape)
-            core = [size for size in flat if size != 1]
-            choices: list[list[Any]] = [flat, [x.size], [1, *flat], [*flat, 1], [*reversed(flat)], core, [3, 2]]
-            return tuple(pick.choice(choices))
-        raise _Unbuildable(key)
