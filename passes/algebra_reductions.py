@@ -43,6 +43,9 @@ def broadcast_product(match: Match, x: Any, y: Any, new: Axis, other: Axis, axis
         x, y, new, other = y, x, other, new
     rows = x if other[0] < axis[0] else transpose(x, axes=(1, 0))
     columns = y if axis[0] < new[0] else transpose(y, axes=(1, 0))
+    summed = {rows.shape[1], columns.shape[0]}
+    if 1 in summed and len(summed) > 1:
+        return refuse("an operand is stretched along the axis that is summed")
     return matmul(rows, columns)
 
 
