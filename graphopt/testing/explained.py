@@ -50,7 +50,24 @@ EQUIVALENT = _by_mutant({
     "whichever axis of length 1 is taken out, the same elements stand in the same order": {
         "axis of squeeze is 0 at 0": SQUEEZED, "axis of squeeze is the last at 0": SQUEEZED,
     },
-    "`Stabilizes` promises no sign of zero": {"constant 0: -c at 2": ["quotient-of-masked-otherwise"]},
+    "x ≥ -0 is x ≥ 0": {
+        "constant 0: -c at 3": ["exp-log", "expm1-log", "softplus-log"],
+        "constant 0: -c at 4": ["sigmoid-logit", "sigmoid-log-odds"],
+    },
+    "it differs only where the pattern is NaN, of which `Improves` says nothing": {
+        "where dropped: its first branch at 0": ["exp-log", "expm1-log1p", "exp-log1p", "expm1-log", "softplus-log",
+                                                 "sigmoid-logit", "sigmoid-log-odds"],
+        "constant -1: 2c at 3": ["expm1-log1p", "exp-log1p"],
+        "constant 1: c + 1 at 7": ["sigmoid-logit", "sigmoid-log-odds"],
+        "constant 1: 2c at 7": ["sigmoid-logit", "sigmoid-log-odds"],
+    },
+    "`Stabilizes` promises no sign of zero": {
+        "constant 0: -c at 2": ["product-of-masked-otherwise", "quotient-of-masked-otherwise"],
+        "constant 0: -c at 5": ["product-of-masked", "quotient-of-masked"],
+    },
+    "it differs at x = y = -∞ alone, where the truth is -∞, of which `Stabilizes` says nothing": {
+        "constant -inf: -c at 3": ["log-difference"],
+    },
 })  # fmt: skip
 
 UNNEEDED = _by_mutant({
@@ -67,6 +84,7 @@ UNNEEDED = _by_mutant({
     "the code makes the node that is there already, for ever": {"condition dropped": ["align-operands",
                                                                                      "unbroadcast-operands"]},
     "it would swap the operands for ever": {"y: any operands": ["constant-last"]},
+    "for c = 1 another rule has the same without the product": {"condition dropped": ["scaled-sigmoid"]},
     # the subject of the pass
     "it holds for integers too, modulo 2ⁿ; the pass is about real numbers": {
         "x: not 'dtype: is float'": [*NOTHING, *SUMS, "plus-zero", "zero-minus", "times-times"],

@@ -43,7 +43,7 @@ SHAPES: tuple[tuple[int, ...], ...] = (
 )
 SQUARES: tuple[tuple[int, ...], ...] = ((2, 2), (2, 2), (2, 2, 1), (1, 2, 2), (2, 1, 2), (2, 2, 2))
 """Shapes with equal sizes, which tell axes apart that types alone do not."""
-NUMBERS = (-2.0, -0.5, 0.1, 0.5, 1.0, 2.0, 3.0, float("-inf"))
+NUMBERS = (-2.0, -0.5, 0.7, 0.5, 1.0, 2.0, 3.0, float("-inf"))
 WHOLE_NUMBERS = (-2, 1, 2, 3)
 TRUTHS: Mapping[str, tuple[int, ...]] = {
     "where": (0,), "logical_not": (0,), "logical_and": (0, 1), "logical_or": (0, 1), "any": (0,), "all": (0,),

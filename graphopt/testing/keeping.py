@@ -196,7 +196,7 @@ class _Point:
     def _improves(self, seen: Seen) -> Array:
         known = ~np.isnan(self.nearest)
         if np.max(self.magnitude, initial=0.0) > BLIND:
-            known &= _agree(self.truth, self.replaced)
+            known &= (self.magnitude <= BLIND) | _agree(self.truth, self.replaced)
         first, second = self._errors(self.before), self._errors(self.after)
         seen.worst_before = max(seen.worst_before, float(np.max(first, initial=0, where=known)))
         seen.worst_after = max(seen.worst_after, float(np.max(second, initial=0, where=known)))
