@@ -67,6 +67,7 @@ EQUIVALENT = _by_mutant({
     },
     "it differs at x = y = -∞ alone, where the truth is -∞, of which `Stabilizes` says nothing": {
         "constant -inf: -c at 3": ["log-difference"],
+        "where dropped: its second branch at 0": ["log-difference"],
     },
 })  # fmt: skip
 
