@@ -86,7 +86,8 @@ def trait_rules() -> tuple[Rule, ...]:
         if op.arity != 2 or op.name in ("fmax", "fmin"):
             continue
         if "commutative" in op.traits:
-            rules.append(Rule(f"commutative-{op.name}", op(x, y), op(y, x), claim=Exact()))
+            claim = Ulps(0) if op.name in ("maximum", "minimum") else Exact()  # of two zeros, either may be the result
+            rules.append(Rule(f"commutative-{op.name}", op(x, y), op(y, x), claim=claim))
         if "associative" in op.traits and "transcendental" not in op.traits:
             rules.append(Rule(f"associative-{op.name}", op(op(x, y), z), op(x, op(y, z)), claim=Reassociates()))
     return tuple(rules)

@@ -6,8 +6,12 @@ The pattern is built bottom-up with random choices; a choice that has no meaning
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
+
+import numpy as np
 
 from graphopt.errors import GraphoptError
 from graphopt.graph import Graph
@@ -19,11 +23,12 @@ from graphopt.ops.elementary import exp
 from graphopt.rewrite import AnyOp, Attr, Log, Pipeline, Rule, V
 from graphopt.rewrite.pattern import Application, Literal, Pattern
 from graphopt.rewrite.through import THROUGH, seen_through
+from graphopt.testing.attributes import DTYPES, KEYS, Unbuildable, drawn
 from graphopt.testing.domains import CONFINED
 from graphopt.types import TensorType, is_float
 from graphopt.variable import Variable, as_variable, literal, variable
 
-__all__ = ["Instance", "elementwise_only", "instance"]
+__all__ = ["ANY_DTYPE", "SQUARES", "Instance", "elementwise_only", "expand", "instance"]
 
 SHAPES: tuple[tuple[int, ...], ...] = (
     (),
@@ -37,10 +42,19 @@ SHAPES: tuple[tuple[int, ...], ...] = (
     (1, 2, 1),
     (2, 2),
     (2, 2),
-)  # square ones tell axes apart that shapes alone do not
-VIEW_KEYS = {"transpose": "axes", "reshape": "shape", "broadcast_to": "shape", "pick": "index"}  # others: axis
-NUMBERS = (-2.0, -0.5, 0.5, 1.0, 2.0, 3.0, float("-inf"))
-DTYPES = ("int64", "int32", "uint8", "bool", "float32", "float64")
+)
+SQUARES: tuple[tuple[int, ...], ...] = ((2, 2), (2, 2), (2, 2, 1), (1, 2, 2), (2, 1, 2), (2, 2, 2))
+"""Shapes with equal sizes, which tell axes apart that types alone do not."""
+NUMBERS = (-2.0, -0.5, 0.7, 0.5, 1.0, 2.0, 3.0, float("-inf"))
+WHOLE_NUMBERS = (-2, 1, 2, 3)
+TRUTHS: Mapping[str, tuple[int, ...]] = {
+    "where": (0,), "logical_not": (0,), "logical_and": (0, 1), "logical_or": (0, 1), "any": (0,), "all": (0,),
+}  # fmt: skip
+"""Ops to the operands that are mostly of dtype bool."""
+
+
+ANY_DTYPE = "dtype: any"
+"""The text of a condition that holds, and asks for variables of all dtypes."""
 
 
 @dataclass
@@ -55,9 +69,36 @@ class Instance:
     log: Log
     tame: bool
 
+    def expand(self) -> Instance:
+        """The same program with composite ops expanded, in place: what is compared is what targets compute."""
+        for graph in (self.before, self.after):
+            expand(graph)
+        return self
 
-class _Unbuildable(Exception):
-    """A random choice that has no meaning here."""
+    @cached_property
+    def elementwise(self) -> bool:
+        """Whether each element of the result depends on one element of each input alone, before and after."""
+        ops = (graph.op(node) for graph in (self.before, self.after) for node in graph.order())
+        return all("elementwise" in op.traits or "leaf" in op.traits for op in ops)
+
+    @property
+    def signature(self) -> tuple[Any, ...]:
+        """Equal for programs before a firing that differ in nothing but constants' arrays."""
+        graph = self.before
+        return tuple(
+            (graph.op(node).name, str(graph.type(node)), repr(sorted(graph.attributes(node).items())))
+            for node in graph.order()
+        )
+
+
+def expand(graph: Graph) -> None:
+    """Expand composite ops, in place."""
+    _expansion().run(graph)
+
+
+@cache
+def _expansion() -> Pipeline:
+    return Pipeline.named("none")
 
 
 def elementwise_only(pattern: Pattern) -> bool:
@@ -70,7 +111,12 @@ def elementwise_only(pattern: Pattern) -> bool:
 
 
 def instance(
-    rule: Rule, dtype: str, chance: random.Random, shape: tuple[int, ...] | None = None, tame: bool = False
+    rule: Rule,
+    dtype: str,
+    chance: random.Random,
+    shape: tuple[int, ...] | None = None,
+    tame: bool = False,
+    common: tuple[int, ...] | None = None,
 ) -> Instance | None:
     """A random program on which the rule fires, or None if this try made none.
 
@@ -86,36 +132,53 @@ def instance(
         The shape of all variables; random if not given.
     tame
         Whether variables may stand for exponentials of inputs, for rules that look below their patterns.
+    common
+        The shape that the shapes of variables are made from, where `shape` is not given; random if not given.
     """
-    builder = _Builder(dtype, chance, shape, tame, "facts" in rule.tags)
+    asked = [text for part in rule.pattern.parts() if isinstance(part, V) for text, _ in part.conditions]
+    if ANY_DTYPE in asked and chance.random() < 0.7:
+        dtype = chance.choice(DTYPES)
+    builder = _Builder(dtype, chance, shape, tame, "facts" in rule.tags, common)
     try:
         root = builder.build(rule.pattern)
         if not isinstance(root, Variable):
             return None
-        before = Graph.from_outputs(builder.inputs, root)
-    except (_Unbuildable, GraphoptError, IndexError, ValueError, OverflowError):
+        after = Graph.from_outputs(builder.inputs, root)
+    except (Unbuildable, GraphoptError, IndexError, ValueError, OverflowError):
         return None
-    after = before.copy()
     log = Pipeline([rule]).run(after, limit=1)
+    if not len(log):
+        return None
     after.verify()
-    return Instance(before, after, log, tame) if len(log) else None
+    return Instance(Graph.from_outputs(builder.inputs, root), after, log, tame)
 
 
 class _Builder:
     def __init__(
-        self, dtype: str, chance: random.Random, shape: tuple[int, ...] | None, tame: bool, confine: bool
+        self,
+        dtype: str,
+        chance: random.Random,
+        shape: tuple[int, ...] | None,
+        tame: bool,
+        confine: bool,
+        common: tuple[int, ...] | None,
     ) -> None:
         self.confine = confine
         self.dtype = dtype
         self.chance = chance
         self.shape = shape
-        self.common = chance.choice(SHAPES) if shape is None else shape
+        self.varied = common is None
+        self.common = shape if shape is not None else chance.choice(SHAPES) if common is None else common
         self.tame = tame
         self.inputs: list[Variable] = []
         self.variables: dict[str, Any] = {}
         self.attributes: dict[str, Any] = {}
 
-    def build(self, pattern: Pattern) -> Any:
+    def build(self, pattern: Pattern, truth: bool = False, inner: bool = False) -> Any:
+        """What a pattern stands for.
+
+        `truth` says that it is an operand that is mostly of dtype bool, `inner` that it is given axes afterwards.
+        """
         if isinstance(pattern, Literal):
             return pattern.value
         if isinstance(pattern, AnyOp):
@@ -124,12 +187,14 @@ class _Builder:
             return self.variables[pattern.name]
         if isinstance(pattern, V):
             if pattern.name not in self.variables:
-                self.variables[pattern.name] = self.leaf(pattern)
+                self.variables[pattern.name] = self.leaf(pattern, truth, inner)
             return self.variables[pattern.name]
         assert isinstance(pattern, Application)
         if pattern.op is THROUGH:
-            return self.under_views(self.build(pattern.operands[0]), pattern)
-        operands = [self.build(operand) for operand in pattern.operands]
+            return self.under_views(self.build(pattern.operands[0], truth, inner), pattern)
+        truths = (0,) if truth and "view" in pattern.op.traits else TRUTHS.get(pattern.op.name, ())
+        inner = inner or pattern.op is ops.expand_dims
+        operands = [self.build(operand, k in truths, inner) for k, operand in enumerate(pattern.operands)]
         attributes = {
             key: self.attribute(value, key, pattern.op, as_variable(operands[0])) if isinstance(value, Attr) else value
             for key, value in pattern.attributes.items()
@@ -146,31 +211,42 @@ class _Builder:
             if op is cast:
                 value = cast(value, dtype="float64")
                 continue
-            key = VIEW_KEYS.get(op.name, "axis")
+            key = KEYS.get(op.name, "axis")
             value = op(value, **{key: self.attribute(Attr(f"{name}_{position}"), key, op, value)})
         return value
 
-    def leaf(self, pattern: V) -> Variable:
+    def leaf(self, pattern: V, truth: bool, inner: bool) -> Variable:
         """An input; sometimes a constant, or the exponential of an input.
 
         Where the pattern has a condition on value facts, the input is confined to where it holds; rules with the tag
-        "facts" meet values confined in any way.
+        "facts" meet values confined in any way, or in two.
         """
         conditions = " ".join(text for text, _ in pattern.conditions)
         facts = [text for text, _ in pattern.conditions if text in CONFINED]
         if facts or (self.confine and self.chance.random() < 0.8):
             kind = facts[0] if facts else self.chance.choice(sorted(CONFINED))
             fresh = self.input(TensorType(self.dtype, self.common))
+            if not facts and self.chance.random() < 0.5:
+                fresh = self.chance.choice(CONFINED["number"] + CONFINED["finite"])(fresh)
             return self.chance.choice(CONFINED[kind])(fresh)  # type: ignore[no-any-return]
-        usual = self.chance.random() < (0.4 if "dtype" in conditions else 0.95)
+        usual = self.chance.random() < (
+            0.8 if "dtype: is float" in conditions else 0.4 if "dtype" in conditions else 0.95
+        )
         dtype = self.dtype if usual else self.chance.choice(DTYPES)
-        if "constant" in conditions or (pattern.conditions and self.chance.random() < 0.5):
-            return literal(self.chance.choice(NUMBERS), dtype)
+        if (truth or "dtype is bool" in conditions) and self.chance.random() < 0.8:
+            dtype = "bool"
+        asked = "it is a constant" in conditions
+        if asked or (pattern.conditions and self.chance.random() < 0.25):
+            numbers: tuple[float, ...] = NUMBERS if is_float(dtype) else WHOLE_NUMBERS
+            shape = self.common if asked and "rank" not in conditions and self.chance.random() < 0.5 else ()
+            return literal(self.chance.choice((*numbers, 0) if asked else numbers), dtype, shape)
         shape = self.common
         if "rank is 0" in conditions:
             shape = ()
+        elif self.shape is None and inner and self.chance.random() < 0.6:
+            shape = shape[1:]
         elif self.shape is None and self.chance.random() < 0.5:
-            shape = self.chance.choice([(), tuple(s for k, s in enumerate(shape) if k), *SHAPES])
+            shape = self.chance.choice([(), shape[1:], *(SHAPES if self.varied else (shape[1:],))])
         fresh = self.input(TensorType(dtype, shape))
         return exp(fresh) if self.tame and is_float(dtype) and self.chance.random() < 0.7 else fresh
 
@@ -183,15 +259,22 @@ class _Builder:
         """An application of some op of the kind, over operands of the ops it asks for."""
         if pattern.trait == "leaf":
             self.input(TensorType(self.dtype))
-            return as_variable([[2.0, 2.0], [2.0, 2.0]], self.dtype)
+            return self.array()
         choices = [op for op in TABLE.values() if pattern.trait in op.traits and op.exact is not None and op.arity]
         op = self.chance.choice(choices)
         inner = self.chance.choice(sorted(pattern.over, key=lambda o: o.name)) if pattern.over else None
         operands = [self.operand(inner) for _ in range(op.arity or 1)]
         if "elementwise" in op.traits:
             return op(*operands, **({"dtype": self.dtype} if op.name == "cast" else {}))  # type: ignore[no-any-return]
-        key = VIEW_KEYS.get(op.name, "axis")
+        key = KEYS.get(op.name, "axis")
         return op(*operands, **{key: self.attribute(Attr("own"), key, op, operands[0])})  # type: ignore[no-any-return]
+
+    def array(self) -> Variable:
+        """A constant that is an array, most often of equal elements."""
+        shape = self.chance.choice([(2, 2), (2, 2), self.common])
+        alike = self.chance.random() < 0.7
+        values = self.chance.choices((2.0, -0.0, 0.1, 3.0), k=1) if alike else (0.0, -0.0, 1.0, 2.0)
+        return as_variable(np.resize(np.array(values), shape), self.dtype)
 
     def operand(self, inner: Op | None) -> Variable:
         """A variable, a scalar, or an application of `inner`."""
@@ -201,36 +284,10 @@ class _Builder:
         if inner.name == "constant":
             return literal(self.chance.choice(NUMBERS[:-1]), self.dtype, self.chance.choice([(), self.common]))
         source = self.input(TensorType(self.dtype, self.chance.choice([self.common, ()])))
-        key = VIEW_KEYS.get(inner.name, "axis")
+        key = KEYS.get(inner.name, "axis")
         return inner(source, **{key: self.attribute(Attr("shared"), key, inner, source)})  # type: ignore[no-any-return]
 
     def attribute(self, attr: Attr, key: str, op: Op, operand: Variable) -> Any:
         if attr.name not in self.attributes:
-            self.attributes[attr.name] = self.fresh_attribute(key, op, operand)
+            self.attributes[attr.name] = drawn(key, op, operand, len(self.common), self.chance)
         return self.attributes[attr.name]
-
-    def fresh_attribute(self, key: str, op: Op, x: Variable) -> Any:
-        pick, n = self.chance, x.ndim
-        if key == "axes":
-            return tuple(pick.sample(range(n), n))
-        if key == "dtype":
-            return pick.choice(DTYPES)
-        if key == "index":
-            return pick.randrange(int(str(x.shape[-1])))
-        if key == "axis":
-            if op is ops.expand_dims:
-                count = pick.choice((1, 1, 2))
-                return tuple(sorted(pick.sample(range(n + count), count)))
-            if op is ops.squeeze:
-                units = [k for k, size in enumerate(x.shape) if size == 1]
-                return tuple(sorted(pick.sample(units, pick.randint(1, len(units)))))
-            return tuple(sorted(pick.sample(range(n), pick.randint(1, n))))
-        if key == "shape" and op is ops.broadcast_to:
-            lead = pick.choice([(), (), (2,), (1,)])
-            return (*lead, *(pick.choice([1, 2, 3]) if size == 1 else size for size in x.shape))
-        if key == "shape":
-            flat = list(x.shape)
-            core = [size for size in flat if size != 1]
-            choices: list[list[Any]] = [flat, [x.size], [1, *flat], [*flat, 1], [*reversed(flat)], core, [3, 2]]
-            return tuple(pick.choice(choices))
-        raise _Unbuildable(key)

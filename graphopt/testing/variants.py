@@ -56,9 +56,9 @@ def variants(rule: Rule, made: Instance, chance: random.Random) -> list[Instance
 def _fired(rule: Rule, before: Graph, tame: bool) -> Instance | None:
     after = before.copy()
     log = Pipeline([rule]).run(after, limit=1)
-    after.verify()
     if not len(log):
         return None
+    after.verify()
     user = after.outputs.get("user")
     if user is not None and after.op(user) is add and set(after.operands(user)) != {after.outputs["result"]}:
         raise VerificationFailed(

@@ -67,6 +67,13 @@ def test_a_sum_of_broadcast_products_is_a_matrix_product_whatever_the_axes(first
     np.testing.assert_array_equal(interpret(graph, arguments)["output"], expected)
 
 
+def test_a_factor_stretched_along_the_summed_axis_makes_no_matrix_product():
+    x, y = go.variable("x", "float64[2, 1]"), go.variable("y", "float64[3, 2]")
+    graph = Graph.from_outputs([x, y], T.sum(T.expand_dims(x, 2) * T.expand_dims(y, 0), axis=1))
+    Pipeline.parse("canonicalize,cse,fix{algebra,cse,canonicalize;max=9}").run(graph, verify=True)
+    assert all(graph.op(n).name != "matmul" for n in graph)
+
+
 CANONICAL = {
     "decided": (T.where(T.constant(True), v, w), []),
     "negated condition": (T.where(T.logical_not(c), v, w), ["where"]),
