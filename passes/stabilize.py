@@ -37,16 +37,18 @@ from graphopt.rewrite import Rule, RulePass
 from graphopt.rewrite.measures import Measure, decreasing
 from graphopt.rewrite.standard_measures import HAZARDS, MASKS, OPERATIONS
 
+SHORTER = (stabilize_elementary, stabilize_hyperbolic, stabilize_trigonometric, stabilize_differences, stabilize_powers)
+LONGER = (
+    stabilize_tails, stabilize_hyperbolic, stabilize_trigonometric, stabilize_differences, stabilize_series,
+    stabilize_powers, stabilize_quadratic,
+)  # fmt: skip
+"""Tables of rules that write a function out at greater length, and so decrease no measure. They come to an end because
+none of them matches in what another writes, or because a condition sees that an operand is held already."""
+
 RULES = (
     *decreasing(HAZARDS, *canonical_facts.STABLE, *stabilize_softmax.RULES),
-    *decreasing((HAZARDS, OPERATIONS), *stabilize_elementary.RULES),
-    *stabilize_tails.RULES,  # they keep what they match, on a held operand: a condition ends them, and no measure
-    *stabilize_hyperbolic.RULES,
-    *stabilize_trigonometric.RULES,
-    *stabilize_differences.RULES,
-    *stabilize_series.RULES,
-    *stabilize_powers.RULES,
-    *stabilize_quadratic.RULES,
+    *decreasing((HAZARDS, OPERATIONS), *(rule for part in SHORTER for rule in part.RULES)),
+    *(rule for part in LONGER for rule in part.LONGER),
     *decreasing(MASKS, *stabilize_branches.RULES),
 )
 

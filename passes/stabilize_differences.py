@@ -20,7 +20,7 @@ from typing import Any
 import graphopt.tensor as T
 from graphopt.rewrite import Improves, Match, Rule, Stabilizes, V, floating, nonnegative, nonpositive, rule
 
-__all__ = ["RULES"]
+__all__ = ["LONGER", "RULES"]
 
 x, y = V("x"), V("y")
 f = V("x", dtype=floating)
@@ -82,7 +82,6 @@ def _logarithms(of_sum: Any, by: Any) -> Any:
 STEPS = (
     *_both_ways("sqrt-step", T.sqrt(x + c), T.sqrt(x), _square_roots(), 3),                   # √(x+c) - √x
     *_both_ways("cbrt-step", T.cbrt(x + c), T.cbrt(x), _cube_roots(), 8),                     # ∛(x+c) - ∛x
-    *_both_ways("reciprocal-step", 1 / x, 1 / (x + step), step / (x * (x + step)), 3),        # 1/x - 1/(x+c)
     *_both_ways("inverse-root-step", 1 / T.sqrt(x), 1 / T.sqrt(x + step), _reciprocal_roots(), 7),
     *_both_ways(
         "arctan-step", T.arctan(x + small_step), T.arctan(x), T.arctan(small_step / (1 + x * (x + small_step))), 4
@@ -117,11 +116,12 @@ SQUARES = (
     ),  # √(x² - 1)
 )  # fmt: skip
 
+RECIPROCAL_STEPS = _both_ways("reciprocal-step", 1 / x, 1 / (x + step), step / (x * (x + step)), 3)  # 1/x - 1/(x+c)
 second_difference = 2 / (x * ((x - 1) * (x + 1)))
-QUOTIENTS = (
-    Rule(
-        "one-minus-reciprocal", 1 - 1 / (x + 1), T.where(T.isinf(x), 1, x / (x + 1)), claim=Improves(2)
-    ),                                                                                                # 1 - 1/(1+x)
+FROM_ONE = Rule(
+    "one-minus-reciprocal", 1 - 1 / (x + 1), T.where(T.isinf(x), 1, x / (x + 1)), claim=Improves(2)
+)  # 1 - 1/(1+x)
+SECOND_DIFFERENCES = (
     Rule(
         "reciprocal-difference", (1 / (x + 1) - 2 / x) + 1 / (x - 1), second_difference, claim=Improves(5)
     ),                                                                                       # 1/(x+1) - 2/x + 1/(x-1)
@@ -159,4 +159,5 @@ HYPOTENUSES = (
     hypot_plus_leg, hypot_minus_leg,
 )  # fmt: skip
 
-RULES: tuple[Rule, ...] = (*STEPS, *CONJUGATES, *SQUARES, *QUOTIENTS, *HYPOTENUSES)
+RULES: tuple[Rule, ...] = (*RECIPROCAL_STEPS, *SECOND_DIFFERENCES)
+LONGER: tuple[Rule, ...] = (*STEPS, *CONJUGATES, *SQUARES, FROM_ONE, *HYPOTENUSES)

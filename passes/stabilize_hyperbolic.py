@@ -12,7 +12,7 @@ from typing import Any
 import graphopt.tensor as T
 from graphopt.rewrite import Improves, Match, Rule, V, rule
 
-__all__ = ["RULES"]
+__all__ = ["LONGER", "RULES"]
 
 x = V("x")
 grows, decays = T.exp(x), T.exp(-x)
@@ -48,9 +48,11 @@ def _is_used_once(match: Match) -> bool:
 
 
 upper, lower = T.sigmoid(x * 2), T.sigmoid(-(x * 2))
-SATURATION = (
+SLOPES = (
     Rule("one-minus-tanh-squared", 1 - T.square(T.tanh(x)), (upper * lower) * 4, claim=Improves(3)),  # 1 - tanh² x
     Rule("tanh-squared-minus-one", T.square(T.tanh(x)) - 1, -((upper * lower) * 4), claim=Improves(3)),
+)  # fmt: skip
+SATURATION = (
     Rule("one-minus-tanh", 1 - T.tanh(x), lower * 2, claim=Improves(), where=_is_used_once),          # 1 - tanh x
     Rule("one-plus-tanh", T.tanh(x) + 1, upper * 2, claim=Improves(), where=_is_used_once),           # 1 + tanh x
     Rule("tanh-minus-one", T.tanh(x) - 1, -(lower * 2), claim=Improves(), where=_is_used_once),       # tanh x - 1
@@ -67,4 +69,5 @@ def log_cosh(match: Match, x: Any) -> Any:
     return T.where(is_small, T.log1p(T.square(T.sinh(near * 0.5)) * 2), far)
 
 
-RULES: tuple[Rule, ...] = (*BY_EXPONENTIALS, *INVERSES, *SATURATION, log_cosh)
+RULES: tuple[Rule, ...] = (*BY_EXPONENTIALS, *INVERSES, *SATURATION)
+LONGER: tuple[Rule, ...] = (*SLOPES, log_cosh)

@@ -25,7 +25,7 @@ from graphopt.ops.shape import expand_dims
 from graphopt.rewrite import Attr, Improves, Match, Rule, Stabilizes, V, floating, nonnegative, positive, refuse, rule
 from graphopt.variable import literal
 
-__all__ = ["RULES"]
+__all__ = ["LONGER", "RULES"]
 
 x, y = V("x"), V("y")
 f = V("x", dtype=floating)
@@ -33,9 +33,10 @@ axis = Attr("axis")
 
 LIMITS = (
     Rule("x-log-x", f * T.log(f), T.xlogy(f, f), claim=Improves()),                                     # x·log x
-    Rule("power-times-log", f**y * T.log(f), T.xlogy(f**y, f), claim=Improves()),                       # xʸ·log x
     Rule("over-absolute", f / T.abs(f), T.sign(f), claim=Stabilizes(1, relative=True)),                 # x/|x|
 )  # fmt: skip
+
+POWER_TIMES_LOG = Rule("power-times-log", f**y * T.log(f), T.xlogy(f**y, f), claim=Improves())  # xʸ·log x
 
 gamma, lgamma = T.gamma, T.lgamma
 GAMMAS = (
@@ -48,16 +49,18 @@ GAMMAS = (
     Rule("lgamma-step", lgamma(x + 1) - lgamma(x), T.log(T.abs(x)), claim=Improves()),  # log Γ(x+1) - log Γ(x)
 )  # fmt: skip
 
-PRODUCTS = (
-    Rule(
-        "log-prod-of-nonnegative", T.log(prod(V("x", where=nonnegative), axis=axis)), sum_(T.log(x), axis=axis),
-        claim=Stabilizes(32),
-    ),  # log Πx = Σlog x
-    Rule(
-        "log-prod", T.log(prod(f, axis=axis)),
-        T.where(prod(T.sign(f), axis=axis) < 0, math.nan, sum_(T.log(T.abs(f)), axis=axis)), claim=Stabilizes(32),
-    ),  # where Πx ≥ 0
-)  # fmt: skip
+PRODUCT_OF_NONNEGATIVE = Rule(
+    "log-prod-of-nonnegative",
+    T.log(prod(V("x", where=nonnegative), axis=axis)),
+    sum_(T.log(x), axis=axis),
+    claim=Stabilizes(32),
+)  # log Πx = Σlog x
+PRODUCT = Rule(
+    "log-prod",
+    T.log(prod(f, axis=axis)),
+    T.where(prod(T.sign(f), axis=axis) < 0, math.nan, sum_(T.log(T.abs(f)), axis=axis)),
+    claim=Stabilizes(32),
+)  # where Πx ≥ 0
 
 OVERFLOWS = {"float64": 171.7, "float32": 35.1}  # where gamma(x) is infinite
 VANISHES = {"float64": 746.0, "float32": 104.0}  # where exp(-x) is zero
@@ -163,6 +166,7 @@ def norm(match: Match, x: Any, axis: tuple[int, ...]) -> Any:
     return T.sqrt(sum_(T.square(x * expand_dims(factor, axis=axis)), axis=axis)) / factor
 
 
-RULES: tuple[Rule, ...] = (
-    *LIMITS, *GAMMAS, *PRODUCTS, beta, poisson, power_of_one_plus, power_minus_one, logit, norm,
+RULES: tuple[Rule, ...] = (*LIMITS, *GAMMAS, PRODUCT_OF_NONNEGATIVE)
+LONGER: tuple[Rule, ...] = (
+    POWER_TIMES_LOG, PRODUCT, beta, poisson, power_of_one_plus, power_minus_one, logit, norm,
 )  # fmt: skip

@@ -16,7 +16,7 @@ from typing import Any
 import graphopt.tensor as T
 from graphopt.rewrite import Improves, Match, Rule, V, rule
 
-__all__ = ["RULES"]
+__all__ = ["LONGER"]
 
 a, b, c = V("a"), V("b"), V("c")
 SQUARE_OVERFLOWS = {"float64": 2.0**512, "float32": 2.0**64}
@@ -63,4 +63,4 @@ def _rules(name: str, product: Callable[[Any, Any], Any]) -> tuple[Rule, Rule]:
     return plus, minus
 
 
-RULES: tuple[Rule, ...] = tuple(one for name, product in SPELLINGS.items() for one in _rules(name, product))
+LONGER: tuple[Rule, ...] = tuple(one for name, product in SPELLINGS.items() for one in _rules(name, product))

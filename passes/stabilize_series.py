@@ -18,7 +18,7 @@ import graphopt.tensor as T
 from graphopt.rewrite import Improves, Match, Rule, V, rule
 from graphopt.rewrite.pattern import Pattern
 
-__all__ = ["RULES"]
+__all__ = ["LONGER"]
 
 x = V("x")
 TERMS = 18
@@ -140,4 +140,4 @@ def _rules(remainder: Remainder) -> tuple[Rule, Rule]:
     return make(first - second, remainder.name, False), make(second - first, f"{remainder.name}-reversed", True)
 
 
-RULES: tuple[Rule, ...] = tuple(one for remainder in REMAINDERS for one in _rules(remainder))
+LONGER: tuple[Rule, ...] = tuple(one for remainder in REMAINDERS for one in _rules(remainder))

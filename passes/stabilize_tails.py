@@ -15,7 +15,7 @@ from typing import Any
 import graphopt.tensor as T
 from graphopt.rewrite import Match, Rule, Stabilizes, V, refuse, rule
 
-__all__ = ["RULES"]
+__all__ = ["LONGER"]
 
 x, y = V("x"), V("y")
 THRESHOLDS = {"float64": 26.0, "float32": 9.0}
@@ -74,4 +74,4 @@ def scaled_erfc_slope(match: Match, x: Any, y: Any) -> Any:
     return refuse("its operand is held where erfc does not underflow") if _is_held(match) else y * _slope(x)
 
 
-RULES: tuple[Rule, ...] = (log_erfc, erfc_slope, scaled_erfc_slope)
+LONGER: tuple[Rule, ...] = (log_erfc, erfc_slope, scaled_erfc_slope)

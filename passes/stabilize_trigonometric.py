@@ -15,7 +15,7 @@ import graphopt.tensor as T
 from graphopt.rewrite import Improves, Match, Rule, V, rule
 from graphopt.rewrite.pattern import Pattern
 
-__all__ = ["RULES"]
+__all__ = ["LONGER", "RULES"]
 
 x, y = V("x"), V("y")
 half = x * 0.5
@@ -82,9 +82,8 @@ def _increments(function: Any, build: Any, ulps: int) -> tuple[Rule, Rule]:
     )
 
 
-RULES: tuple[Rule, ...] = (
-    *HALF_ANGLES,
-    *SYMMETRIC,
+RULES: tuple[Rule, ...] = (*HALF_ANGLES, *SYMMETRIC)
+LONGER: tuple[Rule, ...] = (
     *_increments(T.sin, _sin, 9),
     *_increments(T.cos, _cos, 9),
     *_increments(T.tan, _tan, 11),
