@@ -91,6 +91,27 @@ CONSTANTS = """
 """
 """Units of measurement, powers, odd and even functions, what cancels: y and s are scalars, too."""
 
+CANCELLATIONS = """
+    sqrt(x) - sqrt(x + 1)  cbrt(x) - cbrt(x + 1)  1/x - 1/(x + 1)  1/sqrt(x + 1) - 1/sqrt(x)  atan(x) - atan(x + 1)
+    log(x + 2) - log(x)  log(x) - log(x + 2)  log(x) - log(x + 1)  sqrt(x + 1) - 1  1 - sqrt(x + 1)  1 - sqrt(1 - x)
+    sqrt(1 - x) - 1  1 - sqrt(1 - x*x)  x*x - y*y  sqrt(x*x - 1)  1 - 1/(x + 1)  1/(x + 1) - 2/x + 1/(x - 1)
+    1/(x - 1) - 2/x + 1/(x + 1)  sqrt(x*x + y*y) + x  sqrt(x*x + y*y) - x  cos(x) - 1  cos(x) + 1  (1 - cos(x))/sin(x)
+    sin(x)/(1 + cos(x))  (1 - cos(x))/x**2  sin(x + y) - sin(x - y)  cos(x + y) - cos(x - y)  cos(x - y) - cos(x + y)
+    sin(x + y) - sin(x)  sin(x) - sin(x + y)  cos(x) - cos(x + y)  tan(x) - tan(x + y)  0.5*(exp(x) - exp(-x))
+    (exp(x) + exp(-x))/2  0.5*(exp(x) + exp(-x))  1 - cosh(x)  exp(-x) - 2 + exp(x)  exp(x) + exp(-x) - 2
+    log((1 - x)/(1 + x))  log1p(x) - log1p(-x)  log(sqrt(x*x + 1) - x)  log(x + sqrt(x*x - 1))
+    log(x + sqrt(x - 1)*sqrt(x + 1))  tanh(x)**2 - 1  1 + tanh(x)  tanh(x) - 1  log(cosh(x))  x - sin(x)  sin(x) - x
+    sinh(x) - x  x - sinh(x)  tan(x) - x  x - tan(x)  x - tanh(x)  tanh(x) - x  x - atan(x)  atan(x) - x  expm1(x) - x
+    x - expm1(x)  x - log1p(x)  log1p(x) - x  1/tan(x) - 1/x  1/tanh(x) - 1/x  1/x - 1/tanh(x)  x**y*log(x)  x/abs(x)
+    log(gamma(abs(x) + 1))  log(gamma(x))  gamma(x + 1)/gamma(x)  lgamma(x + 1) - lgamma(x)
+    gamma(x)*gamma(y)/gamma(x + y)  exp(-x)*x**y/gamma(y + 1)  (1 + x)**y  log(x/(1 - x))
+    (-y - sqrt(y*y - 4*x*s))/(2*x)  (-y + sqrt(y*y - 4*x*s))/(2*x)
+    (-y - sqrt(y*y - 4*s*x))/(2*x)  (-y + sqrt(y*y - 4*s*x))/(2*x)  (-y - sqrt(y*y - 4*(x*s)))/(2*x)
+    (-y + sqrt(y*y - 4*(x*s)))/(2*x)  -2*exp(-x*x)/erfc(x)  expm1(softplus(x))  exp(log1mexp(x))  expm1(log1mexp(x))
+    (x/y + s)*y  ((x/y)*s + 1)*y  x**y - 1  1 - tanh(x)  x*log(x)
+"""
+"""Differences of what is nearly equal, half angles, series, gamma functions, roots of quadratics."""
+
 MASKS = """
     where(b, h, 0)*x  where(b, 0, h)*x  where(b, h, 0)/x  where(b, 0, h)/x  where(logical_not(b), x, 0)
     where(b, where(b, x, 0), h)  where(b, x, where(b, 0, h))  where(isinf(tanh(x)), 0, tanh(x))  isinf(sigmoid(x))
@@ -125,6 +146,7 @@ MATRICES = """
     (z.T @ x.T).T  x @ ones((x.shape[1], 3))  ones((2, x.shape[0])) @ x  prod(exp(x), axis=1)
     sum(expand_dims(x, 2)*expand_dims(z, 0), axis=1)  max(ones((3, 4)), axis=1)*s  min(zeros((3, 4)), axis=0) + s
     cast(ones_like(i), "float64")*w  (ones((2, 3)) @ full((3, 4), 2.0))*s
+    log(prod(abs(x), axis=1))  sqrt(sum(x*x, axis=1))
 """
 """Reductions and products of a matrix x and a vector v as long as its rows."""
 
@@ -207,7 +229,9 @@ PHYSICS = """
 Planck's law, the potential of Lennard and Jones, …"""
 
 FAMILIES: Mapping[str, Family] = {
-    "scalars": Family(SCALARS, "float64"), "constants": Family(CONSTANTS, "float64"), "masks": Family(MASKS),
+    "scalars": Family(SCALARS, "float64"), "constants": Family(CONSTANTS, "float64"),
+    "cancellations": Family(CANCELLATIONS, "float64"),
+    "masks": Family(MASKS),
     "matrices": Family(MATRICES), "views": Family(VIEWS), "softmax": Family(OVER), "reductions": Family(REDUCTIONS),
     "models": Family(MODELS), "losses": Family(LOSSES, gradients=True),
     "physics": Family(PHYSICS, "float64", gradients=True),

@@ -31,7 +31,6 @@ PRODUCTS = ("times-times", "times-over", "over-times", "constant-over-times", "c
             "over-quotient")  # fmt: skip
 NOTHING = ("minus-itself", "times-zero")
 CONSTANTS = ("sum-of-constant", "max-of-constant", "min-of-constant")
-SQUEEZED = ("log-of-squeeze-softmax", "log-of-squeeze-sum")
 
 IN_PRINCIPLE: Mapping[tuple[str, str], str] = {
     ("RealOnly", "rounded to float32"): "nothing is promised in floating point, and over the reals a cast is nothing",
@@ -47,9 +46,6 @@ EQUIVALENT = _by_mutant({
     "1 is a number of float32 as well": {"rounded to float32": ["power-zero"]},
     "all elements of the result are equal": {"axes swapped": CONSTANTS, "all like the first": CONSTANTS},
     "all elements of a row of the result are equal": {"all like the first": ["times-equal-columns"]},
-    "whichever axis of length 1 is taken out, the same elements stand in the same order": {
-        "axis of squeeze is 0 at 0": SQUEEZED, "axis of squeeze is the last at 0": SQUEEZED,
-    },
     "x ≥ -0 is x ≥ 0": {
         "constant 0: -c at 3": ["exp-log", "expm1-log", "softplus-log"],
         "constant 0: -c at 4": ["sigmoid-logit", "sigmoid-log-odds"],
