@@ -81,9 +81,9 @@ def _constant_first(operands: tuple[Op, ...]) -> bool:
     return left is constant and right is not constant
 
 
-@rule(AnyOp("y", trait="commutative", over=("constant",), ops=_constant_first), claim=Exact())
+@rule(AnyOp("y", trait="commutative", over=("constant",), ops=_constant_first), claim=Ulps(0))
 def constant_last(match: Match, y: Any) -> Any:
-    """c ∘ x → x ∘ c for commutative ops"""
+    """c ∘ x → x ∘ c for commutative ops; of a maximum of zeros the sign is left to its place"""
     left, right = y.inputs
     return y.op(right, left)
 

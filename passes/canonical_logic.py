@@ -1,7 +1,7 @@
 """Selections, comparisons and logic in canonical form: no condition is negated, none is decided already.
 
-What is not here, because NaN makes it false for floats: x < x → False, x == x → True, ¬(x < y) → x ≥ y. They hold for
-integers and bools. ¬(x = y) → x ≠ y holds for all.
+NaN makes some of them false for floats: x == x → True, ¬(x < y) → x ≥ y. Those are for integers and bools. x < x → False
+and ¬(x = y) → x ≠ y hold for all.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ CONNECTIVES = (
 
 
 def _reflexive(comparison: Op, value: bool) -> Rule:
-    return Rule(f"{comparison.name.replace('_', '-')}-itself", comparison(i, i), value, claim=Exact())
+    operand = x if comparison in (T.less, T.greater) else i
+    return Rule(f"{comparison.name.replace('_', '-')}-itself", comparison(operand, operand), value, claim=Exact())
 
 
 def _negated(comparison: Op, opposite: Op) -> Rule:

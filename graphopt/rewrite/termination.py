@@ -38,7 +38,10 @@ class Termination:
 
     def __str__(self) -> str:
         order = " > ".join(measure.name for measure in self.order) or "no measure"
-        rest = "; ".join(f"{rule} {reason}" for rule, reason in self.left_over.items())
+        by_reason: dict[str, list[str]] = {}
+        for rule, reason in self.left_over.items():
+            by_reason.setdefault(reason, []).append(rule)
+        rest = "; ".join(f"{', '.join(rules)} ({reason})" for reason, rules in by_reason.items())
         return f"{order}; left over: {rest}" if rest else order
 
 

@@ -217,4 +217,4 @@ def test_linting_names_the_order_and_who_is_left_over():
         Rule("turn", T.maximum(x, y), T.maximum(y, x), claim=RealOnly()),
     ])  # fmt: skip
     assert found.order == (HAZARDS,) and found.left_over == {"turn": "makes less of nothing"}
-    assert str(found) == "hazards; left over: turn makes less of nothing"
+    assert str(found) == "hazards; left over: turn (makes less of nothing)"
