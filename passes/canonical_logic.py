@@ -1,7 +1,7 @@
 """Selections, comparisons and logic in canonical form: no condition is negated, none is decided already.
 
-NaN makes some of them false for floats: x == x → True, ¬(x < y) → x ≥ y. Those are for integers and bools. x < x → False
-and ¬(x = y) → x ≠ y hold for all.
+NaN makes some of them false for floats: x == x → True, ¬(x < y) → x ≥ y. Those are for integers and bools.
+x < x → False and ¬(x = y) → x ≠ y hold for all.
 """
 
 from __future__ import annotations
