@@ -39,13 +39,16 @@ class Runner(Protocol):
 
 def function(
     inputs: Any,
-    outputs: Any,
+    outputs: Any = None,
+    updates: Any = None,
+    givens: Any = None,
     *,
     target: str = "c",
     pipeline: str | Pipeline = "default",
     mode: str | None = None,
     name: str | None = None,
     on_unused_input: str = "raise",
+    allow_input_downcast: bool | None = None,
     types: Mapping[Any, str] | None = None,
     options: Options | None = None,
 ) -> Function:
@@ -54,10 +57,15 @@ def function(
     Parameters
     ----------
     inputs
-        Variables and SymPy symbols, in the order of the call.
+        Variables and SymPy symbols, in the order of the call; `go.In(x, value=…)` gives one a default.
     outputs
-        One expression, several, or several by name; the function returns an array, a list or a dict accordingly.
-        A function of undeclared SymPy scalars is a ufunc: arrays of any shape broadcast.
+        One expression, or several in nested lists, tuples and dicts; the function returns an array, or lists and dicts
+        of arrays accordingly. A function of undeclared SymPy scalars is a ufunc: arrays of any shape broadcast.
+    updates
+        `{shared: expression}`, or pairs: what each call puts in the place of shared variables. All expressions see the
+        old values, the new ones land together, and a call that fails changes none.
+    givens
+        `{variable: expression}`, or pairs: what stands for variables in outputs and updates.
     target
         "c"; "numpy", the interpreter; or "cuda-emulated", the CUDA text run on the CPU.
     pipeline
@@ -68,6 +76,8 @@ def function(
         What generated code and messages call the function.
     on_unused_input
         "raise", "warn" or "ignore".
+    allow_input_downcast
+        Whether arguments may lose precision: None, Python numbers and lists of them alone; True, all; False, none.
     types
         Types of SymPy symbols, `{x: "float32[n]"}`; undeclared ones are float64 scalars.
     options
@@ -87,10 +97,11 @@ def function(
     label = name or "program"
     if not label.isidentifier() or not label.isascii():
         raise InvalidArgument(f"a function's name must be an ASCII identifier, found {label!r}")
-    declared = declare(inputs, outputs, types)
-    written = Graph.from_outputs(declared.inputs, declared.outputs)
+    declared = declare(inputs, outputs, types, updates, givens)
+    written = declared.graph()
     _check_unused(written, on_unused_input)
-    return Function(written, declared, target, as_pipeline(pipeline), mode, label, options or Options())
+    options = options or Options()
+    return Function(written, declared, target, as_pipeline(pipeline), mode, label, options, None, allow_input_downcast)
 
 
 class Function:
@@ -122,6 +133,7 @@ class Function:
         name: str,
         options: Options,
         text: str | None = None,
+        allow_input_downcast: bool | None = None,
     ) -> None:
         self.name = name
         self.target = target
@@ -131,6 +143,12 @@ class Function:
         self._written = written
         self._declared = declared
         self._text = text
+        self._downcast = allow_input_downcast
+        names, results = list(written.inputs), list(written.outputs)
+        count = len(declared.inputs)
+        self._arguments, self._shared = names[:count], dict(zip(names[count:], declared.shared, strict=True))
+        self._defaults = {names[position]: value for position, value in declared.defaults.items()}
+        self._updates = dict(zip(results[len(declared.outputs) :], (s for s, _ in declared.updates), strict=True))
         self.graph = written.copy()
         self.log = optimize(self.graph, pipeline)
         self._ufunc = declared.scalars_only and is_liftable(self.graph)
@@ -169,8 +187,9 @@ class Function:
         if self.target == "numpy":
             raise InvalidArgument("a function with target 'numpy' runs no text; compile it with target='c'")
         return Function(
-            self._written, self._declared, self.target, self.pipeline, self._mode, self.name, self.options, text
-        )
+            self._written, self._declared, self.target, self.pipeline, self._mode, self.name, self.options, text,
+            self._downcast,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         listing = ", ".join(f"{n}: {self.graph.type(node)}" for n, node in self.graph.inputs.items())
@@ -190,16 +209,18 @@ class Function:
         """
         if self._ufunc:
             raise InvalidArgument("into is for functions of declared types; declare them with types=")
-        given = self._declared.unpack(outs, list(self.graph.outputs))
+        given = self._declared.unpack(outs)
         return self._declared.pack(self._call(arguments, by_name, given))
 
     def _call(
         self, arguments: Sequence[Any], by_name: Mapping[str, Any], into: Mapping[str, Array] | None
     ) -> dict[str, Array]:
-        bound = bind(list(self.graph.inputs), arguments, by_name)
+        bound = bind(self._arguments, arguments, by_name, self._defaults)
         arrays = {
-            name: as_array(name, value, self.graph.type(self.graph.inputs[name]).dtype) for name, value in bound.items()
+            name: as_array(name, value, self.graph.type(self.graph.inputs[name]).dtype, self._downcast)
+            for name, value in bound.items()
         }
+        arrays |= {name: shared.get_value(borrow=True) for name, shared in self._shared.items()}
         if self._mode == "check":
             check_domains(self.name, self._written, arrays)
         shape: tuple[int, ...] | None = None
@@ -214,6 +235,8 @@ class Function:
             )
         if shape is not None:
             results = {name: _unflatten(value, shape, self.graph, name) for name, value in results.items()}
+        for name, shared in self._updates.items():
+            shared.set_value(results[name], borrow=True)
         return results
 
     def _variant(self, vectors: tuple[str, ...]) -> _Variant:
@@ -256,8 +279,10 @@ class _Interpreted:
         if into is None:
             return {name: np.array(value, order="C") for name, value in values.items()}
         for name, value in values.items():
-            into[name][...] = value
-        return dict(into)
+            if name in into:
+                into[name][...] = value
+                values[name] = into[name]
+        return values
 
 
 def _runner(variant: _Variant, target: str, options: Options, text: str | None) -> Runner:
