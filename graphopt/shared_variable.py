@@ -72,6 +72,10 @@ class SharedVariable(Variable):
             raise ShapeMismatch(f"the value of {name} has shape {given.shape}; expected {self.type}")
         self._value = contiguous(given) if borrow else np.array(given, order="C")
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """A pickle holds type, name and value; shared by what is pickled together, it is shared again afterwards."""
+        return (SharedVariable, (self._value, self.type, self.name))
+
     def __repr__(self) -> str:
         return f"<shared {self.name or ''}: {self.type}>".replace(" :", ":")
 

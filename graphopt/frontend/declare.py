@@ -16,13 +16,47 @@ from graphopt.shared_variable import SharedVariable
 from graphopt.types import TensorType
 from graphopt.variable import Variable, as_variable
 
-__all__ = ["Declared", "declare", "is_sympy"]
+__all__ = ["Declared", "Signature", "declare", "is_sympy"]
 
 
 def is_sympy(value: Any) -> bool:
     """Whether a value is one of SymPy's, without importing SymPy."""
     # The class of an undefined function, such as that of q(t), has no module.
     return any((base.__module__ or "").partition(".")[0] == "sympy" for base in type(value).__mro__)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """How a function is called: the names that its graph has for arguments, shared variables and results.
+
+    Attributes
+    ----------
+    arguments
+        The names of the inputs that a call gives, in order.
+    defaults
+        Values of those that a call may leave out.
+    shared, updates
+        The shared variables that are read and those that are changed, by the names of inputs and outputs.
+    structure
+        The form in which the user gave the outputs: see `graphopt.frontend.structure`.
+    is_ufunc
+        Whether the inputs are SymPy scalars of undeclared type.
+    """
+
+    arguments: tuple[str, ...]
+    defaults: Mapping[str, Any]
+    shared: Mapping[str, SharedVariable]
+    updates: Mapping[str, SharedVariable]
+    structure: Any
+    is_ufunc: bool
+
+    def pack(self, results: Mapping[str, Any]) -> Any:
+        """Results by name in the user's form."""
+        return pack(self.structure, results)
+
+    def unpack(self, given: Any) -> dict[str, Any]:
+        """The user's form as values by name; raises InvalidArgument if the form is another."""
+        return unpack(self.structure, given)
 
 
 @dataclass(frozen=True)
@@ -62,13 +96,18 @@ class Declared:
             outputs[unique_name(f"new_{target.name or 'value'}", outputs)] = new
         return Graph.from_outputs([*self.inputs, *self.shared], outputs)
 
-    def pack(self, results: Mapping[str, Any]) -> Any:
-        """Results by name in the user's form."""
-        return pack(self.structure, results)
-
-    def unpack(self, given: Any) -> dict[str, Any]:
-        """The user's form as values by name; raises InvalidArgument if the form is another."""
-        return unpack(self.structure, given)
+    def signature(self, written: Graph) -> Signature:
+        """How a function of the graph that `graph` made is called."""
+        inputs, outputs = list(written.inputs), list(written.outputs)
+        count = len(self.inputs)
+        return Signature(
+            tuple(inputs[:count]),
+            {inputs[position]: value for position, value in self.defaults.items()},
+            dict(zip(inputs[count:], self.shared, strict=True)),
+            dict(zip(outputs[len(self.outputs) :], (target for target, _ in self.updates), strict=True)),
+            self.structure,
+            self.scalars_only,
+        )
 
 
 def declare(

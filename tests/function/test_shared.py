@@ -1,5 +1,7 @@
 """Shared variables, updates, givens, defaults and nested outputs: the functions of Theano's primer."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -240,3 +242,48 @@ def test_arguments_lose_precision_only_where_it_is_allowed(downcast, value, fits
     else:
         with pytest.raises(TypeMismatch, match="float32"):
             f(value)
+
+
+# --- copies and pickles -----------------------------------------------------------------------------------------------
+
+
+def counter():
+    count, step = go.shared(np.array([0.0, 10.0]), name="count"), T.dscalar("step")
+    return count, go.function([go.In(step, value=1)], {"old": count}, updates={count: count + step}, name="counter")
+
+
+def test_a_copy_may_have_shared_variables_of_its_own_and_no_updates():
+    count, f = counter()
+    other = go.shared(np.array([5.0, 5.0]), name="other")
+    apart, still = f.copy(swap={count: other}, name="apart"), f.copy(delete_updates=True)
+    np.testing.assert_array_equal(apart(2)["old"], [5, 5])
+    np.testing.assert_array_equal(still()["old"], [0, 10])
+    np.testing.assert_array_equal(count.get_value(), [0, 10])
+    np.testing.assert_array_equal(other.get_value(), [7, 7])
+    assert apart.name == "apart"
+    with pytest.raises(InvalidArgument, match="does not use"):
+        f.copy(swap={other: count})
+    with pytest.raises(TypeMismatch, match="cannot stand for"):
+        f.copy(swap={count: go.shared(1.0)})
+
+
+def test_functions_pickled_together_go_on_sharing_their_variables():
+    count, f = counter()
+    f()
+    g = go.function([], T.sum(count))
+    f2, g2 = pickle.loads(pickle.dumps([f, g]))
+    assert g2() == 12
+    f2(step=4)
+    assert g2() == 20 and g() == 12
+    np.testing.assert_array_equal(count.get_value(), [1, 11])
+
+
+def test_a_pickled_function_keeps_its_edited_source_and_its_ufunc():
+    import sympy
+
+    symbol = sympy.Symbol("a")
+    f = go.function([symbol], symbol**2 + 1)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(f))([[1.0, 2.0]]), [[2, 5]])
+    g = go.function([x], x + 3.0)
+    edited = g.with_source(g.source.replace("3.0", "4.0"))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(edited))([1.0]), [5])
