@@ -214,8 +214,27 @@ class Operators:
             return shape[0]
         raise TypeMismatch("the length of this symbolic value is not known while it is built; use x.shape[0]")
 
+    def __getitem__(self, key: Any) -> Any:
+        return _indexing().getitem(self, key)
+
+    @property
+    def at(self) -> Any:
+        """`x.at[key].set(y)`, `.add(y)`, `.multiply(y)`, `.max(y)`, `.min(y)`: a new array with another part."""
+        return _indexing().Selector(self)
+
     def __iter__(self) -> Iterator[Any]:
-        raise InvalidArgument("a symbolic value cannot be iterated over; use whole-array functions of graphopt.tensor")
+        shape = getattr(self, "shape", None)
+        if not shape or not isinstance(shape[0], int):
+            raise InvalidArgument(
+                "a symbolic value of unknown length cannot be iterated over; use functions of whole arrays"
+            )
+        return (self[k] for k in range(shape[0]))
+
+
+def _indexing() -> Any:
+    from graphopt.tensor import indexing
+
+    return indexing
 
 
 def _tensor() -> Any:
