@@ -19,7 +19,7 @@ from graphopt.errors import InvalidArgument, ShapeMismatch, TypeMismatch, Unsupp
 from graphopt.ops import arithmetic as a
 from graphopt.ops import indexing as ops
 from graphopt.ops import shape as views
-from graphopt.tensor.shape import broadcast_to, canonical_axes, expression
+from graphopt.tensor.shape import broadcast_to, canonical_axes, expression, rank
 from graphopt.types import shape_text
 from graphopt.variable import Variable, as_variable, convert
 
@@ -36,7 +36,11 @@ class _Span(NamedTuple):
 
 
 def _clipped(value: DimLike) -> DimLike:
-    """A length: not below 0."""
+    """A length: not below 0. Sums of products of sizes are none."""
+    if isinstance(value, Dim) and all(
+        factor > 0 and all(isinstance(part, str) for part in monomial) for monomial, factor in value.terms
+    ):
+        return value
     return opaque("max", value, 0)
 
 
@@ -105,6 +109,7 @@ def getitem(x: Any, key: Any) -> Any:
         For arrays and masks as indices.
     """
     x = expression(x)
+    rank(x, "indexing")
     keys = list(key) if isinstance(key, tuple) else [key]
     ellipses = [k for k, item in enumerate(keys) if item is Ellipsis]
     used = sum(item is not None and item is not Ellipsis for item in keys)
