@@ -108,7 +108,7 @@ CANCELLATIONS = """
     (-y - sqrt(y*y - 4*x*s))/(2*x)  (-y + sqrt(y*y - 4*x*s))/(2*x)
     (-y - sqrt(y*y - 4*s*x))/(2*x)  (-y + sqrt(y*y - 4*s*x))/(2*x)  (-y - sqrt(y*y - 4*(x*s)))/(2*x)
     (-y + sqrt(y*y - 4*(x*s)))/(2*x)  -2*exp(-x*x)/erfc(x)  expm1(softplus(x))  exp(log1mexp(x))  expm1(log1mexp(x))
-    (x/y + s)*y  ((x/y)*s + 1)*y  x**y - 1  1 - tanh(x)  x*log(x)
+    (x/y + s)*y  ((x/y)*s + 1)*y  x**y - 1  1 - tanh(x)
 """
 """Differences of what is nearly equal, half angles, series, gamma functions, roots of quadratics."""
 
