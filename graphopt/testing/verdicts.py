@@ -21,6 +21,9 @@ it is no mistake, for the reason given. `unneeded`: the claim is kept without th
 reason given. `survived`: none of these."""
 
 
+MORE_SEEDS = 4
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What became of a mutant, one of `OUTCOMES`, and the first line of what the verifier said, or the reason."""
@@ -39,8 +42,17 @@ def judge(rule: Rule, mutant: Mutant, examples: int = 6, seed: int = 0) -> Verdi
     mutant
         Made by `mutants`.
     examples, seed
-        As for `verify_rule`.
+        As for `verify_rule`. What survives is tried with `MORE_SEEDS` more, for programs that tell axes of several
+        ranks apart are rare.
     """
+    verdict = _judged(rule, mutant, examples, seed)
+    for more in range(MORE_SEEDS):
+        if verdict.outcome == "survived":
+            verdict = _judged(rule, mutant, 2 * examples, seed + more + 1)
+    return verdict
+
+
+def _judged(rule: Rule, mutant: Mutant, examples: int, seed: int) -> Verdict:
     if mutant.rule is None:
         return Verdict("refused", "it cannot be written down")
     if reason := IN_PRINCIPLE.get((type(rule.claim).__name__, mutant.label)):
