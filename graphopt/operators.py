@@ -20,7 +20,20 @@ class Operators:
     """Operators and methods; every one is a call of an op or of a function of `graphopt.tensor`."""
 
     __slots__ = ()
-    __array_priority__ = 1000.0  # `array * variable` comes here rather than looping over the array
+
+    # NumPy's functions and operators of arrays
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        from graphopt.tensor.protocols import array_ufunc
+
+        return array_ufunc(ufunc, method, inputs, options)
+
+    def __array_function__(self, function: Any, types: Any, arguments: tuple[Any, ...], options: Any) -> Any:
+        from graphopt.tensor.protocols import array_function
+
+        return array_function(function, arguments, options)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise TypeMismatch("a symbolic value is no array; compile it with go.function and call the function")
 
     # arithmetic
     def __add__(self, other: Any) -> Any:
