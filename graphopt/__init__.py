@@ -30,6 +30,7 @@ from graphopt.errors import (
 )
 from graphopt.frontend import from_sympy, to_sympy
 from graphopt.frontend.gradient import grad, vjp
+from graphopt.frontend.state import In
 from graphopt.function import Function, function
 from graphopt.graph import Graph
 from graphopt.lowering import Lowered, c_source, cuda_source, lower
@@ -37,6 +38,7 @@ from graphopt.ops.custom import define_op
 from graphopt.options import Options
 from graphopt.rewrite.pipeline import Pipeline
 from graphopt.rewrite.registry import available_passes
+from graphopt.shared_variable import SharedVariable, shared
 from graphopt.types import TensorType
 from graphopt.variable import Variable, variable
 
@@ -51,6 +53,7 @@ __all__ = [
     "Function",
     "Graph",
     "GraphoptError",
+    "In",
     "InvalidArgument",
     "Lowered",
     "MissingInput",
@@ -59,6 +62,7 @@ __all__ = [
     "Pipeline",
     "RewriteFailed",
     "ShapeMismatch",
+    "SharedVariable",
     "TargetUnavailable",
     "TensorType",
     "TypeMismatch",
@@ -76,6 +80,7 @@ __all__ = [
     "function",
     "grad",
     "lower",
+    "shared",
     "tensor",
     "to_sympy",
     "variable",

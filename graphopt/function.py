@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
-
-import numpy as np
+from dataclasses import replace
+from typing import Any
 
 from graphopt.check import check_against_interpreter
 from graphopt.domain_check import check_domains
-from graphopt.errors import InvalidArgument, UnusedInput
-from graphopt.frontend.declare import Declared, declare
+from graphopt.errors import InvalidArgument, TypeMismatch, UnusedInput
+from graphopt.frontend.declare import Signature, declare
 from graphopt.graph.graph import Graph
 from graphopt.graph.lift import is_liftable, lift
-from graphopt.interpret import bind_dimensions, interpret
 from graphopt.lowering import KernelFacts, Lowered, as_pipeline, optimize
 from graphopt.options import Options
 from graphopt.passes.fuse import Fuse
 from graphopt.rewrite.passes import Context
 from graphopt.rewrite.pipeline import Pipeline
-from graphopt.runtime.arguments import as_array, bind, contiguous
+from graphopt.runtime.arguments import as_array, bind
 from graphopt.schedule.program import Program
-from graphopt.schedule.schedule import schedule
+from graphopt.shared_variable import SharedVariable
+from graphopt.variant import Variant, flatten, unflatten
 
 __all__ = ["Function", "function"]
 
@@ -29,23 +28,18 @@ TARGETS = ("numpy", "c", "cuda-emulated")
 Array = Any
 
 
-class Runner(Protocol):
-    """A compiled program."""
-
-    def run(
-        self, arrays: Mapping[str, Array], sizes: Mapping[str, int], into: Mapping[str, Array] | None = None
-    ) -> dict[str, Array]: ...
-
-
 def function(
     inputs: Any,
-    outputs: Any,
+    outputs: Any = None,
+    updates: Any = None,
+    givens: Any = None,
     *,
     target: str = "c",
     pipeline: str | Pipeline = "default",
     mode: str | None = None,
     name: str | None = None,
     on_unused_input: str = "raise",
+    allow_input_downcast: bool | None = None,
     types: Mapping[Any, str] | None = None,
     options: Options | None = None,
 ) -> Function:
@@ -54,10 +48,15 @@ def function(
     Parameters
     ----------
     inputs
-        Variables and SymPy symbols, in the order of the call.
+        Variables and SymPy symbols, in the order of the call; `go.In(x, value=…)` gives one a default.
     outputs
-        One expression, several, or several by name; the function returns an array, a list or a dict accordingly.
-        A function of undeclared SymPy scalars is a ufunc: arrays of any shape broadcast.
+        One expression, or several in nested lists, tuples and dicts; the function returns an array, or lists and dicts
+        of arrays accordingly. A function of undeclared SymPy scalars is a ufunc: arrays of any shape broadcast.
+    updates
+        `{shared: expression}`, or pairs: what each call puts in the place of shared variables. All expressions see the
+        old values, the new ones land together, and a call that fails changes none.
+    givens
+        `{variable: expression}`, or pairs: what stands for variables in outputs and updates.
     target
         "c"; "numpy", the interpreter; or "cuda-emulated", the CUDA text run on the CPU.
     pipeline
@@ -68,6 +67,8 @@ def function(
         What generated code and messages call the function.
     on_unused_input
         "raise", "warn" or "ignore".
+    allow_input_downcast
+        Whether arguments may lose precision: None, Python numbers and lists of them alone; True, all; False, none.
     types
         Types of SymPy symbols, `{x: "float32[n]"}`; undeclared ones are float64 scalars.
     options
@@ -87,10 +88,13 @@ def function(
     label = name or "program"
     if not label.isidentifier() or not label.isascii():
         raise InvalidArgument(f"a function's name must be an ASCII identifier, found {label!r}")
-    declared = declare(inputs, outputs, types)
-    written = Graph.from_outputs(declared.inputs, declared.outputs)
+    declared = declare(inputs, outputs, types, updates, givens)
+    written = declared.graph()
     _check_unused(written, on_unused_input)
-    return Function(written, declared, target, as_pipeline(pipeline), mode, label, options or Options())
+    return Function(
+        written, declared.signature(written), target, as_pipeline(pipeline), mode, label, options or Options(), None,
+        allow_input_downcast,
+    )  # fmt: skip
 
 
 class Function:
@@ -115,13 +119,14 @@ class Function:
     def __init__(
         self,
         written: Graph,
-        declared: Declared,
+        signature: Signature,
         target: str,
         pipeline: Pipeline,
         mode: str | None,
         name: str,
         options: Options,
         text: str | None = None,
+        allow_input_downcast: bool | None = None,
     ) -> None:
         self.name = name
         self.target = target
@@ -129,12 +134,13 @@ class Function:
         self.pipeline = pipeline
         self._mode = mode
         self._written = written
-        self._declared = declared
+        self._signature = signature
         self._text = text
+        self._downcast = allow_input_downcast
         self.graph = written.copy()
         self.log = optimize(self.graph, pipeline)
-        self._ufunc = declared.scalars_only and is_liftable(self.graph)
-        self._variants: dict[tuple[str, ...], _Variant] = {}
+        self._ufunc = signature.is_ufunc and is_liftable(self.graph)
+        self._variants: dict[tuple[str, ...], Variant] = {}
         if not self._ufunc:
             self._variant(())
 
@@ -168,9 +174,67 @@ class Function:
         """
         if self.target == "numpy":
             raise InvalidArgument("a function with target 'numpy' runs no text; compile it with target='c'")
-        return Function(
-            self._written, self._declared, self.target, self.pipeline, self._mode, self.name, self.options, text
+        return self._remade(text=text)
+
+    def _remade(self, **changed: Any) -> Function:
+        """The function made again from what it was made of, with some of it changed."""
+        return Function(**{**self._made_of(), **changed})
+
+    def _made_of(self) -> dict[str, Any]:
+        return {
+            "written": self._written, "signature": self._signature, "target": self.target, "pipeline": self.pipeline,
+            "mode": self._mode, "name": self.name, "options": self.options, "text": self._text,
+            "allow_input_downcast": self._downcast,
+        }  # fmt: skip
+
+    def copy(
+        self,
+        *,
+        swap: Mapping[SharedVariable, SharedVariable] | None = None,
+        delete_updates: bool = False,
+        name: str | None = None,
+    ) -> Function:
+        """The same function over other shared variables; compiled code comes from the cache.
+
+        Parameters
+        ----------
+        swap
+            Shared variables that take the places of others of the same types.
+        delete_updates
+            Whether calls of the copy change nothing.
+        name
+            Another name.
+
+        Raises
+        ------
+        InvalidArgument
+            If the function does not use what is swapped.
+        TypeMismatch
+            If types differ.
+        """
+        swap = dict(swap or {})
+        used = {*self._signature.shared.values(), *self._signature.updates.values()}
+        for old, new in swap.items():
+            if old not in used:
+                raise InvalidArgument(f"swap: the function does not use {old!r}")
+            if new.type != old.type:
+                raise TypeMismatch(f"swap: {new!r} cannot stand for {old!r}")
+        signature = replace(
+            self._signature,
+            shared={key: swap.get(value, value) for key, value in self._signature.shared.items()},
+            updates={key: swap.get(value, value) for key, value in self._signature.updates.items()},
         )
+        written = self._written
+        if delete_updates and signature.updates:
+            written = written.copy()
+            written.set_outputs({key: node for key, node in written.outputs.items() if key not in signature.updates})
+            written.prune()
+            signature = replace(signature, updates={})
+        return self._remade(written=written, signature=signature, name=name or self.name)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """A pickle holds what the function was made of, shared values included; it is compiled where it lands."""
+        return (_unpickled, (self._made_of(),))
 
     def __repr__(self) -> str:
         listing = ", ".join(f"{n}: {self.graph.type(node)}" for n, node in self.graph.inputs.items())
@@ -178,7 +242,7 @@ class Function:
 
     # --- calling -----------------------------------------------------------------------------------------------
     def __call__(self, /, *arguments: Any, **by_name: Any) -> Any:
-        return self._declared.pack(self._call(arguments, by_name, None))
+        return self._signature.pack(self._call(arguments, by_name, None))
 
     def into(self, outs: Any, /, *arguments: Any, **by_name: Any) -> Any:
         """Compute into given arrays: contiguous, writable, of the outputs' shapes and dtypes, apart from the inputs.
@@ -190,21 +254,24 @@ class Function:
         """
         if self._ufunc:
             raise InvalidArgument("into is for functions of declared types; declare them with types=")
-        given = self._declared.unpack(outs, list(self.graph.outputs))
-        return self._declared.pack(self._call(arguments, by_name, given))
+        given = self._signature.unpack(outs)
+        return self._signature.pack(self._call(arguments, by_name, given))
 
     def _call(
         self, arguments: Sequence[Any], by_name: Mapping[str, Any], into: Mapping[str, Array] | None
     ) -> dict[str, Array]:
-        bound = bind(list(self.graph.inputs), arguments, by_name)
+        signature = self._signature
+        bound = bind(signature.arguments, arguments, by_name, signature.defaults)
         arrays = {
-            name: as_array(name, value, self.graph.type(self.graph.inputs[name]).dtype) for name, value in bound.items()
+            name: as_array(name, value, self.graph.type(self.graph.inputs[name]).dtype, self._downcast)
+            for name, value in bound.items()
         }
+        arrays |= {name: shared.get_value(borrow=True) for name, shared in signature.shared.items()}
         if self._mode == "check":
             check_domains(self.name, self._written, arrays)
         shape: tuple[int, ...] | None = None
         if self._ufunc:
-            shape, arrays = _flatten(arrays)
+            shape, arrays = flatten(arrays)
         vectors = tuple(name for name, array in arrays.items() if array.ndim) if self._ufunc else ()
         variant = self._variant(vectors)
         results = variant.run(arrays, into)
@@ -213,100 +280,24 @@ class Function:
                 self.name, lift(self._written, vectors) if vectors else self._written, arrays, results
             )
         if shape is not None:
-            results = {name: _unflatten(value, shape, self.graph, name) for name, value in results.items()}
+            results = {name: unflatten(value, shape, self.graph, name) for name, value in results.items()}
+        for name, shared in signature.updates.items():
+            shared.set_value(results[name], borrow=True)
         return results
 
-    def _variant(self, vectors: tuple[str, ...]) -> _Variant:
+    def _variant(self, vectors: tuple[str, ...]) -> Variant:
         if vectors not in self._variants:
             graph = self.graph
             if vectors:
                 graph = lift(graph, vectors)
                 if any(step.name == Fuse.name for step in self.pipeline.steps):
                     Fuse().run(graph, Context(graph))
-            self._variants[vectors] = _Variant(graph, self.name, self.target, self.options, self._text)
+            self._variants[vectors] = Variant(graph, self.name, self.target, self.options, self._text)
         return self._variants[vectors]
 
 
-class _Variant:
-    """One graph, scheduled and compiled for one target."""
-
-    def __init__(self, graph: Graph, name: str, target: str, options: Options, text: str | None) -> None:
-        self.graph = graph
-        self.program = schedule(graph, name, keep=target != "cuda-emulated")
-        self.runner = _runner(self, target, options, text)
-
-    def run(self, arrays: Mapping[str, Array], into: Mapping[str, Array] | None) -> dict[str, Array]:
-        sizes = bind_dimensions(self.graph, arrays)
-        held = {name: contiguous(array) for name, array in arrays.items()}
-        if into is not None:
-            _check_into(self.graph, into, held, sizes)
-        return self.runner.run(held, sizes, into)
-
-
-class _Interpreted:
-    """The target "numpy": the optimized graph, interpreted."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-
-    def run(
-        self, arrays: Mapping[str, Array], sizes: Mapping[str, int], into: Mapping[str, Array] | None = None
-    ) -> dict[str, Array]:
-        values = interpret(self.graph, arrays)
-        if into is None:
-            return {name: np.array(value, order="C") for name, value in values.items()}
-        for name, value in values.items():
-            into[name][...] = value
-        return dict(into)
-
-
-def _runner(variant: _Variant, target: str, options: Options, text: str | None) -> Runner:
-    if target == "numpy":
-        return _Interpreted(variant.graph)
-    if target == "c":
-        from graphopt.runtime.native import NativeProgram
-
-        return NativeProgram(variant.program, options, text)
-    from graphopt.runtime.device import DeviceProgram
-    from graphopt.runtime.emulation import EmulatedDriver
-
-    return DeviceProgram(variant.program, EmulatedDriver(options.seed), options, text)
-
-
-def _flatten(arrays: dict[str, Array]) -> tuple[tuple[int, ...], dict[str, Array]]:
-    """Broadcast a ufunc's arguments; those with more than one element become vectors of one length."""
-    shape = np.broadcast_shapes(*[array.shape for array in arrays.values()])
-    if shape == ():
-        return shape, arrays
-    flat = {}
-    for name, array in arrays.items():
-        flat[name] = array.reshape(()) if array.size == 1 else np.broadcast_to(array, shape).reshape(-1)
-    return shape, flat
-
-
-def _unflatten(value: Array, shape: tuple[int, ...], graph: Graph, name: str) -> Array:
-    """A ufunc's result in the shape of its arguments; a stack's own axes stay behind them."""
-    trailing = graph.type(graph.outputs[name]).ndim
-    own = value.shape[value.ndim - trailing :]
-    if value.ndim == trailing:  # it depends on no vector
-        return np.broadcast_to(value, (*shape, *own)).copy()
-    return value.reshape(*shape, *own)
-
-
-def _check_into(graph: Graph, into: Mapping[str, Array], arrays: Mapping[str, Array], sizes: Mapping[str, int]) -> None:
-    from graphopt.dimensions import evaluate
-
-    for name, out in into.items():
-        type = graph.type(graph.outputs[name])
-        shape = tuple(evaluate(size, sizes) for size in type.shape)
-        if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != type.dtype:
-            found = f"{out.dtype}{list(out.shape)}" if isinstance(out, np.ndarray) else repr(out)
-            raise InvalidArgument(f"output {name} needs an array {type.dtype}{list(shape)}, found {found}")
-        if not out.flags.c_contiguous or not out.flags.writeable or not out.flags.aligned:
-            raise InvalidArgument(f"output {name} must be contiguous, aligned and writable")
-        for other, array in (*arrays.items(), *((n, a) for n, a in into.items() if n != name)):
-            if np.may_share_memory(out, array):
-                raise InvalidArgument(f"output {name} shares memory with {other}; give it memory of its own")
+def _unpickled(made_of: dict[str, Any]) -> Function:
+    return Function(**made_of)
 
 
 def _check_unused(graph: Graph, on_unused_input: str) -> None:

@@ -99,7 +99,7 @@ def lower(
     if target not in TEXT_TARGETS:
         raise InvalidArgument(f"target {target!r} has no text; expected one of {', '.join(TEXT_TARGETS)}")
     declared = declare(inputs, outputs, types)
-    graph = Graph.from_outputs(declared.inputs, declared.outputs)
+    graph = declared.graph()
     log = optimize(graph, pipeline)
     return Lowered(graph, log, schedule(graph, name, keep=target == "c"), target, options or Options())
 

@@ -20,7 +20,20 @@ class Operators:
     """Operators and methods; every one is a call of an op or of a function of `graphopt.tensor`."""
 
     __slots__ = ()
-    __array_priority__ = 1000.0  # `array * variable` comes here rather than looping over the array
+
+    # NumPy's functions and operators of arrays
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        from graphopt.tensor.protocols import array_ufunc
+
+        return array_ufunc(ufunc, method, inputs, options)
+
+    def __array_function__(self, function: Any, types: Any, arguments: tuple[Any, ...], options: Any) -> Any:
+        from graphopt.tensor.protocols import array_function
+
+        return array_function(function, arguments, options)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise TypeMismatch("a symbolic value is no array; compile it with go.function and call the function")
 
     # arithmetic
     def __add__(self, other: Any) -> Any:
@@ -214,8 +227,27 @@ class Operators:
             return shape[0]
         raise TypeMismatch("the length of this symbolic value is not known while it is built; use x.shape[0]")
 
+    def __getitem__(self, key: Any) -> Any:
+        return _indexing().getitem(self, key)
+
+    @property
+    def at(self) -> Any:
+        """`x.at[key].set(y)`, `.add(y)`, `.multiply(y)`, `.max(y)`, `.min(y)`: a new array with another part."""
+        return _indexing().Selector(self)
+
     def __iter__(self) -> Iterator[Any]:
-        raise InvalidArgument("a symbolic value cannot be iterated over; use whole-array functions of graphopt.tensor")
+        shape = getattr(self, "shape", None)
+        if not shape or not isinstance(shape[0], int):
+            raise InvalidArgument(
+                "a symbolic value of unknown length cannot be iterated over; use functions of whole arrays"
+            )
+        return (self[k] for k in range(shape[0]))
+
+
+def _indexing() -> Any:
+    from graphopt.tensor import indexing
+
+    return indexing
 
 
 def _tensor() -> Any:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from graphopt.dimensions import DimLike
 from graphopt.ops import shape as ops
+from graphopt.ops.indexing import slice_
 
 if TYPE_CHECKING:
     from graphopt.graph.graph import Graph
@@ -97,6 +98,12 @@ def _compose(graph: Graph, node: int, below: View) -> View | None:
         lead = len(shape) - len(strides)
         stretched = tuple(0 if size == 1 else s for s, size in zip(strides, below_shape, strict=True))
         return View(base, offset, (0,) * lead + stretched)
+    if op is slice_:
+        moved = [first * stride for first, stride in zip(attributes["start"], strides, strict=True)]
+        stepped = tuple(
+            s * by if size != 1 else 0 for s, by, size in zip(strides, attributes["step"], shape, strict=True)
+        )
+        return View(base, sum(moved, offset), stepped)
     if op is ops.pick:
         return View(base, offset + attributes["index"] * strides[-1], strides[:-1])
     if op is ops.reshape and strides == row_major(below_shape):

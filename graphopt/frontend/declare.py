@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from graphopt.errors import GraphoptError, InvalidArgument, UnsupportedExpression
-from graphopt.graph.build import substituted, topological
+from graphopt.frontend.state import read_givens, read_inputs, read_updates, shared_in
+from graphopt.frontend.structure import flatten, pack, unpack
+from graphopt.graph.build import substituted, topological, unique_name
+from graphopt.graph.graph import Graph
 from graphopt.ops.leaves import input_
+from graphopt.shared_variable import SharedVariable
 from graphopt.types import TensorType
 from graphopt.variable import Variable, as_variable
 
-__all__ = ["Declared", "declare", "is_sympy"]
+__all__ = ["Declared", "Signature", "declare", "is_sympy"]
 
 
 def is_sympy(value: Any) -> bool:
@@ -22,8 +26,42 @@ def is_sympy(value: Any) -> bool:
 
 
 @dataclass(frozen=True)
+class Signature:
+    """How a function is called: the names that its graph has for arguments, shared variables and results.
+
+    Attributes
+    ----------
+    arguments
+        The names of the inputs that a call gives, in order.
+    defaults
+        Values of those that a call may leave out.
+    shared, updates
+        The shared variables that are read and those that are changed, by the names of inputs and outputs.
+    structure
+        The form in which the user gave the outputs: see `graphopt.frontend.structure`.
+    is_ufunc
+        Whether the inputs are SymPy scalars of undeclared type.
+    """
+
+    arguments: tuple[str, ...]
+    defaults: Mapping[str, Any]
+    shared: Mapping[str, SharedVariable]
+    updates: Mapping[str, SharedVariable]
+    structure: Any
+    is_ufunc: bool
+
+    def pack(self, results: Mapping[str, Any]) -> Any:
+        """Results by name in the user's form."""
+        return pack(self.structure, results)
+
+    def unpack(self, given: Any) -> dict[str, Any]:
+        """The user's form as values by name; raises InvalidArgument if the form is another."""
+        return unpack(self.structure, given)
+
+
+@dataclass(frozen=True)
 class Declared:
-    """Inputs and outputs as variables, and the form in which the user gave the outputs.
+    """What a function is made of.
 
     Attributes
     ----------
@@ -31,52 +69,64 @@ class Declared:
         The input variables, in the user's order.
     outputs
         The outputs by name.
-    form
-        "one", "list" or "dict".
+    structure
+        The form in which the user gave the outputs: see `graphopt.frontend.structure`.
     scalars_only
         Whether the inputs are SymPy scalars of undeclared type, so that the function is a ufunc.
+    defaults
+        Values of inputs that a call may leave out, by position.
+    shared
+        The shared variables that the function reads.
+    updates
+        The shared variables that it changes, with their new values.
     """
 
     inputs: list[Variable]
     outputs: dict[str, Variable]
-    form: str
+    structure: Any
     scalars_only: bool
+    defaults: Mapping[int, Any] = field(default_factory=dict)
+    shared: tuple[SharedVariable, ...] = ()
+    updates: tuple[tuple[SharedVariable, Variable], ...] = ()
 
-    def pack(self, results: Mapping[str, Any]) -> Any:
-        """Results by name in the user's form."""
-        if self.form == "dict":
-            return {name: results[name] for name in self.outputs}
-        values = [results[name] for name in self.outputs]
-        return values[0] if self.form == "one" else values
+    def graph(self) -> Graph:
+        """The graph as it was written: shared variables are inputs, their new values outputs, behind the user's."""
+        outputs = dict(self.outputs)
+        for target, new in self.updates:
+            outputs[unique_name(f"new_{target.name or 'value'}", outputs)] = new
+        return Graph.from_outputs([*self.inputs, *self.shared], outputs)
 
-    def unpack(self, given: Any, names: Sequence[str]) -> dict[str, Any]:
-        """The user's form as values by name.
-
-        Raises
-        ------
-        InvalidArgument
-            If the form or the number of values is another.
-        """
-        if self.form == "one":
-            return {names[0]: given}
-        if self.form == "dict" and isinstance(given, Mapping) and set(given) == set(names):
-            return {name: given[name] for name in names}
-        if self.form == "list" and isinstance(given, Sequence) and len(given) == len(names):
-            return dict(zip(names, given, strict=True))
-        raise InvalidArgument(f"expected a {self.form} of arrays for the outputs {', '.join(names)}")
+    def signature(self, written: Graph) -> Signature:
+        """How a function of the graph that `graph` made is called."""
+        inputs, outputs = list(written.inputs), list(written.outputs)
+        count = len(self.inputs)
+        return Signature(
+            tuple(inputs[:count]),
+            {inputs[position]: value for position, value in self.defaults.items()},
+            dict(zip(inputs[count:], self.shared, strict=True)),
+            dict(zip(outputs[len(self.outputs) :], (target for target, _ in self.updates), strict=True)),
+            self.structure,
+            self.scalars_only,
+        )
 
 
-def declare(inputs: Any, outputs: Any, types: Mapping[Any, Any] | None = None) -> Declared:
+def declare(
+    inputs: Any, outputs: Any, types: Mapping[Any, Any] | None = None, updates: Any = None, givens: Any = None
+) -> Declared:
     """Variables for inputs and outputs in any of the forms users give them.
 
     Parameters
     ----------
     inputs
-        A variable or SymPy leaf, or several in a list or tuple.
+        A variable or SymPy leaf or `In`, or several in a list or tuple.
     outputs
-        An expression (variable, SymPy expression or matrix, number), or several in a list, tuple or dict.
+        An expression (variable, SymPy expression or matrix, number), or several in nested lists, tuples and dicts.
     types
         Types of SymPy leaves, `{x: "float32[n]"}`.
+    updates
+        New values of shared variables, a mapping or pairs.
+    givens
+        Variables to be replaced in outputs and updates by others of their types, a mapping or pairs.
 
     Raises
     ------
@@ -85,12 +135,12 @@ def declare(inputs: Any, outputs: Any, types: Mapping[Any, Any] | None = None) -
     UnsupportedExpression
         If something is no expression.
     """
-    given = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+    given, defaults = read_inputs(list(inputs) if isinstance(inputs, list | tuple) else [inputs])
     types = dict(types or {})
     for leaf in types:
         if not any(leaf is item or (is_sympy(item) and item == leaf) for item in given):
             raise InvalidArgument(f"types names {leaf}, which is not among the inputs")
-    form, named = _named(outputs)
+    structure, named = flatten([] if outputs is None else outputs, is_sympy)
     imported = [item for item in given if is_sympy(item)]
     if imported or any(is_sympy(value) for value in named.values()):
         from graphopt.frontend.sympy_import import Importer
@@ -107,8 +157,14 @@ def declare(inputs: Any, outputs: Any, types: Mapping[Any, Any] | None = None) -
     for name, value in named.items():
         if not isinstance(value, Variable):
             named[name] = _constant(name, value)
-    scalars = bool(imported) and len(imported) == len(given) and not types
-    return Declared(variables, named, form, scalars and all(v.type == TensorType(v.dtype) for v in variables))
+    replaced, changed = read_givens(givens), read_updates(updates)
+    expressions = substituted([*named.values(), *(value for _, value in changed)], replaced)
+    named = dict(zip(named, expressions, strict=False))
+    changed = [(target, new) for (target, _), new in zip(changed, expressions[len(named) :], strict=True)]
+    shared = shared_in(expressions)
+    scalars = bool(imported) and len(imported) == len(given) and not types and not shared and not changed
+    scalars = scalars and all(v.type == TensorType(v.dtype) for v in variables)
+    return Declared(variables, named, structure, scalars, defaults, tuple(shared), tuple(changed))
 
 
 def _joined(named: dict[str, Any], inputs: Mapping[Any, Variable]) -> dict[str, Any]:
@@ -126,21 +182,6 @@ def _joined(named: dict[str, Any], inputs: Mapping[Any, Variable]) -> dict[str, 
     if not mapping:
         return named
     return {**named, **dict(zip(outputs, substituted(list(outputs.values()), mapping), strict=True))}
-
-
-def _named(outputs: Any) -> tuple[str, dict[str, Any]]:
-    if isinstance(outputs, Mapping) and not is_sympy(outputs):
-        if bad := [key for key in outputs if not isinstance(key, str)]:
-            raise InvalidArgument(f"outputs in a dict are named by texts, found the key {bad[0]!r}")
-        return "dict", dict(outputs)
-    if isinstance(outputs, list | tuple):
-        named: dict[str, Any] = {}
-        for position, value in enumerate(outputs):
-            name = getattr(value, "name", None) if isinstance(value, Variable) else None
-            named[name if name and name not in named else f"output{position}"] = value
-        return "list", named
-    name = getattr(outputs, "name", None) if isinstance(outputs, Variable) else None
-    return "one", {name or "output": outputs}
 
 
 def _constant(name: str, value: Any) -> Variable:

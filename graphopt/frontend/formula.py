@@ -17,6 +17,7 @@ from graphopt.frontend.formula_functions import ATTRIBUTES, CONSTANTS, DTYPE_NAM
 from graphopt.frontend.formula_syntax import Part, parse
 from graphopt.frontend.formula_text import Text, Token
 from graphopt.ops import arithmetic, logic
+from graphopt.tensor.indexing import getitem
 from graphopt.tensor.products import matmul
 from graphopt.types import TensorType
 from graphopt.variable import Origin, Variable, as_variable, caller, variable
@@ -190,8 +191,12 @@ class _Reader:
         return owner.value
 
     def item(self, owner: Part, index: Part) -> Any:
+        if isinstance(owner.value, Variable):
+            place = Token("mark", "[", owner.end)
+            array = owner.value
+            return self.build(place, (owner.start, index.end + 1), lambda: getitem(array, index.value))
         if not isinstance(owner.value, tuple):
-            what = "only shapes and other tuples have elements that formulas can name"
+            what = "only arrays, shapes and other tuples have elements that formulas can name"
             self.text.fail(f"{what}, found {_kind(owner.value)}", owner.end, UnsupportedExpression)
         position = index.value
         if not isinstance(position, int) or not -len(owner.value) <= position < len(owner.value):

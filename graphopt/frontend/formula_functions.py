@@ -22,15 +22,16 @@ from graphopt.variable import Variable
 __all__ = ["ATTRIBUTES", "CONSTANTS", "DTYPE_NAMES", "FUNCTIONS", "METHODS", "Callee"]
 
 _FUNCTIONS = """
-    abs absolute acos acosh add all any arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh
-    bitwise_and bitwise_or bitwise_xor broadcast_to cast cbrt ceil clip copysign cos cosh deg2rad degrees digamma divide
-    divmod dot eq equal erf erfc exp exp10 exp2 expand_dims expm1 fabs fdim float_power floor floor_divide fma fmax fmin
-    fmod full gamma gcd ge greater greater_equal gt heaviside hypot invert isfinite isinf isnan lcm ldexp le left_shift
-    less less_equal lgamma log log10 log1mexp log1p log2 log_softmax logaddexp logaddexp2 logical_and logical_not
-    logical_or logical_xor logsumexp lt matmul max maximum mean min minimum mod modf moveaxis multiply negative neq
-    nextafter not_equal ones ones_like outer positive pow power prod rad2deg radians ravel reciprocal relu remainder
-    reshape right_shift rint round sgn sigmoid sign signbit sin sinh softmax softplus sqr sqrt square squeeze std
-    subtract sum swapaxes switch tan tanh transpose trigamma true_divide trunc var where xlogy zeros zeros_like
+    abs absolute acos acosh add all any arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2
+    atanh bitwise_and bitwise_or bitwise_xor broadcast_to cast cbrt ceil clip concatenate copysign cos cosh deg2rad
+    degrees diff digamma divide divmod dot eq equal erf erfc exp exp10 exp2 expand_dims expm1 fabs fdim flip
+    float_power floor floor_divide fma fmax fmin fmod full gamma gcd ge greater greater_equal gt heaviside hypot
+    inc_subtensor invert isfinite isinf isnan lcm ldexp le left_shift less less_equal lgamma log log10 log1mexp log1p
+    log2 log_softmax logaddexp logaddexp2 logical_and logical_not logical_or logical_xor logsumexp lt matmul max
+    maximum mean min minimum mod modf moveaxis multiply negative neq nextafter not_equal ones ones_like outer pad
+    positive pow power prod rad2deg radians ravel reciprocal relu remainder reshape right_shift rint roll round
+    set_subtensor sgn sigmoid sign signbit sin sinh softmax softplus sqr sqrt square squeeze stack std subtract sum
+    swapaxes switch tan tanh transpose trigamma true_divide trunc var where xlogy zeros zeros_like
 """
 _METHODS = "all any clip dot max mean min prod ravel round squeeze std sum swapaxes var"
 
@@ -54,6 +55,14 @@ def _is_shape(value: Any) -> bool:
     return _is_size(value) or (isinstance(value, tuple) and all(map(_is_size, value)))
 
 
+def _are_values(value: Any) -> bool:
+    return isinstance(value, tuple) and all(map(_is_value, value))
+
+
+def _are_widths(value: Any) -> bool:
+    return _is_integer(value) or (isinstance(value, tuple) and all(map(_are_widths, value)))
+
+
 _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "axis": (_is_axis, "an integer, a tuple of integers or None"),
     "axes": (_is_axis, "a tuple of integers or None"),
@@ -62,6 +71,10 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "source": (_is_integer, "an integer"),
     "destination": (_is_integer, "an integer"),
     "ddof": (_is_integer, "an integer"),
+    "n": (_is_integer, "an integer"),
+    "shift": (_is_integer, "an integer"),
+    "arrays": (_are_values, "a tuple of arrays, as in concatenate((x, y))"),
+    "pad_width": (_are_widths, "an integer, a pair of integers, or a tuple of pairs"),
     "keepdims": (lambda value: isinstance(value, bool), "True or False"),
     "shape": (_is_shape, "an integer or a tuple of integers"),
     "dtype": (lambda value: value is None or value in DTYPES, f"one of {', '.join(DTYPES)}"),

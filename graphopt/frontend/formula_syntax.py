@@ -3,7 +3,8 @@
     program    = { name "=" expression ";" } expression [ ";" ]
     expression = Python's binary and unary operators, with Python's precedence, over operands
     operand    = number | name | 'text' | tuple | "(" expression ")" | function "(" arguments ")"
-               | operand "." name [ "(" arguments ")" ] | operand "[" expression "]"
+               | operand "." name [ "(" arguments ")" ] | operand "[" index { "," index } "]"
+    index      = expression | "..." | [ expression ] ":" [ expression ] [ ":" [ expression ] ]
 
 The parser keeps no tree: it hands each part to a `Meaning` as soon as it is complete. What names and operators mean is
 that object's business (`graphopt.frontend.formula`).
@@ -163,7 +164,7 @@ class _Parser:
                 )
             if mark.text == "[":
                 self.enter(mark)
-                index = self.expression()
+                index = self.subscript()
                 end = self.expect("]").end
                 self.depth -= 1
                 part = Part(self.meaning.item(part, index), part.start, end)
@@ -177,6 +178,35 @@ class _Parser:
             else:
                 part = Part(self.meaning.attribute(part, name), part.start, name.end)
         return part
+
+    def subscript(self) -> Part:
+        """What stands in brackets: a number, a slice, an ellipsis, or several of them as a tuple."""
+        start = self.token.start
+        items = [self.index()]
+        comma = False
+        while self.at(","):
+            comma = True
+            self.take()
+            if not self.at("]"):
+                items.append(self.index())
+        if not self.at("]"):
+            self.unexpected("an operator, ':', ',' or ']'")
+        return Part(tuple(items) if comma else items[0], start, self.token.start)
+
+    def index(self) -> Any:
+        if self.at("..."):
+            self.take()
+            return Ellipsis
+        bounds: list[Any] = [None, None, None]
+        colons = 0
+        while True:
+            if not self.at(":", ",", "]"):
+                bounds[colons] = self.expression().value
+            if not self.at(":") or colons == 2:
+                break
+            self.take()
+            colons += 1
+        return slice(*bounds) if colons else bounds[0]
 
     def operand(self) -> Part:
         token = self.token

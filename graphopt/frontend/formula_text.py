@@ -18,7 +18,7 @@ _TOKEN = re.compile(
       | (?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
       | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
       | (?P<text>'[A-Za-z0-9_]*'|"[A-Za-z0-9_]*")
-      | (?P<mark>\*\*|//|==|!=|<=|>=|<<|>>|[-+*/%@<>&|^~()\[\],=.;])""",
+      | (?P<mark>\.\.\.|\*\*|//|==|!=|<=|>=|<<|>>|[-+*/%@<>&|^~()\[\],=.;:])""",
     re.VERBOSE | re.ASCII,
 )
 CONSTANTS: dict[str, bool | None] = {"True": True, "False": False, "None": None}

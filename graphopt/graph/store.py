@@ -62,6 +62,15 @@ class NodeStore:
             self.fusion.group(group)
         self._facts = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle holds: all but the journal, and the user's variables, which are known by identity."""
+        left_out = ("journal", "variables", "_nodes_of", "_facts", "_order")
+        return {name: value for name, value in self.__dict__.items() if name not in left_out}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        NodeStore.__init__(self)
+        self.__dict__.update(state)
+
     # --- looking -----------------------------------------------------------------------------------------------
     @property
     def nx(self) -> nx.MultiDiGraph:

@@ -82,7 +82,9 @@ def broken(guard: tuple[DimLike, DimLike], a: DimLike, b: DimLike) -> str:
     """What to say of a guard whose sides turn out to be `a` and `b`."""
     match guard:
         case (Dim(terms=(((Opaque("min", (size, 1)),), 1),)), 1):
-            return f"size {size} is 0, and so there is no largest or smallest element along it"
+            return f"size {size} is 0, and so there is no largest or smallest element along it, and none to be picked"
+        case (Dim(terms=(((Opaque("min", (size, int(least))),), 1),)), int(wanted)) if least == wanted:
+            return f"size {size} is {a}: there is no element at index {least - 1}"
     return f"sizes {guard[0]} = {a} and {guard[1]} = {b} must be equal"
 
 

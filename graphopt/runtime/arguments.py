@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 
 from graphopt.errors import InvalidArgument, MissingInput, TypeMismatch
-from graphopt.types import check_dtype
+from graphopt.types import check_dtype, is_float
 
 __all__ = ["as_array", "bind"]
 
 Array = Any
 
 
-def bind(names: Sequence[str], positional: Sequence[Any], by_name: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments by the inputs' names.
+def bind(
+    names: Sequence[str], positional: Sequence[Any], by_name: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Arguments by the inputs' names; `defaults` stand for those that are left out.
 
     Raises
     ------
@@ -34,13 +36,16 @@ def bind(names: Sequence[str], positional: Sequence[Any], by_name: Mapping[str, 
         if name in bound:
             raise InvalidArgument(f"argument {name} is given twice")
         bound[name] = value
+    bound = {name: bound.get(name, defaults.get(name)) for name in names if name in bound or name in defaults}
     if missing := [name for name in names if name not in bound]:
         raise MissingInput(f"missing argument{'s' * (len(missing) > 1)} {', '.join(missing)}")
     return bound
 
 
-def as_array(name: str, value: Any, dtype: str) -> Array:
+def as_array(name: str, value: Any, dtype: str, downcast: bool | None = None) -> Array:
     """An array of a dtype. Arrays must convert without loss; Python numbers and lists of them are converted.
+
+    `downcast` says otherwise: True converts arrays with loss as well, False refuses numbers that would lose something.
 
     Raises
     ------
@@ -60,11 +65,18 @@ def as_array(name: str, value: Any, dtype: str) -> Array:
         raise TypeMismatch(f"argument {name} has dtype {array.dtype}, expected {dtype}") from None
     kinds = "bool", "uint", "int", "float"
     rank = [next(k for k, kind in enumerate(kinds) if d.startswith(kind)) for d in (found, dtype)]
-    if not np.can_cast(found, dtype, "safe") and not (untyped and rank[0] <= rank[1]):
+    with np.errstate(all="ignore"):
+        converted = array.astype(dtype)
+    lossless = np.can_cast(found, dtype, "safe")
+    if downcast is False:
+        lossless = lossless or (untyped and np.array_equal(converted, array, equal_nan=is_float(found)))
+    elif untyped:
+        lossless = lossless or rank[0] <= rank[1]
+    if not lossless and not downcast:
         raise TypeMismatch(
             f"argument {name} has dtype {found}, expected {dtype}; convert it with .astype({dtype!r}) if that is meant"
         )
-    return array.astype(dtype)
+    return converted
 
 
 def contiguous(array: Array) -> Array:

@@ -115,7 +115,7 @@ class DeviceProgram:
         results: dict[str, Array] = {}
         self.driver.synchronize()  # a fault shows here, before any array of the caller's is written
         for name, buffer in self.program.outputs.items():
-            if into is not None:
+            if into is not None and name in into:
                 results[name] = into[name]
             else:
                 type = self.program.buffers[buffer].type

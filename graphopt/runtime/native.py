@@ -89,7 +89,7 @@ class NativeProgram:
         results: dict[str, Array] = {}
         by_buffer: dict[str, Array] = {buffer: arrays[name] for name, buffer in program.inputs.items()}
         for name, buffer in program.outputs.items():
-            if into is not None:
+            if into is not None and name in into:
                 results[name] = into[name]
             else:
                 type = program.buffers[buffer].type

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphopt.analysis.iteration import IterationSpace
+from graphopt.analysis.iteration import IterationSpace, fusible
 from graphopt.analysis.views import TRACKABLE, View, is_view, row_major, track, views
 from graphopt.dimensions import DimLike, symbols
 from graphopt.errors import UnsupportedExpression
+from graphopt.ops.indexing import concatenate, put
 from graphopt.ops.leaves import ArrayConstant, constant, dimension
 from graphopt.ops.linear_algebra import matmul
 from graphopt.ops.shape import stack
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from graphopt.graph.graph import Graph
 
 __all__ = ["schedule"]
+
+ASSEMBLED = frozenset({put, concatenate})
+"""Ops whose result is a buffer to which their operands are moved, one after another."""
 
 
 def schedule(graph: Graph, name: str = "program", *, keep: bool = True) -> Program:
@@ -124,7 +128,7 @@ class _Scheduler:
 
         for part in parts:
             for node in part.members:
-                if graph.op(node) is matmul or graph.op(node) is stack:
+                if graph.op(node) is matmul or graph.op(node) is stack or graph.op(node) in ASSEMBLED:
                     store(node)
                 for operand in graph.operands(node):
                     if part.space is None or part.space.source(operand) is None:
@@ -171,11 +175,7 @@ class _Scheduler:
                 self.buffer_of[view.base] = buffer
                 if view.base not in stored:
                     stored.append(view.base)
-            elif (
-                computed
-                and (strides := self._permuted(node, view.base)) is not None
-                and graph.op(view.base) is not matmul
-            ):
+            elif computed and (strides := self._permuted(node, view.base)) is not None and fusible(graph, view.base):
                 self.extra.setdefault(view.base, []).append(Destination(buffer, strides))
             else:
                 if computed and view.base not in stored:
@@ -241,7 +241,10 @@ class _Scheduler:
     def _emit_part(self, part: Part) -> None:
         if part.space is None:
             (node,) = part.members
-            self.steps.append(self._product(node))
+            if self.graph.op(node) in ASSEMBLED:
+                self._assemble(node)
+            else:
+                self.steps.append(self._product(node))
             return
         destinations: dict[int, list[Destination]] = {}
         for node in part.members:
@@ -266,10 +269,30 @@ class _Scheduler:
 
     def _copy(self, node: int, buffer: str) -> Kernel:
         """A kernel that moves a value into a buffer."""
+        return self._move(node, self._copy_source(node), buffer, 0, row_major(self.graph.type(node).shape))
+
+    def _assemble(self, node: int) -> None:
+        """Kernels that move operands to their places in one buffer, in turn."""
+        graph, buffer, whole = self.graph, self.buffer_of[node], row_major(self.graph.type(node).shape)
+        attributes, operands = graph.attributes(node), graph.operands(node)
+        if graph.op(node) is put:
+            start = sum((first * s for first, s in zip(attributes["start"], whole, strict=True)), 0)
+            part = tuple(s * by for s, by in zip(whole, attributes["step"], strict=True))
+            places: list[tuple[DimLike, tuple[DimLike, ...]]] = [(0, whole), (start, part)]
+        else:
+            (axis,), begin, places = attributes["axis"], 0, []
+            for operand in operands:
+                places.append((begin * whole[axis], whole))
+                begin = begin + graph.type(operand).shape[axis]
+        for operand, (offset, strides) in zip(operands, places, strict=True):
+            self.steps.append(self._move(operand, self.views[operand], buffer, offset, strides))
+
+    def _move(self, node: int, view: View, buffer: str, offset: DimLike, strides: tuple[DimLike, ...]) -> Kernel:
+        """A kernel that moves a view to where it belongs in a buffer."""
         shape, dtype = self.graph.type(node).shape, self.graph.type(node).dtype
-        view = self._copy_source(node)
-        axes = [(axis_name(k), size) for k, size in enumerate(shape) if size != 1]
-        target = Index(0, tuple((axis_name(k), s) for k, s in enumerate(row_major(shape)) if s != 0))
+        real = [k for k, size in enumerate(shape) if size != 1]
+        axes = [(axis_name(k), shape[k]) for k in real]
+        target = Index(offset, tuple((axis_name(k), strides[k]) for k in real if strides[k] != 0))
         value: Value = Local("value_0")
         statements: list[Statement] = []
         op, attributes = self.graph.op(view.base), self.graph.attributes(view.base)

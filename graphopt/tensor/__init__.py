@@ -10,6 +10,17 @@ from graphopt.tensor import creation as _creation
 from graphopt.tensor import ufuncs as _ufuncs
 from graphopt.tensor.creation import *  # noqa: F403
 from graphopt.tensor.creation import constant, full, ones, ones_like, tensor, zeros, zeros_like
+from graphopt.tensor.indexing import (
+    concatenate,
+    diff,
+    flip,
+    inc_subtensor,
+    pad,
+    roll,
+    set_subtensor,
+    split,
+    stack,
+)
 from graphopt.tensor.products import dot, matmul, outer
 from graphopt.tensor.reduction import (
     all,
@@ -28,9 +39,10 @@ from graphopt.tensor.reduction import (
 from graphopt.tensor.shape import broadcast_to, expand_dims, moveaxis, ravel, reshape, squeeze, swapaxes, transpose
 
 __all__ = [
-    "all", "any", "broadcast_to", "constant", "dot", "elementwise", "expand_dims", "full", "log_softmax", "logsumexp",
-    "matmul", "max", "mean", "min", "moveaxis", "ones", "ones_like", "outer", "prod", "ravel", "reshape", "softmax",
-    "squeeze", "std", "sum", "swapaxes", "tensor", "transpose", "var", "zeros", "zeros_like",
+    "all", "any", "broadcast_to", "concatenate", "constant", "diff", "dot", "elementwise", "expand_dims", "flip",
+    "full", "inc_subtensor", "log_softmax", "logsumexp", "matmul", "max", "mean", "min", "moveaxis", "ones",
+    "ones_like", "outer", "pad", "prod", "ravel", "reshape", "roll", "set_subtensor", "softmax", "split", "squeeze",
+    "stack", "std", "sum", "swapaxes", "tensor", "transpose", "var", "zeros", "zeros_like",
 ]  # fmt: skip
 
 globals().update(_creation.CONSTRUCTORS)

@@ -20,10 +20,11 @@ from graphopt.ops import TABLE
 from graphopt.ops import shape as ops
 from graphopt.ops.arithmetic import cast
 from graphopt.ops.elementary import exp
+from graphopt.ops.indexing import slice_
 from graphopt.rewrite import AnyOp, Attr, Log, Pipeline, Rule, V
 from graphopt.rewrite.pattern import Application, Literal, Pattern
 from graphopt.rewrite.through import THROUGH, seen_through
-from graphopt.testing.attributes import DTYPES, KEYS, Unbuildable, drawn
+from graphopt.testing.attributes import DTYPES, Unbuildable, all_drawn, drawn
 from graphopt.testing.domains import CONFINED
 from graphopt.types import TensorType, is_float
 from graphopt.variable import Variable, as_variable, literal, variable
@@ -211,8 +212,7 @@ class _Builder:
             if op is cast:
                 value = cast(value, dtype="float64")
                 continue
-            key = KEYS.get(op.name, "axis")
-            value = op(value, **{key: self.attribute(Attr(f"{name}_{position}"), key, op, value)})
+            value = op(value, **self.all_attributes(f"{name}_{position}", op, value))
         return value
 
     def leaf(self, pattern: V, truth: bool, inner: bool) -> Variable:
@@ -266,8 +266,7 @@ class _Builder:
         operands = [self.operand(inner) for _ in range(op.arity or 1)]
         if "elementwise" in op.traits:
             return op(*operands, **({"dtype": self.dtype} if op.name == "cast" else {}))  # type: ignore[no-any-return]
-        key = KEYS.get(op.name, "axis")
-        return op(*operands, **{key: self.attribute(Attr("own"), key, op, operands[0])})  # type: ignore[no-any-return]
+        return op(*operands, **self.all_attributes("own", op, operands[0]))  # type: ignore[no-any-return]
 
     def array(self) -> Variable:
         """A constant that is an array, most often of equal elements."""
@@ -284,10 +283,18 @@ class _Builder:
         if inner.name == "constant":
             return literal(self.chance.choice(NUMBERS[:-1]), self.dtype, self.chance.choice([(), self.common]))
         source = self.input(TensorType(self.dtype, self.chance.choice([self.common, ()])))
-        key = KEYS.get(inner.name, "axis")
-        return inner(source, **{key: self.attribute(Attr("shared"), key, inner, source)})  # type: ignore[no-any-return]
+        return inner(source, **self.all_attributes("shared", inner, source))  # type: ignore[no-any-return]
+
+    def all_attributes(self, name: str, op: Op, operand: Variable) -> Mapping[str, Any]:
+        """Values for the attributes of an op, the same ones wherever the name is given."""
+        if name not in self.attributes:
+            self.attributes[name] = all_drawn(op, operand, len(self.common), self.chance)
+        return self.attributes[name]  # type: ignore[no-any-return]
 
     def attribute(self, attr: Attr, key: str, op: Op, operand: Variable) -> Any:
         if attr.name not in self.attributes:
-            self.attributes[attr.name] = drawn(key, op, operand, len(self.common), self.chance)
+            together = self.all_attributes(f"part of {id(operand)}", op, operand) if op is slice_ else {}
+            self.attributes[attr.name] = (
+                together[key] if together else drawn(key, op, operand, len(self.common), self.chance)
+            )
         return self.attributes[attr.name]

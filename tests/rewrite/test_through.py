@@ -31,6 +31,7 @@ VIEWS = {
     "expand_dims": lambda v: ops.expand_dims(v, axis=(v.ndim,)),
     "squeeze": lambda v: ops.squeeze(ops.expand_dims(v, axis=(0,)), axis=(0,)),
     "broadcast_to": lambda v: ops.broadcast_to(v, shape=(2, *v.shape)),
+    "slice": lambda v: v[:1] if v.ndim else v,
     "pick": lambda v: ops.pick(v, index=0) if v.ndim > 1 else v,
     "cast": lambda v: cast(v, dtype="float64") if v.dtype == "float32" else v,
 }

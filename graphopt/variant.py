@@ -1,0 +1,110 @@
+"""One graph, scheduled and compiled for one target, and how a ufunc's arguments become its vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from graphopt.dimensions import evaluate
+from graphopt.errors import InvalidArgument
+from graphopt.graph.graph import Graph
+from graphopt.interpret import bind_dimensions, interpret
+from graphopt.options import Options
+from graphopt.runtime.arguments import contiguous
+from graphopt.schedule.schedule import schedule
+
+__all__ = ["Runner", "Variant", "flatten", "unflatten"]
+
+Array = Any
+
+
+class Runner(Protocol):
+    """A compiled program."""
+
+    def run(
+        self, arrays: Mapping[str, Array], sizes: Mapping[str, int], into: Mapping[str, Array] | None = None
+    ) -> dict[str, Array]: ...
+
+
+class Variant:
+    """One graph, scheduled and compiled for one target."""
+
+    def __init__(self, graph: Graph, name: str, target: str, options: Options, text: str | None) -> None:
+        self.graph = graph
+        self.program = schedule(graph, name, keep=target != "cuda-emulated")
+        self.runner = _runner(self, target, options, text)
+
+    def run(self, arrays: Mapping[str, Array], into: Mapping[str, Array] | None) -> dict[str, Array]:
+        sizes = bind_dimensions(self.graph, arrays)
+        held = {name: contiguous(array) for name, array in arrays.items()}
+        if into is not None:
+            _check_into(self.graph, into, held, sizes)
+        return self.runner.run(held, sizes, into)
+
+
+class _Interpreted:
+    """The target "numpy": the optimized graph, interpreted."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+
+    def run(
+        self, arrays: Mapping[str, Array], sizes: Mapping[str, int], into: Mapping[str, Array] | None = None
+    ) -> dict[str, Array]:
+        values = interpret(self.graph, arrays)
+        if into is None:
+            return {name: np.array(value, order="C") for name, value in values.items()}
+        for name, value in values.items():
+            if name in into:
+                into[name][...] = value
+                values[name] = into[name]
+        return values
+
+
+def _runner(variant: Variant, target: str, options: Options, text: str | None) -> Runner:
+    if target == "numpy":
+        return _Interpreted(variant.graph)
+    if target == "c":
+        from graphopt.runtime.native import NativeProgram
+
+        return NativeProgram(variant.program, options, text)
+    from graphopt.runtime.device import DeviceProgram
+    from graphopt.runtime.emulation import EmulatedDriver
+
+    return DeviceProgram(variant.program, EmulatedDriver(options.seed), options, text)
+
+
+def flatten(arrays: dict[str, Array]) -> tuple[tuple[int, ...], dict[str, Array]]:
+    """Broadcast a ufunc's arguments; those with more than one element become vectors of one length."""
+    shape = np.broadcast_shapes(*[array.shape for array in arrays.values()])
+    if shape == ():
+        return shape, arrays
+    flat = {}
+    for name, array in arrays.items():
+        flat[name] = array.reshape(()) if array.size == 1 else np.broadcast_to(array, shape).reshape(-1)
+    return shape, flat
+
+
+def unflatten(value: Array, shape: tuple[int, ...], graph: Graph, name: str) -> Array:
+    """A ufunc's result in the shape of its arguments; a stack's own axes stay behind them."""
+    trailing = graph.type(graph.outputs[name]).ndim
+    own = value.shape[value.ndim - trailing :]
+    if value.ndim == trailing:  # it depends on no vector
+        return np.broadcast_to(value, (*shape, *own)).copy()
+    return value.reshape(*shape, *own)
+
+
+def _check_into(graph: Graph, into: Mapping[str, Array], arrays: Mapping[str, Array], sizes: Mapping[str, int]) -> None:
+    for name, out in into.items():
+        type = graph.type(graph.outputs[name])
+        shape = tuple(evaluate(size, sizes) for size in type.shape)
+        if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != type.dtype:
+            found = f"{out.dtype}{list(out.shape)}" if isinstance(out, np.ndarray) else repr(out)
+            raise InvalidArgument(f"output {name} needs an array {type.dtype}{list(shape)}, found {found}")
+        if not out.flags.c_contiguous or not out.flags.writeable or not out.flags.aligned:
+            raise InvalidArgument(f"output {name} must be contiguous, aligned and writable")
+        for other, array in (*arrays.items(), *((n, a) for n, a in into.items() if n != name)):
+            if np.may_share_memory(out, array):
+                raise InvalidArgument(f"output {name} shares memory with {other}; give it memory of its own")

@@ -1,0 +1,94 @@
+"""NumPy's functions on variables give what `graphopt.tensor` gives, and on arrays what they always gave."""
+
+import numpy as np
+import pytest
+import scipy.special
+
+import graphopt as go
+import graphopt.tensor as T
+from graphopt.errors import TypeMismatch
+from graphopt.graph import Graph
+from graphopt.interpret import interpret
+from graphopt.rewrite import V
+
+x, v = go.variable("x", "float64[3, 4]"), go.variable("v", "float64[4]")
+VALUES = {"x": np.linspace(0.1, 0.9, 12).reshape(3, 4), "v": np.array([0.5, 1.5, -2.0, 3.0])}
+
+
+def value(expression):
+    with np.errstate(all="ignore"):
+        return next(iter(interpret(Graph.from_outputs([x, v], expression), VALUES).values()))
+
+
+def ufuncs(module, arity):
+    found = {}
+    for name in dir(module):
+        ufunc = getattr(module, name)
+        if isinstance(ufunc, np.ufunc) and ufunc.nin == arity and ufunc.nout == 1 and "d->d" in " ".join(ufunc.types):
+            found[ufunc.__name__] = ufunc
+    return found
+
+
+UNARY = {**ufuncs(np, 1), **{n: getattr(scipy.special, n) for n in ("erf", "erfc", "expit", "gammaln", "psi")}}
+BINARY = ufuncs(np, 2)
+ABSENT = {"spacing", "vecdot", "matvec", "vecmat"}  # no op yet, or signatures of their own
+
+
+@pytest.mark.parametrize("name", sorted(UNARY.keys() - ABSENT))
+def test_unary_ufuncs_take_variables(name):
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(value(UNARY[name](x)), UNARY[name](VALUES["x"]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(BINARY.keys() - ABSENT - {"matmul", "ldexp"}))
+def test_binary_ufuncs_take_variables_and_arrays_on_either_side(name):
+    ufunc = BINARY[name]
+    for a, b, first, second in ((x, v, VALUES["x"], VALUES["v"]), (VALUES["x"], v, VALUES["x"], VALUES["v"]),
+                                (x, VALUES["v"], VALUES["x"], VALUES["v"]), (x, 2.0, VALUES["x"], 2.0)):  # fmt: skip
+        with np.errstate(all="ignore"):
+            np.testing.assert_allclose(value(ufunc(a, b)), ufunc(first, second), rtol=1e-12)
+
+
+def program(x, v):
+    """A program in NumPy's manner, of everything there is."""
+    parts = [
+        np.concatenate([x, VALUES["x"]], axis=0), np.stack([x, x], axis=-1), np.where(x > v, x, 0.0),
+        np.clip(x, 0.2, 0.5), np.sum(x, axis=0), np.mean(x, axis=1, keepdims=True), np.std(x), np.max(x, axis=0),
+        np.amin(x), np.prod(x), np.var(x, axis=0, ddof=1), np.dot(x, v), x @ v, np.matmul(x, v), np.transpose(x),
+        np.reshape(x, (4, 3)), np.ravel(x), np.expand_dims(v, 0), np.squeeze(np.expand_dims(v, 0)), np.flip(x),
+        np.roll(x, 1, axis=0), np.diff(x), np.pad(v, 1), np.moveaxis(x, 0, 1), np.swapaxes(x, 0, 1), np.outer(v, v),
+        np.broadcast_to(v, (3, 4)), np.zeros_like(x), np.ones_like(x), np.add.reduce(x), np.multiply.reduce(x, axis=1),
+        np.subtract.outer(v, v), np.split(v, 2)[1], np.any(x > 1), np.all(x > 0), VALUES["x"] * v, VALUES["x"] @ v,
+        np.float64(2) * v, VALUES["v"] - x, np.round(v),
+    ]  # fmt: skip
+    return parts, np.shape(x), np.ndim(x), np.size(x)
+
+
+def test_a_program_in_numpys_manner_runs_on_arrays_and_on_variables():
+    symbolic, *facts = program(x, v)
+    wanted, *known = program(VALUES["x"], VALUES["v"])
+    assert facts == known
+    for found, expected in zip(symbolic, wanted, strict=True):
+        result = value(found)
+        assert result.shape == np.shape(expected)
+        np.testing.assert_allclose(result, expected, rtol=1e-12)
+
+
+def test_pattern_variables_are_taken_as_well():
+    assert str(np.log(1 + np.exp(V("a")))) == "log(1 + exp(a))"
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [(lambda: np.sin(x, out=np.empty(3)), "np.sin of symbolic"), (lambda: np.linalg.svd(x), "np.linalg.svd takes"),
+     (lambda: np.add.accumulate(x), "np.add.accumulate"), (lambda: np.asarray(x), "no array"),
+     (lambda: np.sort(x), "sort"), (lambda: np.sum(x, dtype="float32"), "np.sum of symbolic"),
+     (lambda: np.frexp(x), "frexp"), (lambda: float(x), "go.function")],
+)  # fmt: skip
+def test_what_has_no_meaning_gets_one_clear_error(call, words):
+    with pytest.raises(TypeMismatch, match=words):
+        call()
+
+
+def test_arrays_keep_their_own_functions():
+    assert isinstance(np.exp(VALUES["v"]), np.ndarray) and T.exp(VALUES["v"]).dtype == "float64"
