@@ -12,11 +12,12 @@ from typing import ClassVar
 
 import graphopt.tensor as T
 from graphopt.ops.reduction import prod, sum_
-from graphopt.rewrite import Attr, Match, RealOnly, Rule, RulePass, V, floating
+from graphopt.rewrite import Attr, Match, RealOnly, Rule, RulePass, V, floating, positive
 from graphopt.rewrite.measures import Measure, decreasing
 from graphopt.rewrite.standard_measures import HAZARDS, NEGATIONS, OPERATIONS
 
 x, y, z, w = (V(name, dtype=floating) for name in "xyzw")
+p, q = (V(name, dtype=floating, where=positive) for name in "pq")
 axis = Attr("axis")
 
 
@@ -48,7 +49,7 @@ TABLE = (
         "distributed-divisor-of-term", ((x / y) * w + z) * y, x * w + z * y, claim=RealOnly(), where=_is_of_one_shape
     ),
     Rule("sum-of-logs", T.log(x) + T.log(y), T.log(x * y), claim=RealOnly()),         # log x + log y = log(x·y)
-    Rule("product-of-roots", T.sqrt(x) * T.sqrt(y), T.sqrt(x * y), claim=RealOnly()), # √x·√y = √(x·y)
+    Rule("product-of-roots", T.sqrt(p) * T.sqrt(q), T.sqrt(p * q), claim=RealOnly()), # √p·√q = √(p·q); at 0 no slope
     Rule("product-of-exps", prod(T.exp(x), axis=axis), T.exp(sum_(x, axis=axis)), claim=RealOnly()),  # Πeˣ = e^Σx
 )  # fmt: skip
 

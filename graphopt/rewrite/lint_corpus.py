@@ -86,7 +86,7 @@ CONSTANTS = """
     log((1 + x*x)**y)  log((1 + x*x)*exp(y))  log((1 + x*x)/exp(y))  exp(log(abs(x)))  exp(log1p(x))  expm1(log(x))
     softplus(log(x))  log(exp(x) - 1)  sigmoid(log(x/(1 - x)))  sigmoid(log(x) - log(1 - x))  logaddexp(x, 0)
     1/(1 + exp(-log(x/(1 - x))))  exp(-x*x)/erfc(x)  x/y*y  x/(x*y)  x*s/(y*s)  x - y + y  x - (x + y)  x - (x - y)
-    sqrt(x)*sqrt(y)  (x - y)/s*s  tan(-x)/x  sinh(-x) + sinh(x)  arcsin(-x)  arctan(-x)*2  arcsinh(-x) + y
+    sqrt(x*x + 1)*sqrt(y*y + 2)  (x - y)/s*s  tan(-x)/x  sinh(-x) + sinh(x)  arcsin(-x)  arctan(-x)*2  arcsinh(-x) + y
     arctanh(-x)  (1 + erf(-x/1.4142135623730951))/2  erf(-x)  cbrt(-x)  cosh(-x)  abs(sqrt(x))  abs(minimum(x, 0))
 """
 """Units of measurement, powers, odd and even functions, what cancels: y and s are scalars, too."""

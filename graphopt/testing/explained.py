@@ -149,6 +149,10 @@ UNNEEDED = _by_mutant({
         "x: not 'positive'": ["log-gamma-of-positive"], "x: 'nonnegative' for 'positive'": ["log-gamma-of-positive"],
         "x: 'nonzero' for 'positive'": ["log-gamma-of-positive"],
     },
+    "below 0 the pattern is NaN; the condition keeps the rule to where both sides have a slope": {
+        "p: not 'positive'": ["product-of-roots"], "p: 'nonzero' for 'positive'": ["product-of-roots"],
+        "q: not 'positive'": ["product-of-roots"], "q: 'nonzero' for 'positive'": ["product-of-roots"],
+    },
     "below 0 both sides are NaN, and at 0 both are -∞; the condition keeps the rule to logarithms that are numbers": {
         "x: not 'positive'": ["log-times-exp", "log-over-exp"],
         "x: 'nonnegative' for 'positive'": ["log-times-exp", "log-over-exp"],

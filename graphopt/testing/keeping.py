@@ -103,7 +103,8 @@ class _Magnitudes(ExactArithmetic):
     def apply(self, op: Op, operands: tuple[Array, ...], attributes: Mapping[str, Any], type: TensorType) -> Array:
         if op is negative:
             return operands[0]
-        return super().apply(add if op is subtract else op, operands, attributes, type)
+        result = super().apply(add if op is subtract else op, operands, attributes, type)
+        return np.asarray(abs(result), result.dtype) if is_float(type.dtype) else result
 
 
 @dataclass
