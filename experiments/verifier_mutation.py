@@ -93,7 +93,7 @@ def measure(small: bool, jobs: int = 1, aside: Path | None = None) -> common.Rec
         **common.record_of("verifier_mutation", small),
         "outcomes": _counted(rows),
         "kinds": {kind: _counted([row for row in rows if row["kind"] == kind]) for kind in kinds},
-        "mutants": rows,
+        "not killed": [row for row in rows if row["outcome"] != "killed"],
     }
 
 
