@@ -12,6 +12,7 @@ __all__ = [
     "DeviceFailed",
     "DisconnectedInput",
     "GraphoptError",
+    "IndexOutOfRange",
     "InvalidArgument",
     "MissingInput",
     "NotDifferentiable",
@@ -39,6 +40,10 @@ class ShapeMismatch(GraphoptError, ValueError):
 
 class InvalidArgument(GraphoptError, ValueError):
     """An argument has the right kind but an impossible value."""
+
+
+class IndexOutOfRange(InvalidArgument, IndexError):
+    """An index lies outside an axis of known length, or there are more indices than axes."""
 
 
 class UnsupportedExpression(GraphoptError, TypeError):

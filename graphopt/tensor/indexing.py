@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from graphopt.dimensions import Dim, DimLike, opaque
-from graphopt.errors import InvalidArgument, ShapeMismatch, TypeMismatch, UnsupportedExpression
+from graphopt.errors import IndexOutOfRange, InvalidArgument, ShapeMismatch, TypeMismatch, UnsupportedExpression
 from graphopt.ops import arithmetic as a
 from graphopt.ops import indexing as ops
 from graphopt.ops import shape as views
@@ -94,7 +94,7 @@ def _single(value: Any, size: DimLike, axis: int) -> _Span:
     position = size + index if isinstance(index, int) and index < 0 else index
     room = size - 1 - position
     if (isinstance(room, int) and room < 0) or (isinstance(position, int) and position < 0):
-        raise InvalidArgument(f"index {value} is outside axis {axis} of {size} elements")
+        raise IndexOutOfRange(f"index {value} is outside axis {axis} of {size} elements")
     return _Span(position, 1, 1)
 
 
@@ -103,7 +103,7 @@ def getitem(x: Any, key: Any) -> Any:
 
     Raises
     ------
-    InvalidArgument
+    IndexOutOfRange
         If there are too many indices, or one is outside an axis of known length.
     UnsupportedExpression
         For arrays and masks as indices.
@@ -115,7 +115,7 @@ def getitem(x: Any, key: Any) -> Any:
     used = sum(item is not None and item is not Ellipsis for item in keys)
     if len(ellipses) > 1 or used > x.ndim:
         what = "more than one ellipsis" if len(ellipses) > 1 else f"{used} indices"
-        raise InvalidArgument(f"{what} for an array of rank {x.ndim}, {x.type}")
+        raise IndexOutOfRange(f"{what} for an array of rank {x.ndim}, {x.type}")
     place = ellipses[0] if ellipses else len(keys)
     keys[place : place + 1] = [slice(None)] * (x.ndim - used)
     spans: list[_Span] = []
