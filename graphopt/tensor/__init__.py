@@ -10,6 +10,20 @@ from graphopt.tensor import creation as _creation
 from graphopt.tensor import ufuncs as _ufuncs
 from graphopt.tensor.creation import *  # noqa: F403
 from graphopt.tensor.creation import constant, full, ones, ones_like, tensor, zeros, zeros_like
+from graphopt.tensor.diagonals import (
+    arange,
+    diag,
+    eye,
+    identity,
+    kron,
+    linspace,
+    repeat,
+    tile,
+    trace,
+    tri,
+    tril,
+    triu,
+)
 from graphopt.tensor.indexing import (
     concatenate,
     diff,
@@ -25,6 +39,9 @@ from graphopt.tensor.products import dot, matmul, outer
 from graphopt.tensor.reduction import (
     all,
     any,
+    argmax,
+    argmin,
+    count_nonzero,
     log_softmax,
     logsumexp,
     max,
@@ -39,10 +56,12 @@ from graphopt.tensor.reduction import (
 from graphopt.tensor.shape import broadcast_to, expand_dims, moveaxis, ravel, reshape, squeeze, swapaxes, transpose
 
 __all__ = [
-    "all", "any", "broadcast_to", "concatenate", "constant", "diff", "dot", "elementwise", "expand_dims", "flip",
-    "full", "inc_subtensor", "log_softmax", "logsumexp", "matmul", "max", "mean", "min", "moveaxis", "ones",
-    "ones_like", "outer", "pad", "prod", "ravel", "reshape", "roll", "set_subtensor", "softmax", "split", "squeeze",
-    "stack", "std", "sum", "swapaxes", "tensor", "transpose", "var", "zeros", "zeros_like",
+    "all", "any", "arange", "argmax", "argmin", "broadcast_to", "concatenate", "constant", "count_nonzero", "diag",
+    "diff", "dot", "elementwise", "expand_dims", "eye", "flip", "full", "identity", "inc_subtensor", "kron",
+    "linspace", "log_softmax", "logsumexp", "matmul", "max", "mean", "min", "moveaxis", "ones", "ones_like",
+    "outer", "pad", "prod", "ravel", "repeat", "reshape", "roll", "set_subtensor", "softmax", "split", "squeeze",
+    "stack", "std", "sum", "swapaxes", "tensor", "tile", "trace", "transpose", "tri", "tril", "triu", "var",
+    "zeros", "zeros_like",
 ]  # fmt: skip
 
 globals().update(_creation.CONSTRUCTORS)

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from graphopt.dimensions import Dim, DimLike, product
-from graphopt.errors import InvalidArgument, ShapeMismatch
+from graphopt.errors import InvalidArgument, ShapeMismatch, UnsupportedExpression
 from graphopt.op import Attributes, Op
 from graphopt.ops import neural
 from graphopt.ops import reduction as ops
 from graphopt.ops.arithmetic import multiply, sqrt, square
-from graphopt.ops.logic import not_equal
-from graphopt.tensor.shape import canonical_axes, expression
+from graphopt.ops.logic import equal, isnan, logical_or, not_equal, where
+from graphopt.tensor.shape import canonical_axes, expression, reshape
 from graphopt.tensor.ufuncs import cast
 from graphopt.types import agree, is_float, shape_text
 from graphopt.variable import Variable, caller
 
-__all__ = ["all", "any", "log_softmax", "logsumexp", "max", "mean", "min", "prod", "softmax", "std", "sum", "var"]
+__all__ = ["all", "any", "argmax", "argmin", "count_nonzero", "log_softmax", "logsumexp", "max", "mean", "min", "prod",
+           "softmax", "std", "sum", "var"]  # fmt: skip
 
 
 def _axes(x: Any, axis: Any, what: str) -> Any:
@@ -78,6 +81,52 @@ def any(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 def all(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Whether every element over axes is nonzero."""
     return _reduce(ops.all_, _truth(x), axis, keepdims)
+
+
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """Where the largest element along an axis stands first, or a NaN if there is one; int64.
+
+    Raises
+    ------
+    ShapeMismatch
+        If the axis has no elements.
+    UnsupportedExpression
+        If its length is not known while the program is built.
+    """
+    return _place(ops.max_, x, axis, keepdims, "argmax")
+
+
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """Where the smallest element along an axis stands first, or a NaN if there is one; int64. Raises like `argmax`."""
+    return _place(ops.min_, x, axis, keepdims, "argmin")
+
+
+def _place(op: Op, x: Any, axis: int | None, keepdims: bool, what: str) -> Any:
+    """The least position at which an extremum stands."""
+    x = expression(x)
+    ndim = x.ndim
+    if axis is None:
+        x, axis = reshape(x, (-1,)), 0
+    axes = canonical_axes(axis, x.ndim, what)
+    size = x.shape[axes[0]]
+    if not isinstance(size, int):
+        raise UnsupportedExpression(
+            f"{what}: the length {size} of axis {axes[0]} must be known; give the type a number"
+        )
+    if size == 0:
+        raise ShapeMismatch(f"{what}: axis {axes[0]} of shape {shape_text(x.shape)} has no elements")
+    hit = equal(x, ops.spread(op(x, axis=axes), axes))
+    hit = logical_or(hit, isnan(x)) if is_float(x.dtype) else hit
+    places = np.arange(size).reshape((-1, *[1] * (x.ndim - 1 - axes[0])))
+    found = ops.min_(where(hit, places, size), axis=axes)
+    if not keepdims:
+        return found
+    return reshape(found, (1,) * ndim) if x.ndim != ndim else ops.spread(found, axes)
+
+
+def count_nonzero(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """How many elements over axes are not zero; int64."""
+    return sum(_truth(x), axis, keepdims)
 
 
 def _truth(x: Any) -> Any:

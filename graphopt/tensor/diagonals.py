@@ -1,0 +1,144 @@
+"""NumPy's arrays with a pattern (arange, eye, tri, …), diagonals and triangles, and repetition.
+
+Sizes are integers here: a range as long as a named dimension has no op yet. Patterns are constants, so that what is
+made with them is folded, seen through and stored like any other constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from graphopt.config import config
+from graphopt.dimensions import Dim, DimLike
+from graphopt.errors import InvalidArgument, ShapeMismatch, UnsupportedExpression
+from graphopt.ops import shape as views
+from graphopt.ops.indexing import put
+from graphopt.ops.logic import where
+from graphopt.tensor.creation import zeros
+from graphopt.tensor.indexing import getitem
+from graphopt.tensor.reduction import sum as total
+from graphopt.tensor.shape import broadcast_to, canonical_axes, expression, moveaxis
+from graphopt.types import check_dtype
+from graphopt.variable import Variable, as_variable
+
+__all__ = ["arange", "diag", "eye", "identity", "kron", "linspace", "repeat", "tile", "trace", "tri", "tril", "triu"]
+
+
+def _known(value: Any, what: str) -> Any:
+    if isinstance(value, Dim | Variable):
+        raise UnsupportedExpression(f"{what} takes numbers that are known while the program is built, found {value}")
+    return value
+
+
+def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Variable:
+    """Evenly spaced values from `start` up to, not including, `stop`; int64 for integers, as in NumPy."""
+    bounds = [_known(value, "arange") for value in (start, stop, step)]
+    return as_variable(np.arange(*bounds, dtype=None if dtype is None else check_dtype(dtype)))
+
+
+def linspace(start: float, stop: float, num: int = 50, endpoint: bool = True, dtype: Any = None) -> Variable:
+    """`num` evenly spaced values from `start` to `stop`, of dtype `go.config.floatX` unless another is given."""
+    values = np.linspace(_known(start, "linspace"), _known(stop, "linspace"), _known(num, "linspace"), endpoint)
+    return as_variable(values.astype(check_dtype(dtype or config.floatX)))
+
+
+def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Variable:
+    """Ones on the k-th diagonal, zeros elsewhere, of dtype `go.config.floatX` unless another is given."""
+    return as_variable(np.eye(_known(N, "eye"), _known(M, "eye"), k, dtype=check_dtype(dtype or config.floatX)))
+
+
+def identity(n: int, dtype: Any = None) -> Variable:
+    """The identity matrix."""
+    return eye(n, dtype=dtype)
+
+
+def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Variable:
+    """Ones on and below the k-th diagonal."""
+    return as_variable(np.tri(_known(N, "tri"), _known(M, "tri"), k, dtype=check_dtype(dtype or config.floatX)))
+
+
+def tril(x: Any, k: int = 0) -> Any:
+    """The elements on and below the k-th diagonal of the last two axes, zeros elsewhere."""
+    x = expression(x)
+    rows, columns = _matrix(x, "tril")
+    return where(np.tri(rows, columns, k, dtype=bool), x, 0)
+
+
+def triu(x: Any, k: int = 0) -> Any:
+    """The elements on and above the k-th diagonal of the last two axes, zeros elsewhere."""
+    x = expression(x)
+    rows, columns = _matrix(x, "triu")
+    return where(np.tri(rows, columns, k - 1, dtype=bool), 0, x)
+
+
+def diag(x: Any, k: int = 0) -> Any:
+    """The k-th diagonal of a matrix, or the matrix that has a vector as its k-th diagonal."""
+    x = expression(x)
+    if x.ndim == 1:
+        size = _known(x.shape[0], "diag") + abs(k)
+        flat = zeros(size * size, x.dtype)
+        start = k if k >= 0 else -k * size
+        return views.reshape(put(flat, x, start=(start,), step=(size + 1,)), shape=(size, size))
+    if x.ndim != 2:
+        raise ShapeMismatch(f"diag takes a vector or a matrix, found {x.type}")
+    rows, columns = _matrix(x, "diag")
+    start, length = (k, min(rows, columns - k)) if k >= 0 else (-k * columns, min(rows + k, columns))
+    if length <= 0:
+        return zeros(0, x.dtype)
+    flat = views.reshape(x, shape=(rows * columns,))
+    return getitem(flat, slice(start, start + length * (columns + 1) - columns, columns + 1))
+
+
+def trace(x: Any, offset: int = 0) -> Any:
+    """The sum of a diagonal of a matrix."""
+    return total(diag(x, offset))
+
+
+def _matrix(x: Any, what: str) -> tuple[int, int]:
+    if x.ndim < 2:
+        raise ShapeMismatch(f"{what} takes a matrix, found {x.type}")
+    rows, columns = (_known(size, what) for size in x.shape[-2:])
+    return rows, columns
+
+
+def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
+    """Each element so many times in a row along an axis; of all elements in one axis if none is given."""
+    x = expression(x)
+    if not isinstance(repeats, int) or isinstance(repeats, bool) or repeats < 0:
+        raise InvalidArgument(f"repeat: repeats is an integer of at least 0, found {repeats!r}")
+    if axis is None:
+        x, axis = views.reshape(x, shape=(x.size,)), 0
+    (axis,) = canonical_axes(axis, x.ndim, "repeat")
+    shape: list[DimLike] = list(x.shape)
+    stretched = broadcast_to(views.expand_dims(x, axis=(axis + 1,)), (*shape[: axis + 1], repeats, *shape[axis + 1 :]))
+    shape[axis] = shape[axis] * repeats
+    return views.reshape(stretched, shape=tuple(shape))
+
+
+def tile(x: Any, reps: int | Sequence[int]) -> Any:
+    """Laid out so many times along each axis, the last ones first, as NumPy does."""
+    x = expression(x)
+    counts = [reps] if isinstance(reps, int) else list(reps)
+    if any(not isinstance(count, int) or count < 0 for count in counts):
+        raise InvalidArgument(f"tile: reps are integers of at least 0, found {reps!r}")
+    counts = [1] * (x.ndim - len(counts)) + counts
+    shape = (1,) * (len(counts) - x.ndim) + tuple(x.shape)
+    apart = [part for count, size in zip(counts, shape, strict=True) for part in (count, size)]
+    single = [part for size in shape for part in (1, size)]
+    stretched = broadcast_to(views.reshape(x, shape=tuple(single)), tuple(apart))
+    return views.reshape(stretched, shape=tuple(count * size for count, size in zip(counts, shape, strict=True)))
+
+
+def kron(a: Any, b: Any) -> Any:
+    """The Kronecker product of two arrays of one rank: every element of the first times the second."""
+    a, b = expression(a), expression(b)
+    if a.ndim != b.ndim:
+        raise ShapeMismatch(f"kron takes arrays of one rank, found {a.type} and {b.type}")
+    n = a.ndim
+    products = views.expand_dims(a, axis=tuple(range(n, 2 * n))) * b
+    for k in range(n):  # (i, j, k, l) to (i, k, j, l)
+        products = moveaxis(products, n + k, 2 * k + 1)
+    return views.reshape(products, shape=tuple(p * q for p, q in zip(a.shape, b.shape, strict=True)))
