@@ -72,6 +72,6 @@ def about_problem(command: Callable[..., None]) -> Callable[..., None]:
         *[parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in own],
         by_name("debug", annotation=Debug, default=False),
     ]
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # which typer reads
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}  # Typer reads both
     return run

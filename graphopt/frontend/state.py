@@ -117,6 +117,7 @@ def _of_type(type: TensorType, value: Any, what: str) -> Variable:
     if result.shape == type.shape:
         return result
     try:
-        return broadcast_to(result, shape=type.shape)  # type: ignore[no-any-return]
+        fitted: Variable = broadcast_to(result, shape=type.shape)
     except ShapeMismatch:
         raise ShapeMismatch(f"{what} is {result.type}; expected {type}") from None
+    return fitted

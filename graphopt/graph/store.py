@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import networkx as nx
 
@@ -28,12 +28,23 @@ if TYPE_CHECKING:
 __all__ = ["NodeStore"]
 
 
+class NodeData(TypedDict):
+    """The attribute dict that NetworkX holds for a node."""
+
+    op: Op
+    attributes: Attributes
+    type: TensorType
+    name: str | None
+    origins: tuple[Origin, ...]
+    operands: tuple[int, ...]
+
+
 class NodeStore:
     """The nodes and edges of a graph and everything that is known of them."""
 
     def __init__(self) -> None:
         self._nx: nx.MultiDiGraph = nx.MultiDiGraph()
-        self._data: dict[int, dict[str, Any]] = {}  # node -> the attribute dict NetworkX holds for it
+        self._data: dict[int, NodeData] = {}  # node -> the attribute dict NetworkX holds for it
         self._next = 0
         self._order: list[int] | None = None  # of the outputs, until the next edit
         self.inputs: dict[str, int] = {}
@@ -87,27 +98,27 @@ class NodeStore:
 
     def op(self, node: int) -> Op:
         """The op applied at a node."""
-        return self._data[node]["op"]  # type: ignore[no-any-return]
+        return self._data[node]["op"]
 
     def type(self, node: int) -> TensorType:
         """The type of a node's value."""
-        return self._data[node]["type"]  # type: ignore[no-any-return]
+        return self._data[node]["type"]
 
     def attributes(self, node: int) -> Attributes:
         """The attributes of the application, such as `axis`."""
-        return self._data[node]["attributes"]  # type: ignore[no-any-return]
+        return self._data[node]["attributes"]
 
     def operands(self, node: int) -> tuple[int, ...]:
         """The operands' nodes, by position."""
-        return self._data[node]["operands"]  # type: ignore[no-any-return]
+        return self._data[node]["operands"]
 
     def name(self, node: int) -> str | None:
         """The user's name for a node's value, if there is one."""
-        return self._data[node]["name"]  # type: ignore[no-any-return]
+        return self._data[node]["name"]
 
     def origins(self, node: int) -> tuple[Origin, ...]:
         """Where the user made what this node computes."""
-        return self._data[node]["origins"]  # type: ignore[no-any-return]
+        return self._data[node]["origins"]
 
     def users(self, node: int) -> list[int]:
         """The nodes that have this one as an operand, each once."""

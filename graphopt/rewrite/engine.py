@@ -222,7 +222,7 @@ class _Engine:
     def _holds(self, rule: Rule, found: Match) -> bool:
         try:
             return rule.holds(found)
-        except Exception as error:
+        except Exception as error:  # a stranger's condition may raise anything
             raise RewriteFailed(f"{_place(rule, self.graph, found.node)}: its condition: {error}") from error
 
     def _expression(self, rule: Rule, found: Match) -> Variable | Refusal:
@@ -232,7 +232,7 @@ class _Engine:
             if callable(rule.replacement) and not isinstance(rule.replacement, Pattern):
                 raise RewriteFailed(f"{_place(rule, self.graph, found.node)}: {error}") from error
             return Refusal(str(error))
-        except Exception as error:
+        except Exception as error:  # and so may the code of its right side
             message = f"{_place(rule, self.graph, found.node)}: {type(error).__name__}: {error}"
             raise RewriteFailed(message) from error
 

@@ -160,7 +160,7 @@ class Run:
             if isinstance(error, RewriteFailed) and step.name in str(error):
                 raise
             raise RewriteFailed(f"pass {step.name}: {error}") from error
-        except Exception as error:
+        except Exception as error:  # a stranger's pass may raise anything
             raise RewriteFailed(f"pass {step.name}: {type(error).__name__}: {error}") from error
         milliseconds = 1e3 * (time.perf_counter() - start)
         if step.mandatory:
@@ -180,7 +180,7 @@ class Run:
         try:
             for hook in self.hooks:
                 hook(Event("firing", step, self.graph, self.context.log, firing))
-        except Exception as error:
+        except Exception as error:  # whatever a user's hook raises arrives as it was raised
             raise HookRaised(error) from error
 
     def tell(self, when: Literal["before", "after"], step: Pass) -> None:
