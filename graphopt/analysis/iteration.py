@@ -25,9 +25,10 @@ Axes = tuple[int | None, ...]  # an axis for each dimension; None for length 1
 
 
 def fusible(graph: Graph, node: int) -> bool:
-    """Whether a node can be computed inside a loop nest: elementwise ops, reductions and stacks."""
+    """Whether a node can be computed inside a loop nest: elementwise ops, reductions and stacks with a text."""
     op = graph.op(node)
-    return "elementwise" in op.traits or "reduction" in op.traits or op is stack
+    loops = "elementwise" in op.traits or "reduction" in op.traits or op is stack
+    return loops and "host" not in op.traits
 
 
 class IterationSpace:

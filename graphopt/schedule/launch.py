@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from graphopt.dimensions import DimLike, opaque, product
-from graphopt.schedule.program import Axis, Kernel, Load, MatrixProduct, Program, Stage, Statement, Store
+from graphopt.schedule.program import Axis, HostCall, Kernel, Load, MatrixProduct, Program, Stage, Statement, Store
 from graphopt.schedule.segments import used
 
 __all__ = ["BLOCKS", "COLUMNS", "PARTS", "STEPS", "THREADS", "TILE", "Launch", "Scratch", "launches"]
@@ -94,11 +94,16 @@ class Launch:
         return tuple(s for stage in self.stages for s in (*stage.row, *stage.lane))
 
 
-def launches(program: Program) -> tuple[Launch, ...]:
-    """The launches of a program that keeps nothing between stages (`schedule(graph, keep=False)`), in order."""
-    result: list[Launch] = []
+def launches(program: Program) -> tuple[Launch | HostCall, ...]:
+    """The launches of a program that keeps nothing between stages (`schedule(graph, keep=False)`), in order.
+
+    What the host computes between two launches stands between them.
+    """
+    result: list[Launch | HostCall] = []
     for step in program.steps:
-        if isinstance(step, MatrixProduct):
+        if isinstance(step, HostCall):
+            result.append(step)
+        elif isinstance(step, MatrixProduct):
             result.append(_product(step))
         elif step.form == "total":
             result += _total(step)
