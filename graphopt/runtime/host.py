@@ -74,6 +74,7 @@ def _array(address: int | None, type: TensorType, sizes: Mapping[str, int], *, w
     count = int(np.prod(shape, dtype=np.int64)) * np.dtype(type.dtype).itemsize
     if not count or address is None:
         return np.empty(shape, type.dtype)
-    array: Array = np.frombuffer((ctypes.c_char * count).from_address(address), type.dtype).reshape(shape)
+    memory: Any = (ctypes.c_char * count).from_address(address)
+    array: Array = np.frombuffer(memory, type.dtype).reshape(shape)
     array.flags.writeable = writeable
     return array
