@@ -61,7 +61,7 @@ class Lowered:
 
     @property
     def kernels(self) -> list[KernelFacts]:
-        """The kernels and matrix products, in order of execution."""
+        """The kernels, matrix products and host calls, in order of execution."""
         facts = []
         for step in self.program.steps:
             form = getattr(step, "form", "product")

@@ -26,9 +26,10 @@ Axes = tuple[int | None, ...]  # an axis for each dimension; None for length 1
 
 
 def fusible(graph: Graph, node: int) -> bool:
-    """Whether a node can be computed inside a loop nest: elementwise ops, reductions, stacks and gathers."""
+    """Whether a node can be computed inside a loop nest: elementwise ops, reductions, stacks and gathers with a text."""
     op = graph.op(node)
-    return "elementwise" in op.traits or "reduction" in op.traits or op is stack or op is gather
+    loops = "elementwise" in op.traits or "reduction" in op.traits or op in (stack, gather)
+    return loops and "host" not in op.traits
 
 
 class IterationSpace:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from graphopt.dimensions import DimLike, opaque, product
 from graphopt.schedule.program import (
     Axis,
+    HostCall,
     Kernel,
     MatrixProduct,
     Program,
@@ -104,11 +105,16 @@ class Launch:
         return tuple(s for stage in self.stages for s in (*stage.row, *stage.lane))
 
 
-def launches(program: Program) -> tuple[Launch, ...]:
-    """The launches of a program that keeps nothing between stages (`schedule(graph, keep=False)`), in order."""
-    result: list[Launch] = []
+def launches(program: Program) -> tuple[Launch | HostCall, ...]:
+    """The launches of a program that keeps nothing between stages (`schedule(graph, keep=False)`), in order.
+
+    What the host computes between two launches stands between them.
+    """
+    result: list[Launch | HostCall] = []
     for step in program.steps:
-        if isinstance(step, MatrixProduct):
+        if isinstance(step, HostCall):
+            result.append(step)
+        elif isinstance(step, MatrixProduct):
             result.append(_product(step))
         elif step.is_ordered:
             result.append(_ordered(step))

@@ -1,4 +1,4 @@
-"""What a schedule produces: kernels, matrix products and buffers in execution order. Plain data, for every target.
+"""What a schedule produces: kernels, matrix products, host calls and buffers, in order. Plain data, for every target.
 
 Dimensions stay symbolic (`graphopt.dimensions`); axes are named; index maps are an offset and a stride per axis. A
 template writes a program down, and decides nothing but the words.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from graphopt.dimensions import DimLike, product
 from graphopt.op import Attributes, Op
 from graphopt.types import TensorType
 
-__all__ = ["Axis", "Buffer", "Compute", "Defining", "Extent", "Gather", "Index", "Indexed", "Keep", "Kernel", "Literal",
+__all__ = ["Axis", "Buffer", "Compute", "Defining", "Extent", "Gather", "HostCall", "Index", "Indexed", "Keep", "Kernel", "Literal",
            "Load", "Local", "Matrix", "MatrixProduct", "Position", "Program", "Reading", "Recall", "Reduce", "Scan",
            "Scatter", "Stage", "Statement", "Step", "Store", "Value", "Within", "Writing", "used"]  # fmt: skip
 
@@ -324,7 +324,37 @@ class MatrixProduct:
         return product(self.batch) * self.rows * self.columns * self.depth * 2
 
 
-Step = Kernel | MatrixProduct
+@dataclass(frozen=True, slots=True)
+class HostCall:
+    """result = op(operands), computed by the op's NumPy meaning while the program waits.
+
+    Operands and result are whole buffers, seen as arrays of `types` and `type`. `attributes` may hold dimensions, which
+    get their values at the call; `origin` is the line of the user's file.
+    """
+
+    form: ClassVar[str] = "host"
+
+    name: str
+    op: Op
+    attributes: Attributes
+    operands: tuple[str, ...]
+    types: tuple[TensorType, ...]
+    result: str
+    type: TensorType
+    flops: DimLike
+    note: str = ""
+    origin: str = ""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.operands))
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return (self.result,)
+
+
+Step = Kernel | MatrixProduct | HostCall
 
 
 @dataclass(frozen=True)
@@ -346,6 +376,11 @@ class Program:
     def kernels(self) -> tuple[Kernel, ...]:
         """The steps that are loops."""
         return tuple(step for step in self.steps if isinstance(step, Kernel))
+
+    @property
+    def host_calls(self) -> tuple[HostCall, ...]:
+        """The steps that the host computes; generated text calls them by their numbers here."""
+        return tuple(step for step in self.steps if isinstance(step, HostCall))
 
     def bytes(self, step: Step) -> DimLike:
         """Bytes a step must move if every buffer it touches is read or written once."""
