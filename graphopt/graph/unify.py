@@ -85,6 +85,8 @@ def broken(guard: tuple[DimLike, DimLike], a: DimLike, b: DimLike) -> str:
             return f"size {size} is 0, and so there is no largest or smallest element along it, and none to be picked"
         case (Dim(terms=(((Opaque("min", (size, int(least))),), 1),)), int(wanted)) if least == wanted:
             return f"size {size} is {a}: there is no element at index {least - 1}"
+        case (Dim(terms=(((Opaque("min", (position, 0)),), 1),)), 0):
+            return f"there is no element at index {position} = {a}"
     return f"sizes {guard[0]} = {a} and {guard[1]} = {b} must be equal"
 
 
