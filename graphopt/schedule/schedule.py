@@ -145,9 +145,8 @@ class _Scheduler:
     def _matrix_base(self, operand: int) -> int:
         """What must be stored for a matrix product to read an operand: the operand itself unless BLAS can step."""
         view = self.views[operand]
-        if _blas_layout(self.graph.type(operand).shape, view) is None or self._in_place_scalar(view.base):
-            return operand
-        return view.base
+        steps = _blas_layout(self.graph.type(operand).shape, view) is not None and all(map(_is_forward, view.strides))
+        return view.base if steps and not self._in_place_scalar(view.base) else operand
 
     def _in_place_scalar(self, node: int) -> bool:
         op = self.graph.op(node)
@@ -352,15 +351,18 @@ def _named_axes(space: IterationSpace, axes: tuple[int, ...]) -> list[tuple[str,
     return [(axis_name(axis), space.extents[axis]) for axis in axes]
 
 
+def _is_forward(stride: DimLike) -> bool:
+    """Whether a stride is known not to be negative, as that of a flipped axis is: BLAS takes no such matrix."""
+    return stride >= 0 if isinstance(stride, int) else all(factor > 0 for _, factor in stride.terms)
+
+
 def _blas_layout(shape: tuple[DimLike, ...], view: View) -> tuple[DimLike, bool] | None:
     """Leading dimension and transposition with which BLAS can read a matrix in place; None if it cannot."""
     (rows, columns), (down, right) = shape[-2:], view.strides[-2:]
     if right == 1 or columns == 1:
         if rows == 1:
             return columns, False
-        if right == 1 and down != 0:
-            return down, False
-        if columns == 1 and down != 0:
+        if down != 0:
             return down, False
     if down == 1 and right != 0:
         return right, True
