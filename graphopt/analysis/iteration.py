@@ -26,7 +26,7 @@ Axes = tuple[int | None, ...]  # an axis for each dimension; None for length 1
 
 
 def fusible(graph: Graph, node: int) -> bool:
-    """Whether a node can be computed inside a loop nest: elementwise ops, reductions, stacks and gathers with a text."""
+    """Whether a loop nest can compute a node: elementwise ops, reductions, stacks and gathers that have a text."""
     op = graph.op(node)
     loops = "elementwise" in op.traits or "reduction" in op.traits or op in (stack, gather)
     return loops and "host" not in op.traits
