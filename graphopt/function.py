@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +10,10 @@ from graphopt.check import check_against_interpreter
 from graphopt.domain_check import check_domains
 from graphopt.errors import InvalidArgument, TypeMismatch, UnusedInput
 from graphopt.frontend.declare import Signature, declare
+from graphopt.graph.draw import bundle
 from graphopt.graph.graph import Graph
 from graphopt.graph.lift import is_liftable, lift
+from graphopt.graph.mathematics import program_text
 from graphopt.lowering import KernelFacts, Lowered, as_pipeline, optimize
 from graphopt.options import Options
 from graphopt.passes.fuse import Fuse
@@ -239,6 +241,11 @@ class Function:
     def __repr__(self) -> str:
         listing = ", ".join(f"{n}: {self.graph.type(node)}" for n, node in self.graph.inputs.items())
         return f"<Function {self.name}({listing}), target {self.target}, {len(self.graph)} nodes>"
+
+    def _repr_mimebundle_(
+        self, include: Container[str] | None = None, exclude: Container[str] | None = None
+    ) -> dict[str, str]:
+        return bundle(self.graph, f"{self!r}\n{program_text(self.graph)}", include, exclude)
 
     # --- calling -----------------------------------------------------------------------------------------------
     def __call__(self, /, *arguments: Any, **by_name: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import CodeType
@@ -147,9 +147,16 @@ class Variable(Operators, Expression):
         return f"<{self.name or self.op.name}: {self.type}>"
 
     def __str__(self) -> str:
-        from graphopt.graph.text import expression_text
+        from graphopt.graph.mathematics import expression_text
 
         return expression_text(self)
+
+    def _repr_mimebundle_(
+        self, include: Container[str] | None = None, exclude: Container[str] | None = None
+    ) -> dict[str, str]:
+        from graphopt.graph.draw import bundle
+
+        return bundle(self, f"{self}: {self.type}", include, exclude)
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeMismatch("variables are compared by identity and do not pickle; pickle the compiled function")
