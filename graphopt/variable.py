@@ -45,13 +45,14 @@ class Origin(NamedTuple):
         return (Origin, (str(self), 0))
 
 
-_PACKAGE = str(Path(__file__).parent) + os.sep
+_NOT_THE_USERS = (str(Path(__file__).parent) + os.sep, "<lambdifygenerated")
+"""How the names of files begin that no user wrote: this package's, and the functions that SymPy's lambdify makes."""
 
 
 def caller() -> Origin:
-    """The innermost line outside this package: the user's."""
+    """The innermost line that a user wrote. NumPy's dispatch has no lines of its own on the way."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_THE_USERS):
         frame = frame.f_back
     return Origin(frame.f_code, frame.f_lineno)
 
