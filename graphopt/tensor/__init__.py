@@ -23,6 +23,7 @@ from graphopt.tensor import (
 )
 from graphopt.tensor import creation as _creation
 from graphopt.tensor import ufuncs as _ufuncs
+from graphopt.tensor.control import check, stop_gradient
 from graphopt.tensor.creation import *  # noqa: F403
 from graphopt.tensor.creation import constant, full, ones, ones_like, tensor, zeros, zeros_like
 from graphopt.tensor.diagonals import (
@@ -73,12 +74,12 @@ from graphopt.tensor.shape import broadcast_to, expand_dims, moveaxis, ravel, re
 from graphopt.types import DTYPES
 
 __all__ = [
-    "all", "any", "arange", "argmax", "argmin", "broadcast_to", "concatenate", "constant", "count_nonzero", "cross",
-    "diag", "diagonal", "diff", "dot", "elementwise", "expand_dims", "eye", "flip", "full", "identity",
-    "inc_subtensor", "kron", "linalg", "linspace", "log_softmax", "logsumexp", "matmul", "max", "mean", "min",
-    "moveaxis", "nnet", "ones", "ones_like", "outer", "pad", "prod", "ravel", "repeat", "reshape", "roll",
-    "set_subtensor", "softmax", "split", "squeeze", "stack", "std", "sum", "swapaxes", "tensor", "tile", "trace",
-    "transpose", "tri", "tril", "triu", "var", "zeros", "zeros_like",
+    "all", "any", "arange", "argmax", "argmin", "broadcast_to", "check", "concatenate", "constant", "count_nonzero",
+    "diag", "diff", "dot", "elementwise", "expand_dims", "eye", "flip", "full", "identity", "inc_subtensor", "kron",
+    "linspace", "log_softmax", "logsumexp", "matmul", "max", "mean", "min", "moveaxis", "ones", "ones_like",
+    "outer", "pad", "prod", "ravel", "repeat", "reshape", "roll", "set_subtensor", "softmax", "split", "squeeze",
+    "stack", "std", "stop_gradient", "sum", "swapaxes", "tensor", "tile", "trace", "transpose", "tri", "tril", "triu",
+    "var", "zeros", "zeros_like",
 ]  # fmt: skip
 
 globals().update(_creation.CONSTRUCTORS)
@@ -90,7 +91,7 @@ for _module in (comparison, contraction, differences, dtypes, grids, joining, re
 
 globals().update({name: np.dtype(name) for name in DTYPES})
 pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
-__all__ += ["e", "inf", "nan", "newaxis", "pi", *DTYPES]
+__all__ += ["cross", "diagonal", "e", "inf", "linalg", "nan", "newaxis", "nnet", "pi", *DTYPES]
 
 
 def __getattr__(name: str) -> Any:  # for type checkers: most names above come from tables

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from graphopt.errors import InvalidArgument, ShapeMismatch, UnsupportedExpression
+from graphopt.errors import InvalidArgument, ShapeMismatch
 from graphopt.ops.arithmetic import absolute, remainder
-from graphopt.ops.logic import equal, isfinite, isnan, less_equal, logical_and, logical_not, logical_or, where
+from graphopt.ops.logic import equal, isfinite, isnan, less, less_equal, logical_and, logical_not, logical_or, where
 from graphopt.tensor import reduction
+from graphopt.tensor.control import check
 from graphopt.tensor.shape import expand_dims, expression, ravel
 from graphopt.tensor.ufuncs import cast, clip
 from graphopt.types import broadcast, is_float
@@ -90,19 +91,28 @@ def choose(a: Any, choices: Sequence[Any], mode: str = "raise") -> Any:
 
     Raises
     ------
-    UnsupportedExpression
-        For the mode "raise", as values are not known here: say "wrap" or "clip".
     InvalidArgument
-        If there is no choice, or `a` is not integer.
+        If there is no choice, `a` is not integer, or there is no such mode.
+    CheckFailed
+        By the call, if there is no choice with some number; with the mode "wrap", numbers are taken modulo the number
+        of choices, with "clip" to the nearest that there is.
     """
-    a = expression(a)
-    if mode not in ("wrap", "clip"):
-        raise UnsupportedExpression(f"choose: mode {mode!r}; numbers are not checked, so say mode='wrap' or 'clip'")
-    if not len(choices) or is_float(a.dtype):
-        raise InvalidArgument(f"choose takes integers and at least one choice, found {a.type} and {len(choices)}")
+    a, count = expression(a), len(choices)
+    if not count or is_float(a.dtype):
+        raise InvalidArgument(f"choose takes integers and at least one choice, found {a.type} and {count}")
     a = cast(a, "int64")
-    a = clip(a, 0, len(choices) - 1) if mode == "clip" else remainder(a, len(choices))
-    return select([equal(a, k) for k in range(len(choices) - 1)] or [equal(a, 0)], choices[:-1] or choices, choices[-1])
+    if mode == "clip":
+        a = clip(a, 0, count - 1)
+    elif mode == "wrap":
+        a = remainder(a, count)
+    elif mode == "raise":
+        a = check(a, logical_and(less_equal(0, a), less(a, count)), f"choose: a number is outside 0 to {count - 1}")
+    else:
+        raise InvalidArgument(f"choose: mode is 'raise', 'wrap' or 'clip', found {mode!r}")
+    result = expression(choices[-1])
+    for k in reversed(range(count - 1)):
+        result = where(equal(a, k), choices[k], result)
+    return result if count > 1 else where(equal(a, 0), result, result)
 
 
 def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 from graphopt.errors import ShapeMismatch, TypeMismatch, UnsupportedExpression
 from graphopt.ops.arithmetic import absolute
 from graphopt.ops.elementary import erf, expm1, log, log1p, sigmoid, softplus, tanh
-from graphopt.ops.logic import equal, greater, where
+from graphopt.ops.logic import equal, greater, less_equal, where
 from graphopt.tensor.diagonals import arange
 from graphopt.tensor.reduction import log_softmax, softmax
 from graphopt.tensor.reduction import sum as total
@@ -34,9 +34,9 @@ def _floating(x: Any) -> Any:
 
 
 def relu(x: Any, alpha: Any = 0) -> Any:
-    """x above 0, and alpha·x elsewhere."""
+    """x above 0, and alpha·x elsewhere; NaN stays NaN."""
     x = expression(x)
-    return where(greater(x, 0), x, 0 if isinstance(alpha, int | float) and alpha == 0 else x * alpha)
+    return where(less_equal(x, 0), 0 if isinstance(alpha, int | float) and alpha == 0 else x * alpha, x)
 
 
 def leaky_relu(x: Any, alpha: Any = 0.01) -> Any:

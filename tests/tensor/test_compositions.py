@@ -5,14 +5,10 @@ A program is a function of the module (NumPy's or ours) and of values, so that w
 
 import numpy as np
 import pytest
-from against_numpy import assert_like, check, check_gradients, evaluated, variables_like
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
+from against_numpy import assert_like, check, variables_like
 
 import graphopt as go
 import graphopt.tensor as T
-from graphopt.errors import InvalidArgument, ShapeMismatch, UnsupportedExpression
 
 RNG = np.random.default_rng(7)
 x, v, c, i = RNG.normal(size=(3, 4)), RNG.normal(size=4), RNG.normal(size=(2, 3, 4)), np.array([[3, -1, 0], [2, 2, 7]])

@@ -73,7 +73,9 @@ def test_operands_with_lists_of_labels_are_numpys():
 
 
 def test_the_order_of_a_contraction_is_the_cheap_one():
-    a, b, c = (T.tensor(name, "float64", shape) for name, shape in zip("abc", [(2, 90), (90, 80), (80, 3)], strict=True))
+    a, b, c = (
+        T.tensor(name, "float64", shape) for name, shape in zip("abc", [(2, 90), (90, 80), (80, 3)], strict=True)
+    )
     best = T.einsum("ij,jk,kl", a, b, c)
     (last,) = [v for v in topological([best]) if v.op.name == "matmul" and v.shape == (2, 3)]
     assert {operand.shape for operand in last.operands} == {(2, 80), (80, 3)}
@@ -122,7 +124,9 @@ def test_scalars_multiply():
     check(lambda on, x: [on.inner(x, 2.0), on.dot(2.0, x), on.tensordot(x, 2.0, 0)], numbers((2, 3)))
 
 
-@pytest.mark.parametrize("shapes", [[(2, 3), (3, 4)], [(3,), (3, 4), (4,)], [(3,), (3,)], [(2, 3), (3, 4), (4, 1), (1,)]])
+@pytest.mark.parametrize(
+    "shapes", [[(2, 3), (3, 4)], [(3,), (3, 4), (4,)], [(3,), (3,)], [(2, 3), (3, 4), (4, 1), (1,)]]
+)
 def test_multi_dot_is_numpys(shapes):
     check(lambda on, *values: on.linalg.multi_dot(values), *map(numbers, shapes))
     check(lambda on, *values: on.linalg.multi_dot(values), *map(numbers, shapes), symbolic=True)

@@ -27,7 +27,11 @@ def test_norms_are_numpys(data):
     rtol = 1e-5 if dtype == "float32" else 1e-12
     orders = [order for order in VECTOR_ORDERS if shape[axis] or order is None or abs(order) != math.inf]
     check(lambda on, x: [on.linalg.norm(x, order, axis, keepdims) for order in orders], array, rtol=rtol)
-    check(lambda on, x: [on.linalg.vector_norm(x, axis=axis, ord=o, keepdims=keepdims) for o in orders[1:]], array, rtol=rtol)
+    check(
+        lambda on, x: [on.linalg.vector_norm(x, axis=axis, ord=o, keepdims=keepdims) for o in orders[1:]],
+        array,
+        rtol=rtol,
+    )
     check(lambda on, x: on.linalg.norm(x, keepdims=keepdims), array, rtol=rtol)
     if len(shape) > 1 and array.size:
         pair = tuple(data.draw(st.permutations(range(len(shape))))[:2])
