@@ -146,16 +146,21 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return total / _count(x, axis)
 
 
-def var(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    """The variance over axes, by the two-pass formula; the divisor is the count less `ddof`."""
+def var(x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, *, correction: Any = 0) -> Any:
+    """The variance over axes, by the two-pass formula; the divisor is the count less `ddof`, or `correction`.
+
+    Raises InvalidArgument if both are given.
+    """
+    if ddof and correction:
+        raise InvalidArgument(f"ddof and correction are one thing; found both, {ddof} and {correction}")
     x = expression(x)
     deviation = x - mean(x, axis, keepdims=True)
-    return sum(square(deviation), axis, keepdims) / (_count(x, axis) - ddof)
+    return sum(square(deviation), axis, keepdims) / (_count(x, axis) - (ddof or correction))
 
 
-def std(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    """The standard deviation over axes."""
-    return sqrt(var(x, axis, ddof, keepdims))
+def std(x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, *, correction: Any = 0) -> Any:
+    """The standard deviation over axes; `ddof` and `correction` as for `var`."""
+    return sqrt(var(x, axis, ddof, keepdims, correction=correction))
 
 
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
