@@ -57,12 +57,15 @@ def blas_layout(shape: tuple[DimLike, ...], view: View) -> tuple[DimLike, bool] 
     if right == 1 or columns == 1:
         if rows == 1:
             return columns, False
-        if right == 1 and down != 0:
+        if _ahead(down):
             return down, False
-        if columns == 1 and down != 0:
-            return down, False
-    if down == 1 and right != 0:
+    if down == 1 and _ahead(right):
         return right, True
-    if rows == 1 and columns != 1 and right != 0:
+    if rows == 1 and columns != 1 and _ahead(right):
         return right, True
     return None
+
+
+def _ahead(stride: DimLike) -> bool:
+    """Whether a stride leads to higher addresses, whatever the sizes are: BLAS goes neither back nor nowhere."""
+    return stride > 0 if isinstance(stride, int) else all(factor > 0 for _, factor in stride.terms)
