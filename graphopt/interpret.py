@@ -21,6 +21,7 @@ from graphopt.dimensions import Dim, evaluate
 from graphopt.errors import InvalidArgument, MissingInput, ShapeMismatch, UnsupportedExpression
 from graphopt.graph.graph import Graph
 from graphopt.graph.unify import broken
+from graphopt.integers import convert, truncated
 from graphopt.op import Attributes, Op
 from graphopt.ops.leaves import input_
 from graphopt.types import TensorType, is_float
@@ -44,7 +45,8 @@ class Native:
     """NumPy, in each node's own dtype."""
 
     def enter(self, value: Any, type: TensorType) -> Array:
-        return np.asarray(value, type.dtype)
+        array = np.asarray(value)
+        return array if array.dtype == type.dtype else convert(array, type.dtype)
 
     def apply(self, op: Op, operands: tuple[Array, ...], attributes: Mapping[str, Any], type: TensorType) -> Array:
         if op.numpy is None:
@@ -204,10 +206,8 @@ def _cast_exact(x: Array, type: TensorType) -> Array:
     if is_float(type.dtype):
         return x if x.dtype == object else _to_mpf(x)
     if x.dtype == object and type.dtype != "bool":
-        return np.asarray(
-            np.frompyfunc(lambda v: int(v) if mpmath.isfinite(v) else np.iinfo(type.dtype).min, 1, 1)(x)
-        ).astype(type.dtype)
-    return np.asarray(x != 0 if type.dtype == "bool" else x).astype(type.dtype)
+        return np.asarray(np.frompyfunc(lambda v: truncated(v, type.dtype), 1, 1)(x)).astype(type.dtype)
+    return convert(x != 0 if type.dtype == "bool" else x, type.dtype)
 
 
 def bind_dimensions(graph: Graph, arrays: Mapping[str, Array]) -> dict[str, int]:

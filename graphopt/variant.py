@@ -13,6 +13,7 @@ from graphopt.graph.graph import Graph
 from graphopt.interpret import bind_dimensions, interpret
 from graphopt.options import Options
 from graphopt.runtime.arguments import contiguous
+from graphopt.runtime.extents import Extents
 from graphopt.schedule.schedule import schedule
 
 __all__ = ["Runner", "Variant", "flatten", "unflatten"]
@@ -35,10 +36,12 @@ class Variant:
         self.graph = graph
         self.program = schedule(graph, name, keep=target != "cuda-emulated")
         self.runner = _runner(self, target, options, text)
+        self._extents = Extents(graph)
 
     def run(self, arrays: Mapping[str, Array], into: Mapping[str, Array] | None) -> dict[str, Array]:
         sizes = bind_dimensions(self.graph, arrays)
-        held = {name: contiguous(array) for name, array in arrays.items()}
+        self._extents.check(sizes)
+        held = {name: contiguous(array, name) for name, array in arrays.items()}
         if into is not None:
             _check_into(self.graph, into, held, sizes)
         return self.runner.run(held, sizes, into)
@@ -54,13 +57,10 @@ class _Interpreted:
         self, arrays: Mapping[str, Array], sizes: Mapping[str, int], into: Mapping[str, Array] | None = None
     ) -> dict[str, Array]:
         values = interpret(self.graph, arrays)
-        if into is None:
-            return {name: np.array(value, order="C") for name, value in values.items()}
-        for name, value in values.items():
-            if name in into:
-                into[name][...] = value
-                values[name] = into[name]
-        return values
+        given = into or {}
+        for name in given:
+            given[name][...] = values[name]
+        return {name: given[name] if name in given else np.array(value, order="C") for name, value in values.items()}
 
 
 def _runner(variant: Variant, target: str, options: Options, text: str | None) -> Runner:
