@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from graphopt.errors import ShapeMismatch
-from graphopt.op import Expression
 from graphopt.ops import shape as ops
 from graphopt.ops.linear_algebra import matmul as product_of_matrices
 from graphopt.tensor.shape import expression
@@ -52,7 +51,9 @@ def dot(a: Any, b: Any) -> Any:
 
 
 def outer(a: Any, b: Any) -> Any:
-    """All products of an element of one vector with an element of another."""
-    a, b = expression(a), expression(b)
-    assert isinstance(a, Expression) and isinstance(b, Expression)
+    """All products of an element of one array with an element of another; both are read as vectors."""
+    a, b = (
+        ops.reshape(x, shape=(x.size,)) if isinstance(x, Variable) and x.ndim != 1 else x
+        for x in (expression(a), expression(b))
+    )
     return ops.expand_dims(a, axis=(1,)) * ops.expand_dims(b, axis=(0,))
