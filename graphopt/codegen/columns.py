@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from graphopt.codegen.environment import C_TYPE
-from graphopt.schedule.program import Compute, Keep, Kernel, Load, Local, Recall, Reduce, Statement, Store
+from graphopt.schedule.program import Compute, Keep, Kernel, Load, Local, Position, Recall, Reduce, Statement, Store
 
 __all__ = ["carried", "in_columns"]
 
@@ -22,7 +22,7 @@ def carried(kernel: Kernel) -> dict[str, str]:
 def in_columns(statements: tuple[Statement, ...], kernel: Kernel) -> list[Statement | str]:
     """The statements of one loop with the loading and storing of carried values around them, as lines of text."""
     dtypes = _carried(kernel)
-    own = {s.target for s in statements if isinstance(s, Load | Compute | Recall)}
+    own = {s.target for s in statements if isinstance(s, Load | Position | Compute | Recall)}
     wanted = dict.fromkeys(name for s in statements for name in _used(s) if name in dtypes and name not in own)
     lines: list[Statement | str] = [f"const {C_TYPE[dtypes[name]]} {name} = {name}_c[lane];" for name in wanted]
     for statement in statements:
@@ -30,7 +30,7 @@ def in_columns(statements: tuple[Statement, ...], kernel: Kernel) -> list[Statem
             lines.append(replace(statement, target=f"{statement.target}_c[lane]"))
             continue
         lines.append(statement)
-        if isinstance(statement, Load | Compute) and statement.target in dtypes:
+        if isinstance(statement, Load | Position | Compute) and statement.target in dtypes:
             lines.append(f"{statement.target}_c[lane] = {statement.target};")
     return lines
 
@@ -40,7 +40,7 @@ def _carried(kernel: Kernel) -> dict[str, str]:
     home: dict[str, tuple[int, str]] = {}
     for number, stage in enumerate(kernel.stages):
         for statement in stage.row:
-            if isinstance(statement, Load | Compute):
+            if isinstance(statement, Load | Position | Compute):
                 dtypes[statement.target], home[statement.target] = statement.dtype, (number, "row")
         for reduction in stage.reductions:
             dtypes[reduction.target], home[reduction.target] = reduction.dtype, (number, "lane")

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from graphopt.dimensions import DimLike
-from graphopt.schedule.program import Axis, Index, Kernel, Load, Reduce, Stage, Statement, Store
+from graphopt.schedule.program import Axis, Index, Kernel, Load, Position, Reduce, Stage, Statement, Store
 
 __all__ = ["make_kernel"]
+
+Indexed = Load | Store | Position
 
 
 def make_kernel(
@@ -26,7 +28,7 @@ def make_kernel(
         Name and extent of each axis, slowest first. Without `inner`, the last axis that remains after collapsing
         the outer ones becomes the inner one.
     """
-    indices = [s.index for stage in stages for s in (*stage.row, *stage.lane) if isinstance(s, Load | Store)]
+    indices = [s.index for stage in stages for s in (*stage.row, *stage.lane) if isinstance(s, Indexed)]
     groups_outer = _collapse(outer, indices)
     groups_inner = _collapse(inner, indices) if inner is not None else groups_outer[-1:]
     if inner is None:
@@ -93,7 +95,7 @@ def _rename(statements: tuple[Statement, ...], renamed: Mapping[str, str]) -> tu
     known: dict[Index, Index] = {}
     result = []
     for statement in statements:
-        if isinstance(statement, Load | Store):
+        if isinstance(statement, Indexed):
             index = known.get(statement.index)
             if index is None:
                 terms = tuple((renamed[a], s) for a, s in statement.index.terms if renamed[a])

@@ -15,7 +15,8 @@ from graphopt.op import Attributes, Op
 from graphopt.types import TensorType
 
 __all__ = ["Axis", "Buffer", "Compute", "Extent", "Index", "Keep", "Kernel", "Literal", "Load", "Local", "Matrix",
-           "MatrixProduct", "Program", "Recall", "Reduce", "Stage", "Statement", "Store", "Value"]  # fmt: skip
+           "MatrixProduct", "Position", "Program", "Recall", "Reduce", "Stage", "Statement", "Step", "Store",
+           "Value"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,15 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """target = index, as a number"""
+
+    target: str
+    dtype: str
+    index: Index
+
+
+@dataclass(frozen=True, slots=True)
 class Compute:
     """target = op(operands); `loop` is the dtype the operands have, `dtype` the result's."""
 
@@ -138,7 +148,7 @@ class Recall:
     slot: str
 
 
-Statement = Load | Compute | Reduce | Store | Keep | Recall
+Statement = Load | Position | Compute | Reduce | Store | Keep | Recall
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +249,9 @@ class MatrixProduct:
         return product(self.batch) * self.rows * self.columns * self.depth * 2
 
 
+Step = Kernel | MatrixProduct
+
+
 @dataclass(frozen=True)
 class Program:
     """Buffers, sizes and steps. `sizes` are the names of dimensions in the order a call passes them."""
@@ -246,7 +259,7 @@ class Program:
     name: str
     buffers: dict[str, Buffer]
     sizes: tuple[str, ...]
-    steps: tuple[Kernel | MatrixProduct, ...]
+    steps: tuple[Step, ...]
     inputs: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
 
@@ -259,7 +272,7 @@ class Program:
         """The steps that are loops."""
         return tuple(step for step in self.steps if isinstance(step, Kernel))
 
-    def bytes(self, step: Kernel | MatrixProduct) -> DimLike:
+    def bytes(self, step: Step) -> DimLike:
         """Bytes a step must move if every buffer it touches is read or written once."""
         total: DimLike = 0
         for name in dict.fromkeys((*step.reads, *step.writes)):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphopt.schedule.program import Compute, Keep, Kernel, Load, Local, Reduce, Statement, Store, Value
+from graphopt.schedule.program import Compute, Keep, Kernel, Load, Local, Position, Reduce, Statement, Store, Value
 
 __all__ = ["LIMIT", "Live", "Segment", "is_long", "live_slots", "segments"]
 
@@ -58,7 +58,7 @@ def segments(kernel: Kernel) -> tuple[Segment, ...]:
         for statement in piece:
             for name in used(statement):
                 last[name] = number
-            if isinstance(statement, Load | Compute):
+            if isinstance(statement, Load | Position | Compute):
                 defined[statement.target], dtype[statement.target] = number, statement.dtype
     free: dict[str, list[int]] = {}
     count: dict[str, int] = {}
@@ -69,7 +69,9 @@ def segments(kernel: Kernel) -> tuple[Segment, ...]:
         takes = dict.fromkeys(n for s in piece for n in used(s) if defined[n] < number)
         for name in ending.pop(number - 1, []):
             free.setdefault(dtype[name], []).append(slot[name])
-        leaves = [s.target for s in piece if isinstance(s, Load | Compute) and last.get(s.target, number) > number]
+        leaves = [
+            s.target for s in piece if isinstance(s, Load | Position | Compute) and last.get(s.target, number) > number
+        ]
         for name in leaves:
             kind = dtype[name]
             if free.get(kind):
