@@ -103,14 +103,22 @@ def add_to_part(x: Any, y: Any, key: Any) -> np.ndarray:
     return set_part(x, x[key] + y, key)
 
 
-def composite(function: Any, default: Any, dtype: str | None = None) -> Any:
-    """SciPy's function of floats; the axis is ours if none is given. Scalars and arrays of no elements it mistreats."""
+def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """SciPy's, but for scalars and arrays of no elements, which it mistreats."""
+    x = x if x.dtype.kind == "f" else x.astype("float64")
+    if not x.size or not x.ndim:
+        return np.log(np.sum(np.exp(x), axis=axis, keepdims=keepdims))
+    return special.logsumexp(x, axis=axis, keepdims=keepdims)
 
-    def called(x: Any, axis: Any = default, **keywords: Any) -> Any:
-        x = x.astype(dtype) if dtype and x.dtype.kind != "f" else floats(x)[0]
-        return function(x, axis=axis, **keywords) if x.size and x.ndim else x
 
-    return called
+def softmax(x: Any, axis: Any = -1, function: Any = special.softmax) -> Any:
+    """SciPy's, but for arrays of no elements, which it refuses; over the last axis if none is given."""
+    (x,) = floats(x)
+    return function(x, axis=axis) if x.size else x
+
+
+def log_softmax(x: Any, axis: Any = -1) -> Any:
+    return softmax(x, axis, special.log_softmax)
 
 
 # --- magnitudes of which a result's error is so many units -------------------------------------------------------------
@@ -214,9 +222,9 @@ ROWS: list[Row] = [
     Row("mean", np.mean, reduced(), 16, **SUMS),
     Row("var", np.var, reduced(ddof=(0, 0, 1)), 32, values="finite", scale=largest_squared, least=2),
     Row("std", np.std, reduced(ddof=(0, 0, 1)), 32, values="finite", scale=of_root, least=2),
-    Row("logsumexp", composite(special.logsumexp, None, "float64"), reduced(least=1), 32, values="finite", scale=largest, least=1),
-    Row("softmax", composite(special.softmax, -1), along(), 32, values="finite", least=1),
-    Row("log_softmax", composite(special.log_softmax, -1), along(), 32, values="finite", scale=largest, least=1),
+    Row("logsumexp", logsumexp, reduced(least=1), 32, values="finite", scale=largest, least=1),
+    Row("softmax", softmax, along(), 32, values="finite", least=1),
+    Row("log_softmax", log_softmax, along(), 32, values="finite", scale=largest, least=1),
     # --- shapes
     Row("transpose", np.transpose, permuted),
     Row("swapaxes", np.swapaxes, two_axes),
