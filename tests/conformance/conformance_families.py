@@ -195,7 +195,11 @@ def matrices(*shapes: Shape) -> Family:
     """An array of one of these shapes, and the number of a diagonal."""
 
     def family(random: Random) -> tuple[Any, ...]:
-        return ((random.choice(DTYPES), random.choice(shapes)),), random.choice([(), (0,), (1,), (-1,), (2,), (-4,)]), {}
+        return (
+            ((random.choice(DTYPES), random.choice(shapes)),),
+            random.choice([(), (0,), (1,), (-1,), (2,), (-4,)]),
+            {},
+        )
 
     return family
 

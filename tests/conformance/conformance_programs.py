@@ -113,7 +113,9 @@ class Row:
     least
         The least length of an axis that it takes.
     smooth
-        Where it has a derivative: an interval, or one for each operand. None: it has none.
+        Where its derivative is tested: an interval for each operand, the last for the rest. None: it has none.
+    kink
+        A result at which it has no derivative.
     dtypes
         Dtypes its operands may have.
     """
@@ -128,7 +130,8 @@ class Row:
     scale: Callable[..., Any] | None = None
     known: bool = False
     least: int = 0
-    smooth: Any = (-4.0, 4.0)
+    smooth: tuple[tuple[float, float], ...] | None = ((-4.0, 4.0),)
+    kink: float | None = None
     zeros: bool = True
     dtypes: tuple[str, ...] = DTYPES
 
@@ -136,6 +139,11 @@ class Row:
         """Where an operand's values are drawn from."""
         words = self.values.split()
         return words[min(operand, len(words) - 1)]
+
+    def interval(self, operand: int) -> tuple[float, float]:
+        """Where an operand's values are drawn from when its derivative is tested."""
+        assert self.smooth is not None
+        return self.smooth[min(operand, len(self.smooth) - 1)]
 
     def draw(self, random: Random) -> Program:
         """A call of it."""

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from conformance_families import (
     ALIKE,
-    KEYS,
     PADDED,
     PAIRS,
     RESHAPED,
@@ -20,9 +19,6 @@ from conformance_families import (
     STACKED,
     STRETCHED,
     TILED,
-    K,
-    M,
-    N,
     along,
     binary,
     expanded,
@@ -52,13 +48,14 @@ from graphopt.types import DTYPES
 FLOATS = ("float32", "float64")
 INTEGERS = tuple(dtype for dtype in DTYPES if "int" in dtype)
 NUMBERS = (*INTEGERS, *FLOATS)
-POSITIVE, UNIT, ABOVE_ONE = (0.2, 4.0), (-0.9, 0.9), (1.1, 9.0)
+WIDE, POSITIVE, UNIT, ABOVE_ONE = (-4.0, 4.0), (0.2, 4.0), (-0.9, 0.9), (1.1, 9.0)
+QUOTIENT, BASE = (WIDE, POSITIVE), (POSITIVE, (-3.0, 3.0))
 
 WITHOUT = {
     "elementwise": "a type rule for go.define_op, not a function of arrays",
     "tensor": "makes a variable, like T.matrix",
 }
-"""Names of `T.__all__` that are held against nothing, each with the reason. Constructors of variables are no names here."""
+"""Names of `T.__all__` that are held against nothing, each with the reason; those of `CONSTRUCTORS` go without saying."""
 
 
 # --- references that neither library has as they stand --------------------------------------------------------------
@@ -154,58 +151,78 @@ def _binary(ulps: float, names: str, **columns: Any) -> list[Row]:
     return [Row(name, getattr(np, name), binary, ulps, **columns) for name in names.split()]
 
 
+COMPARISONS = {
+    "eq": np.equal, "neq": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
+}  # fmt: skip
 SUMS: dict[str, Any] = {"values": "small", "scale": of_absolute}
 
 ROWS: list[Row] = [
     # --- arithmetic
-    *_binary(0, "add subtract multiply divide true_divide"),
-    *_unary(0, "negative abs absolute square sqrt floor ceil trunc rint fabs"),
+    *_binary(0, "add subtract multiply"),
+    *_binary(0, "divide true_divide", smooth=QUOTIENT),
+    *_unary(0, "negative abs absolute square floor ceil trunc rint fabs"),
+    *_unary(0, "sqrt", smooth=(POSITIVE,)),
     Row("positive", np.positive, unary, dtypes=NUMBERS),
     *_unary(0, "sign", zeros=False),
     *_binary(0, "maximum minimum fmax fmin", zeros=False),
-    *_binary(0, "floor_divide remainder mod fmod copysign nextafter heaviside"),
-    *_binary(4, "power pow", values="any counts"),
+    *_binary(0, "floor_divide remainder mod fmod", smooth=QUOTIENT),
+    *_binary(0, "copysign nextafter heaviside"),
+    *_binary(4, "power pow", values="any counts", smooth=BASE),
     Row("sgn", np.sign, unary, zeros=False),
     Row("sqr", np.square, unary),
-    Row("reciprocal", np.reciprocal, unary, values="nonzero", dtypes=NUMBERS),
+    Row("reciprocal", np.reciprocal, unary, values="nonzero", dtypes=NUMBERS, smooth=(POSITIVE,)),
     Row("fma", fma, ternary, 1, values="finite"),
     Row("fdim", fdim, operands(2, numbers=False)),
     Row("clip", np.clip, with_one_of((-1, 2), (None, 1), (0.5, None), (3, 3)), zeros=False),
     Row("relu", lambda x: np.maximum(x, 0), unary, zeros=False),
     Row("round", np.round, unary),
     Row("modf", np.modf, unary),
-    Row("divmod", np.divmod, binary),
-    Row("float_power", np.float_power, binary, 4, values="any counts"),
-    Row("ldexp", lambda x, k: np.ldexp(narrowed(x), k), binary, values="small places", smooth=None),
-    *_unary(4, "cbrt"),
-    *_binary(4, "hypot"),
+    Row("divmod", np.divmod, binary, smooth=QUOTIENT),
+    Row("float_power", np.float_power, binary, 4, values="any counts", smooth=BASE),
+    Row("ldexp", lambda x, n: np.ldexp(narrowed(x), n), binary, values="small places", smooth=None),
+    *_unary(4, "cbrt", smooth=(POSITIVE,)),
+    *_binary(4, "hypot", smooth=(POSITIVE, WIDE)),
     # --- exponentials, trigonometry
-    *_unary(4, "exp exp2 expm1 log log2 log10 log1p"),
-    *_unary(4, "sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh"),
-    *_unary(4, "deg2rad rad2deg radians degrees"),
-    *_unary(4, "acos acosh asin asinh atan atanh"),
-    *_binary(4, "arctan2 atan2 logaddexp logaddexp2"),
+    *_unary(4, "exp exp2 expm1 sin cos arctan atan sinh cosh tanh arcsinh asinh deg2rad rad2deg radians degrees"),
+    *_unary(4, "log log2 log10 log1p", smooth=(POSITIVE,)),
+    *_unary(4, "tan", smooth=((-1.3, 1.3),)),
+    *_unary(4, "arcsin arccos arctanh asin acos atanh", smooth=(UNIT,)),
+    *_unary(4, "arccosh acosh", smooth=(ABOVE_ONE,)),
+    *_binary(4, "arctan2 atan2", smooth=(POSITIVE, WIDE)),
+    *_binary(4, "logaddexp logaddexp2"),
     Row("exp10", lambda x: np.power(10.0, x), unary, 4, values="small"),
     # --- special functions
     Row("erf", special.erf, unary, 16, values="small"),
     Row("erfc", special.erfc, unary, 16, values="small"),
-    Row("gamma", special.gamma, unary, 16, values="finite"),
-    Row("lgamma", special.gammaln, unary, 16, values="finite"),
-    Row("digamma", special.digamma, unary, 64, values="finite"),
-    Row("trigamma", lambda x: special.polygamma(1, x).astype(special.psi(x).dtype), unary, 16, values="finite", smooth=None),
+    Row("gamma", special.gamma, unary, 16, values="finite", smooth=(POSITIVE,)),
+    Row("lgamma", special.gammaln, unary, 16, values="finite", smooth=(POSITIVE,)),
+    Row("digamma", special.digamma, unary, 64, values="finite", smooth=(POSITIVE,)),
+    Row(
+        "trigamma",
+        lambda x: special.polygamma(1, x).astype(special.psi(x).dtype),
+        unary,
+        16,
+        values="finite",
+        smooth=None,
+    ),
     Row("sigmoid", special.expit, unary, 16, values="small"),
     Row("softplus", in_float64(lambda x: np.logaddexp(0, x)), unary, 16, values="small"),
-    Row("log1mexp", in_float64(lambda x: np.where(x > -0.7, np.log(-np.expm1(x)), np.log1p(-np.exp(x)))), unary, 16, values="negative"),
-    Row("xlogy", special.xlogy, operands(2, numbers=False), 16, values="small"),
+    Row(
+        "log1mexp",
+        in_float64(lambda x: np.where(x > -0.7, np.log(-np.expm1(x)), np.log1p(-np.exp(x)))),
+        unary,
+        16,
+        values="negative",
+        smooth=((-5.0, -0.1),),
+    ),
+    Row("xlogy", special.xlogy, operands(2, numbers=False), 16, values="small", smooth=(POSITIVE,)),
     # --- comparisons, logic, bits
     *_binary(0, "equal not_equal less less_equal greater greater_equal", smooth=None),
     *_binary(0, "logical_and logical_or logical_xor", smooth=None),
     *_unary(0, "logical_not isnan isinf isfinite signbit", smooth=None),
     *_binary(0, "bitwise_and bitwise_or bitwise_xor left_shift right_shift gcd lcm", smooth=None),
     *_unary(0, "invert", smooth=None),
-    *[Row(ours, reference, binary, smooth=None) for ours, reference in {
-        "eq": np.equal, "neq": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater,
-        "ge": np.greater_equal}.items()],  # fmt: skip
+    *[Row(name, reference, binary, smooth=None) for name, reference in COMPARISONS.items()],
     Row("where", np.where, ternary),
     Row("switch", np.where, ternary),
     Row("cast", lambda x, dtype: x.astype(dtype), with_one_of(*[(dtype,) for dtype in DTYPES]), values="counts"),
@@ -221,7 +238,7 @@ ROWS: list[Row] = [
     Row("count_nonzero", np.count_nonzero, reduced(), smooth=None),
     Row("mean", np.mean, reduced(), 16, **SUMS),
     Row("var", np.var, reduced(ddof=(0, 0, 1)), 32, values="finite", scale=largest_squared, least=2),
-    Row("std", np.std, reduced(ddof=(0, 0, 1)), 32, values="finite", scale=of_root, least=2),
+    Row("std", np.std, reduced(ddof=(0, 0, 1)), 32, values="finite", scale=of_root, least=2, kink=0.0),
     Row("logsumexp", logsumexp, reduced(least=1), 32, values="finite", scale=largest, least=1),
     Row("softmax", softmax, along(), 32, values="finite", least=1),
     Row("log_softmax", log_softmax, along(), 32, values="finite", scale=largest, least=1),

@@ -19,7 +19,7 @@ import graphopt as go
 from graphopt.errors import GraphoptError
 from graphopt.variable import Variable
 
-PROGRAMS = 6
+PROGRAMS = 5
 """Drawn for each function."""
 
 LEAST = sorted({row.least for row in ROWS})
@@ -28,14 +28,14 @@ LEAST = sorted({row.least for row in ROWS})
 class Batch:
     """Programs in one compiled function, and where the operands and results of each are."""
 
-    def __init__(self, least: int) -> None:
+    def __init__(self, least: int, number: int) -> None:
         self.inputs: dict[tuple, Variable] = {}
         self.programs: list[tuple[Program, list[tuple], slice]] = []
         outputs: list[Variable] = []
         for row in ROWS:
             if row.least != least:
                 continue
-            random = Random(row.name)
+            random = Random(f"{row.name} {number}")
             for program in {str(p): p for p in (row.draw(random) for _ in range(PROGRAMS))}.values():
                 keys = [(*type, k, row.domain(k)) for k, type in enumerate(program.types)]
                 try:
@@ -57,9 +57,9 @@ class Batch:
 batch = cache(Batch)
 
 
-def held(least, seed):
-    """Call the batch with values drawn from a seed, and compare."""
-    random, compiled = Random(seed), batch(least)
+def held(least, seed, number=0):
+    """Call a batch with values drawn from a seed, and compare."""
+    random, compiled = Random(seed), batch(least, number)
     sizes = {name: random.choice([size for size in (*SIZES, 17) if size >= least]) for name in "nmk"}
     arrays = {
         key: values(random, dtype, tuple(sizes.get(getattr(s, "name", ""), s) for s in shape), domain)
@@ -92,7 +92,9 @@ def test_functions_are_numpys_in_c(least, seed):
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("number", range(1, 9))
 @pytest.mark.parametrize("least", LEAST)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1))
-def test_functions_are_numpys_in_c_at_length(least, seed):
-    held(least, seed)
+def test_functions_are_numpys_in_c_at_length(least, number, seed):
+    held(least, seed, number)
