@@ -38,11 +38,9 @@ def without_pygments(monkeypatch):
 def test_source_is_a_text_that_a_notebook_highlights(target):
     source = go.lower([x], T.softmax(x), target=target).source
     assert isinstance(source, str) and type(source.replace("a", "b")) is str
-    shown = source._repr_mimebundle_()
-    assert shown["text/plain"] == source
-    page = Reader(shown["text/html"])
+    page = Reader(source._repr_html_())
     assert page.text.strip() == source.strip()
-    assert "span" in page.tags and "style=" in shown["text/html"]
+    assert "span" in page.tags and "style=" in source._repr_html_()
     again = pickle.loads(pickle.dumps(source))
     assert again == source and again.language == target
 
@@ -64,9 +62,7 @@ def test_a_function_gives_its_source_and_kernels_so():
     page = Reader(f.kernels._repr_html_())
     assert page.tags.count("tr") == len(f.kernels) + 1
     assert all(f"{kernel.name}{kernel.form}" in page.text for kernel in f.kernels)
-    lines = f.kernels._repr_mimebundle_()["text/plain"].splitlines()
-    assert lines[0].split() == ["name", "form", "loads", "stores", "flops", "bytes"]
-    assert [line.split()[0] for line in lines[1:]] == [kernel.name for kernel in f.kernels]
+    assert page.text.startswith("nameformloadsstoresflopsbytes")
 
 
 @dataclass
@@ -77,4 +73,4 @@ class Row:
 def test_cells_of_a_table_are_escaped():
     page = Reader(Listing([Row("<b>&amp;</b>")])._repr_html_())
     assert page.text == "name<b>&amp;</b>" and set(page.tags) == {"table", "tr", "th", "td"}
-    assert Listing()._repr_mimebundle_()["text/plain"] == "value"
+    assert Reader(Listing()._repr_html_()).tags == ["table", "tr", "th"]
