@@ -10,6 +10,7 @@ from graphopt.check import check_against_interpreter
 from graphopt.domain_check import check_domains
 from graphopt.errors import InvalidArgument, TypeMismatch, UnusedInput
 from graphopt.frontend.declare import Signature, declare
+from graphopt.graph.checks import require
 from graphopt.graph.draw import bundle
 from graphopt.graph.graph import Graph
 from graphopt.graph.lift import is_liftable, lift
@@ -152,7 +153,7 @@ class Function:
         self._downcast = allow_input_downcast
         self._on_node = on_node
         self.graph = written.copy()
-        self.log = optimize(self.graph, pipeline)
+        self.log = optimize(self.graph, pipeline, options)
         self._ufunc = signature.is_ufunc and is_liftable(self.graph)
         self._variants: dict[tuple[str, ...], Variant] = {}
         if not self._ufunc and mode not in STEPPED:
@@ -273,6 +274,8 @@ class Function:
         ------
         InvalidArgument
             If an array does not fit.
+        CheckFailed
+            If a check of the program does not hold. The arrays have been written then; shared variables have not.
         """
         if self._ufunc:
             raise InvalidArgument("into is for functions of declared types; declare them with types=")
@@ -300,6 +303,7 @@ class Function:
             results = stepped.run(arrays, into)
         else:
             results = self._variant(vectors).run(arrays, into)
+        results = require(self.name, self.graph, results)
         if self._mode == "check":
             check_against_interpreter(self.name, self._as_written(vectors), arrays, results)
         if shape is not None:

@@ -21,8 +21,9 @@ from graphopt.dimensions import Dim, evaluate
 from graphopt.errors import InvalidArgument, MissingInput, ShapeMismatch, UnsupportedExpression
 from graphopt.graph.graph import Graph
 from graphopt.graph.unify import broken
+from graphopt.integers import convert, truncated
 from graphopt.op import Attributes, Op
-from graphopt.ops.leaves import ArrayConstant, input_
+from graphopt.ops.leaves import input_
 from graphopt.types import TensorType, is_float
 
 __all__ = ["Arithmetic", "Exact", "Native", "Rounded", "bind_dimensions", "interpret", "value_of", "walk"]
@@ -44,7 +45,8 @@ class Native:
     """NumPy, in each node's own dtype."""
 
     def enter(self, value: Any, type: TensorType) -> Array:
-        return np.asarray(value, type.dtype)
+        array = np.asarray(value)
+        return array if array.dtype == type.dtype else convert(array, type.dtype)
 
     def apply(self, op: Op, operands: tuple[Array, ...], attributes: Mapping[str, Any], type: TensorType) -> Array:
         if op.numpy is None:
@@ -204,10 +206,8 @@ def _cast_exact(x: Array, type: TensorType) -> Array:
     if is_float(type.dtype):
         return x if x.dtype == object else _to_mpf(x)
     if x.dtype == object and type.dtype != "bool":
-        return np.asarray(
-            np.frompyfunc(lambda v: int(v) if mpmath.isfinite(v) else np.iinfo(type.dtype).min, 1, 1)(x)
-        ).astype(type.dtype)
-    return np.asarray(x != 0 if type.dtype == "bool" else x).astype(type.dtype)
+        return np.asarray(np.frompyfunc(lambda v: truncated(v, type.dtype), 1, 1)(x)).astype(type.dtype)
+    return convert(x != 0 if type.dtype == "bool" else x, type.dtype)
 
 
 def bind_dimensions(graph: Graph, arrays: Mapping[str, Array]) -> dict[str, int]:
@@ -305,10 +305,8 @@ def value_of(
         return arithmetic.enter(operands[0], type)
     if "leaf" not in op.traits:
         return arithmetic.apply(op, operands, attributes, type)
-    value = attributes["value"]
-    return arithmetic.enter(
-        value.array if isinstance(value, ArrayConstant) else np.full(attributes.get("shape", ()), value), type
-    )
+    assert op.numpy is not None, f"the leaf {op.name} has a value"
+    return arithmetic.enter(op.numpy(**attributes), type)
 
 
 def walk(

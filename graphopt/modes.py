@@ -20,6 +20,7 @@ from graphopt.graph.graph import Graph
 from graphopt.interpret import Native, value_of, walk
 from graphopt.op import Op
 from graphopt.ops.leaves import input_
+from graphopt.runtime.extents import Extents
 from graphopt.types import TensorType, is_float
 from graphopt.variant import Interpreted, run
 
@@ -103,7 +104,7 @@ class Stepped:
 
     def run(self, arrays: Mapping[str, Array], into: Mapping[str, Array] | None) -> dict[str, Array]:
         """New arrays, or those of `into`, which nothing is written to until everything is computed."""
-        return run(self.graph, Interpreted(self.graph, self._interpret), arrays, into)
+        return run(self.graph, Interpreted(self.graph, self._interpret), Extents(self.graph), arrays, into)
 
     def _interpret(self, graph: Graph, arrays: Mapping[str, Array]) -> dict[str, Array]:
         labels = {node: name for name, node in graph.inputs.items()}

@@ -13,6 +13,7 @@ from graphopt.graph.graph import Graph
 from graphopt.interpret import bind_dimensions, interpret
 from graphopt.options import Options
 from graphopt.runtime.arguments import contiguous
+from graphopt.runtime.extents import Extents
 from graphopt.schedule.schedule import schedule
 
 __all__ = ["Interpreted", "Runner", "Variant", "flatten", "run", "unflatten"]
@@ -35,17 +36,19 @@ class Variant:
         self.graph = graph
         self.program = schedule(graph, name, keep=target != "cuda-emulated")
         self.runner = _runner(self, target, options, text)
+        self._extents = Extents(graph)
 
     def run(self, arrays: Mapping[str, Array], into: Mapping[str, Array] | None) -> dict[str, Array]:
-        return run(self.graph, self.runner, arrays, into)
+        return run(self.graph, self.runner, self._extents, arrays, into)
 
 
 def run(
-    graph: Graph, runner: Runner, arrays: Mapping[str, Array], into: Mapping[str, Array] | None
+    graph: Graph, runner: Runner, extents: Extents, arrays: Mapping[str, Array], into: Mapping[str, Array] | None
 ) -> dict[str, Array]:
     """Run a graph once its arguments, and the arrays for its results if there are any, have been checked."""
     sizes = bind_dimensions(graph, arrays)
-    held = {name: contiguous(array) for name, array in arrays.items()}
+    extents.check(sizes)
+    held = {name: contiguous(array, name) for name, array in arrays.items()}
     if into is not None:
         _check_into(graph, into, held, sizes)
     return runner.run(held, sizes, into)
@@ -66,13 +69,10 @@ class Interpreted:
         self, arrays: Mapping[str, Array], sizes: Mapping[str, int], into: Mapping[str, Array] | None = None
     ) -> dict[str, Array]:
         values = self.interpret(self.graph, arrays)
-        if into is None:
-            return {name: np.array(value, order="C") for name, value in values.items()}
-        for name, value in values.items():
-            if name in into:
-                into[name][...] = value
-                values[name] = into[name]
-        return values
+        given = into or {}
+        for name in given:
+            given[name][...] = values[name]
+        return {name: given[name] if name in given else np.array(value, order="C") for name, value in values.items()}
 
 
 def _runner(variant: Variant, target: str, options: Options, text: str | None) -> Runner:
