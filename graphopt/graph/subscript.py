@@ -43,6 +43,8 @@ def _span(size: DimLike, start: DimLike, step: int, count: DimLike) -> str:
         for bound in _bounds(start, step, count):
             if count in _lengths((opaque("min", bound, size),), start, step):
                 return f"{first}:{bound}{by}"
+    if count == 0:
+        return ":0"
     stop = start + step * (count - 1) + (1 if step > 0 else -1)
     return f"{first}:{'' if stop == -1 else stop}{by}"
 

@@ -3,6 +3,7 @@
 import shutil
 import stat
 import xml.etree.ElementTree as ElementTree
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 import graphopt as go
 import graphopt.tensor as T
+from graphopt.dimensions import opaque
 from graphopt.errors import InvalidArgument, TargetUnavailable, TypeMismatch
 from graphopt.graph import Graph
 from graphopt.graph.checks import BOUNDS
@@ -87,6 +89,19 @@ def test_a_small_expression_reads_like_mathematics(expression, text):
 )
 def test_parts_of_arrays_read_as_they_are_written(text):
     assert str(eval(text)) == text.replace("...", ":")
+
+
+bounds = st.none() | st.integers(-8, 8)
+slices = st.builds(slice, bounds, bounds, st.none() | st.sampled_from([1, 2, 3, -1, -2]))
+
+
+@given(slices, slices, st.integers(0, 9))
+@settings(max_examples=150, deadline=None)
+def test_the_text_of_any_part_means_that_part(rows, columns, size):
+    array = np.arange(6.0 * size).reshape(size, 6)
+    scope = {"x": x, "n": n, "min": partial(opaque, "min"), "max": partial(opaque, "max")}
+    graph = Graph.from_outputs([x], eval(str(x[rows, columns]), scope))
+    np.testing.assert_array_equal(interpret(graph, {"x": array}).popitem()[1], array[rows, columns])
 
 
 def test_the_check_of_an_index_is_not_shown_and_one_that_was_written_is():
