@@ -207,7 +207,7 @@ def as_variable(value: Any, dtype: str | None = None) -> Variable:
         return value
     if isinstance(value, Dim):
         dtype = dtype or "int64"
-        return Variable(TensorType(dtype), dimension, (), Attributes(value=value, dtype=dtype))
+        return Variable(TensorType(dtype), dimension, (), Attributes(value=value, dtype=dtype), None, caller())
     if isinstance(value, bool | int | float | Fraction) and not isinstance(value, np.generic):
         return literal(value, dtype or _DEFAULT[type(value)])
     if isinstance(value, Expression):
