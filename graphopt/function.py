@@ -10,6 +10,7 @@ from graphopt.check import check_against_interpreter
 from graphopt.domain_check import check_domains
 from graphopt.errors import InvalidArgument, TypeMismatch, UnusedInput
 from graphopt.frontend.declare import Signature, declare
+from graphopt.graph.checks import require
 from graphopt.graph.graph import Graph
 from graphopt.graph.lift import is_liftable, lift
 from graphopt.lowering import KernelFacts, Lowered, as_pipeline, optimize
@@ -138,7 +139,7 @@ class Function:
         self._text = text
         self._downcast = allow_input_downcast
         self.graph = written.copy()
-        self.log = optimize(self.graph, pipeline)
+        self.log = optimize(self.graph, pipeline, options)
         self._ufunc = signature.is_ufunc and is_liftable(self.graph)
         self._variants: dict[tuple[str, ...], Variant] = {}
         if not self._ufunc:
@@ -251,6 +252,8 @@ class Function:
         ------
         InvalidArgument
             If an array does not fit.
+        CheckFailed
+            If a check of the program does not hold. The arrays have been written then; shared variables have not.
         """
         if self._ufunc:
             raise InvalidArgument("into is for functions of declared types; declare them with types=")
@@ -274,7 +277,7 @@ class Function:
             shape, arrays = flatten(arrays)
         vectors = tuple(name for name, array in arrays.items() if array.ndim) if self._ufunc else ()
         variant = self._variant(vectors)
-        results = variant.run(arrays, into)
+        results = require(self.name, self.graph, variant.run(arrays, into))
         if self._mode == "check":
             check_against_interpreter(
                 self.name, lift(self._written, vectors) if vectors else self._written, arrays, results

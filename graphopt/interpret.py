@@ -23,7 +23,7 @@ from graphopt.graph.graph import Graph
 from graphopt.graph.unify import broken
 from graphopt.integers import convert, truncated
 from graphopt.op import Attributes, Op
-from graphopt.ops.leaves import ArrayConstant, input_
+from graphopt.ops.leaves import input_
 from graphopt.types import TensorType, is_float
 
 __all__ = ["Arithmetic", "Exact", "Native", "Rounded", "bind_dimensions", "interpret"]
@@ -303,9 +303,8 @@ def interpret(
             attributes = resolve(graph.attributes(node), sizes)
             operands = tuple([values[operand] for operand in graph.operands(node)])
             if "leaf" in op.traits:
-                value = attributes["value"]
-                array = value.array if isinstance(value, ArrayConstant) else np.full(attributes.get("shape", ()), value)
-                values[node] = arithmetic.enter(array, type)
+                assert op.numpy is not None, f"the leaf {op.name} has a value"
+                values[node] = arithmetic.enter(op.numpy(**attributes), type)
             else:
                 values[node] = arithmetic.apply(op, operands, attributes, type)
         if on_node is not None:

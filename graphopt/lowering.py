@@ -10,6 +10,7 @@ from typing import Any
 from graphopt.dimensions import DimLike
 from graphopt.errors import InvalidArgument
 from graphopt.frontend.declare import declare
+from graphopt.graph.checks import BOUNDS, leave_out
 from graphopt.graph.graph import Graph
 from graphopt.options import Options
 from graphopt.rewrite.log import Log
@@ -60,7 +61,7 @@ class Lowered:
 
     @property
     def kernels(self) -> list[KernelFacts]:
-        """The kernels and matrix products, in order of execution."""
+        """The kernels, matrix products and host calls, in order of execution."""
         facts = []
         for step in self.program.steps:
             form = getattr(step, "form", "product")
@@ -70,8 +71,11 @@ class Lowered:
         return facts
 
 
-def optimize(graph: Graph, pipeline: str | Pipeline) -> Log:
-    """Run a pipeline, given by name, as text or as an object, over a graph."""
+def optimize(graph: Graph, pipeline: str | Pipeline, options: Options | None = None) -> Log:
+    """Run a pipeline, given by name, as text or as an object, over a graph without the checks that options forgo."""
+    if options is not None and not options.check_bounds:
+        leave_out(graph, lambda name, check: check.kind == BOUNDS)
+        graph.prune()
     return as_pipeline(pipeline).run(graph)
 
 
@@ -99,9 +103,9 @@ def lower(
     if target not in TEXT_TARGETS:
         raise InvalidArgument(f"target {target!r} has no text; expected one of {', '.join(TEXT_TARGETS)}")
     declared = declare(inputs, outputs, types)
-    graph = declared.graph()
-    log = optimize(graph, pipeline)
-    return Lowered(graph, log, schedule(graph, name, keep=target == "c"), target, options or Options())
+    graph, options = declared.graph(), options or Options()
+    log = optimize(graph, pipeline, options)
+    return Lowered(graph, log, schedule(graph, name, keep=target == "c"), target, options)
 
 
 def c_source(inputs: Any, outputs: Any, **arguments: Any) -> str:

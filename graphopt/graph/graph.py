@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from graphopt.dimensions import Dim, symbols
 from graphopt.errors import InvalidArgument, MissingInput, TypeMismatch
+from graphopt.graph.checks import attach, made_of
 from graphopt.graph.handle import Handle
 from graphopt.graph.store import NodeStore
+from graphopt.ops.control import check
 from graphopt.ops.leaves import input_
 from graphopt.variable import Origin, Variable, as_variable
 
@@ -33,6 +35,8 @@ class Graph(NodeStore):
         A read-only view of the `networkx.MultiDiGraph` that any NetworkX algorithm takes.
     guards
         Pairs of dimensions that a call must find equal.
+    checks
+        The outputs that are run-time checks, with what each says: see `graphopt.graph.checks`.
     fusion
         The fusion plan, which the schedule obeys.
     """
@@ -219,6 +223,10 @@ class Graph(NodeStore):
                 continue
             stack.pop()
             operands = tuple([fresh[operand] for operand in current.operands])
+            if current.op is check:
+                fresh[current], condition = operands
+                attach(self, condition, made_of(current))
+                continue
             fresh[current] = self._add_node(
                 current.op, operands, current.attributes, current.type, current.name, current.origin
             )

@@ -6,6 +6,8 @@ Nodes are renumbered in a stable topological order, so equal graphs have equal t
     %1 = exp(%0): float32[n, m]
     %2 = sum(%1, axis=(1,)): float32[n]  # softmax.py:12
     output "total" = %2
+
+A run-time check is an output with what it says: `check "check0" = %3, "the rate must be positive"`.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import numpy as np
 from graphopt.dimensions import Dim, DimLike, dim_from_tree, parse_dim
 from graphopt.domain import canonical_domain
 from graphopt.errors import GraphoptError, InvalidArgument
+from graphopt.graph.checks import Check
 from graphopt.op import Attributes, Op
 from graphopt.ops.define import find
 from graphopt.ops.leaves import ArrayConstant, constant, dimension, input_
@@ -57,8 +60,17 @@ def graph_text(graph: Graph, origins: bool = True) -> str:
             line += f"  # {', '.join(notes)}" if notes else ""
         lines.append(line)
     lines += [f"guard {a} == {b}" for a, b in graph.guards]
-    lines += [f"output {json.dumps(name)} = %{number[node]}" for name, node in graph.outputs.items()]
+    lines += [_output_text(graph, name, number[node], origins) for name, node in graph.outputs.items()]
     return "\n".join(lines) + "\n"
+
+
+def _output_text(graph: Graph, name: str, number: int, origins: bool) -> str:
+    check = graph.checks.get(name)
+    if check is None:
+        return f"output {json.dumps(name)} = %{number}"
+    kind = "" if check.kind is None else f" {check.kind}"
+    line = f"check{kind} {json.dumps(name)} = %{number}, {json.dumps(check.message)}"
+    return f"{line}  # {check.origin}" if origins and check.origin is not None else line
 
 
 def _input_text(graph: Graph, node: int, label: str) -> str:
@@ -94,6 +106,7 @@ def _value_text(value: Any) -> str:
 
 _NODE = re.compile(r"%(\d+) = (\w+)\(")
 _OUTPUT = re.compile(r'output ("(?:[^"\\]|\\.)*") = %(\d+)\s*$')
+_CHECK = re.compile(r'check(?: (\w+))? ("(?:[^"\\]|\\.)*") = %(\d+), ("(?:[^"\\]|\\.)*")(?:  # .*)?$')
 _GUARD = re.compile(r"guard (.+) == (.+)$")
 _TYPE = re.compile(r"\): (\w+(?:\[[^\]]*\])?)(?:  # .*)?$")
 
@@ -126,6 +139,10 @@ def parse_graph(text: str) -> Graph:
 def _parse_line(graph: Graph, nodes: dict[str, int], line: str) -> None:
     if match := _OUTPUT.match(line):
         graph._set_output(json.loads(match[1]), nodes[match[2]])
+        return
+    if match := _CHECK.match(line):
+        graph._checks[json.loads(match[2])] = Check(json.loads(match[4]), None, match[1])
+        graph._set_output(json.loads(match[2]), nodes[match[3]])
         return
     if match := _GUARD.match(line):
         graph.guards.append((parse_dim(match[1]), parse_dim(match[2])))

@@ -75,12 +75,12 @@ def min(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 def any(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Whether some element over axes is nonzero."""
-    return _reduce(ops.any_, _truth(x), axis, keepdims)
+    return _reduce(ops.any_, truth(x), axis, keepdims)
 
 
 def all(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Whether every element over axes is nonzero."""
-    return _reduce(ops.all_, _truth(x), axis, keepdims)
+    return _reduce(ops.all_, truth(x), axis, keepdims)
 
 
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
@@ -126,10 +126,11 @@ def _place(op: Op, x: Any, axis: int | None, keepdims: bool, what: str) -> Any:
 
 def count_nonzero(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """How many elements over axes are not zero; int64."""
-    return sum(_truth(x), axis, keepdims)
+    return sum(truth(x), axis, keepdims)
 
 
-def _truth(x: Any) -> Any:
+def truth(x: Any) -> Any:
+    """A condition as bool: numbers are true where they are not 0."""
     x = expression(x)
     return not_equal(x, 0) if isinstance(x, Variable) and x.dtype != "bool" else x
 
