@@ -21,7 +21,7 @@ from graphopt.ops import indexing as ops
 from graphopt.ops import shape as views
 from graphopt.tensor.shape import broadcast_to, canonical_axes, expression, rank
 from graphopt.types import shape_text
-from graphopt.variable import Variable, as_variable, convert
+from graphopt.variable import Variable, as_variable, caller, convert, described
 
 __all__ = ["Selector", "concatenate", "diff", "flip", "getitem", "inc_subtensor", "pad", "roll", "set_subtensor",
            "split", "stack"]  # fmt: skip
@@ -94,7 +94,7 @@ def _single(value: Any, size: DimLike, axis: int) -> _Span:
     position = size + index if isinstance(index, int) and index < 0 else index
     room = size - 1 - position
     if (isinstance(room, int) and room < 0) or (isinstance(position, int) and position < 0):
-        raise IndexOutOfRange(f"index {value} is outside axis {axis} of {size} elements")
+        raise IndexOutOfRange(f"index {value} is outside axis {axis} of {size} elements; at {caller()}")
     return _Span(position, 1, 1)
 
 
@@ -115,7 +115,7 @@ def getitem(x: Any, key: Any) -> Any:
     used = sum(item is not None and item is not Ellipsis for item in keys)
     if len(ellipses) > 1 or used > x.ndim:
         what = "more than one ellipsis" if len(ellipses) > 1 else f"{used} indices"
-        raise IndexOutOfRange(f"{what} for an array of rank {x.ndim}, {x.type}")
+        raise IndexOutOfRange(f"{what} for an array of rank {x.ndim}, {described(x)}; at {caller()}")
     place = ellipses[0] if ellipses else len(keys)
     keys[place : place + 1] = [slice(None)] * (x.ndim - used)
     spans: list[_Span] = []
@@ -187,9 +187,19 @@ def _fitting(value: Any, part: Variable) -> Any:
         value = as_variable(value, part.dtype if isinstance(value, bool | int | float) else None)
     if value.dtype != part.dtype:
         if not np.can_cast(value.dtype, part.dtype, "same_kind"):
-            raise TypeMismatch(f"a value of {value.dtype} is put into an array of {part.dtype}; cast it first")
+            raise TypeMismatch(
+                f"a value of {value.dtype} is put into an array of {part.dtype}; cast it first; at {caller()}"
+            )
         value = convert(value, part.dtype)
-    return value if value.shape == part.shape else broadcast_to(value, part.shape)
+    if value.shape == part.shape:
+        return value
+    try:
+        return broadcast_to(value, part.shape)
+    except ShapeMismatch:
+        found, wanted = shape_text(value.shape), shape_text(part.shape)
+        raise ShapeMismatch(
+            f"a value of shape {found} does not fit the part, of shape {wanted}; at {caller()}"
+        ) from None
 
 
 class Selector:
@@ -254,7 +264,7 @@ def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Any:
     if axis is None:
         parts, axis = [views.reshape(part, shape=(part.size,)) for part in parts], 0
     if any(not part.ndim for part in parts):
-        raise ShapeMismatch("concatenate: scalars have no axis to be joined along; use stack")
+        raise ShapeMismatch(f"concatenate: scalars have no axis to be joined along; use stack; at {caller()}")
     axes = canonical_axes(axis, parts[0].ndim, "concatenate")
     dtype = str(np.result_type(*[part.dtype for part in parts]))
     return ops.concatenate(*[convert(part, dtype) if part.dtype != dtype else part for part in parts], axis=axes)
@@ -266,20 +276,28 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     if not parts:
         raise InvalidArgument("stack: expected at least one array")
     if any(part.ndim != parts[0].ndim for part in parts):
-        raise ShapeMismatch(f"stack: shapes {', '.join(shape_text(part.shape) for part in parts)} differ")
+        raise _unlike(parts)
     axes = canonical_axes(axis, parts[0].ndim + 1, "stack")
-    return concatenate([views.expand_dims(part, axis=axes) for part in parts], axes[0])
+    try:
+        return concatenate([views.expand_dims(part, axis=axes) for part in parts], axes[0])
+    except ShapeMismatch:
+        raise _unlike(parts) from None
+
+
+def _unlike(parts: Sequence[Any]) -> ShapeMismatch:
+    listing = ", ".join(map(described, parts))
+    return ShapeMismatch(f"stack({listing}): arrays of different shapes have no common rows; at {caller()}")
 
 
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     """Taken apart along an axis, into so many equal parts or before these positions."""
     x = expression(x)
-    (axis,) = canonical_axes(axis, x.ndim, "split")
+    (axis,) = canonical_axes(axis, x.ndim, "split", x)
     size = x.shape[axis]
     if isinstance(indices_or_sections, int):
         count = indices_or_sections
         if count < 1 or (isinstance(size, int) and size % count):
-            raise InvalidArgument(f"split: {size} elements do not divide into {count} equal parts")
+            raise InvalidArgument(f"split: {size} elements do not divide into {count} equal parts; at {caller()}")
         each = size // count
         x = views.reshape(
             x, shape=tuple(each * count if k == axis else s for k, s in enumerate(x.shape))
@@ -294,7 +312,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
 def flip(x: Any, axis: Any = None) -> Any:
     """In the opposite order along axes; along all if none is given."""
     x = expression(x)
-    axes = canonical_axes(axis, x.ndim, "flip")
+    axes = canonical_axes(axis, x.ndim, "flip", x)
     return getitem(x, tuple(slice(None, None, -1) if k in axes else slice(None) for k in range(x.ndim)))
 
 
@@ -303,7 +321,7 @@ def roll(x: Any, shift: int, axis: int | None = None) -> Any:
     x = expression(x)
     if axis is None:
         return views.reshape(roll(views.reshape(x, shape=(x.size,)), shift, 0), shape=tuple(x.shape))
-    (axis,) = canonical_axes(axis, x.ndim, "roll")
+    (axis,) = canonical_axes(axis, x.ndim, "roll", x)
     size = x.shape[axis]
     if isinstance(size, int):
         shift = shift % size if size else 0
@@ -318,7 +336,7 @@ def roll(x: Any, shift: int, axis: int | None = None) -> Any:
 def diff(x: Any, n: int = 1, axis: int = -1) -> Any:
     """The differences of neighbours along an axis, taken n times."""
     x = expression(x)
-    (axis,) = canonical_axes(axis, x.ndim, "diff")
+    (axis,) = canonical_axes(axis, x.ndim, "diff", x)
     lead = (slice(None),) * axis
     for _ in range(n):
         later, earlier = getitem(x, (*lead, slice(1, None))), getitem(x, (*lead, slice(None, -1)))
