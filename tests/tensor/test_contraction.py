@@ -58,7 +58,8 @@ def test_einsum_of_named_sizes_is_numpys(contraction):
 @pytest.mark.parametrize(
     ("text", "shapes"),
     [("...i,i...->...", [(2, 3, 4), (4, 2, 3)]), ("i...,...", [(2, 3), (4, 1)]), ("...", [(2, 3)]),
-     ("...ij,...jk", [(5, 1, 2, 3), (4, 3, 2)]), ("b...,b...->...b", [(2, 3, 4), (2, 1, 4)]), ("...ii->...i", [(2, 3, 3)]),
+     ("...ij,...jk", [(5, 1, 2, 3), (4, 3, 2)]), ("b...,b...->...b", [(2, 3, 4), (2, 1, 4)]),
+     ("...ii->...i", [(2, 3, 3)]),
      ("a...->...", [(2, 3)]), (" i j , j -> i ", [(2, 3), (3,)]), ("zA,A", [(2, 3), (3,)]), ("", [()]),
      ("i,j,k,l->lkji", [(2,), (3,), (1,), (4,)]), ("ijk,jil,lm,mn->kn", [(2, 3, 4), (3, 2, 5), (5, 6), (6, 2)])],
 )  # fmt: skip
@@ -206,7 +207,8 @@ X, Y = go.variable("x", "float64[2, 3]"), go.variable("y", "float64[3, n]")
      (lambda: T.tensordot(X, np.ones((1, 2)), (1, 0)), ShapeMismatch, "not of length 1"),
      (lambda: T.linalg.multi_dot([X]), ShapeMismatch, "at least two"),
      (lambda: T.linalg.multi_dot([X, X[0], X]), ShapeMismatch, "vectors at the ends"),
-     (lambda: T.cross(X, X[:, :2]), ShapeMismatch, "3 elements"), (lambda: T.linalg.outer(X, X), ShapeMismatch, "two vectors"),
+     (lambda: T.cross(X, X[:, :2]), ShapeMismatch, "3 elements"),
+     (lambda: T.linalg.outer(X, X), ShapeMismatch, "two vectors"),
      (lambda: T.batched_dot(X, 2.0), ShapeMismatch, "first axis")],
 )  # fmt: skip
 def test_what_does_not_fit_gets_one_clear_error(call, error, words):
