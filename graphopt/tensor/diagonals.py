@@ -51,13 +51,16 @@ def _known(value: Any, what: str) -> Any:
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Variable:
     """Evenly spaced values from `start` up to, not including, `stop`; int64 for integers, as in NumPy."""
     bounds = [_known(value, "arange") for value in (start, stop, step)]
-    return as_variable(np.arange(*bounds, dtype=None if dtype is None else check_dtype(dtype)))
+    try:
+        return as_variable(np.arange(*bounds, dtype=None if dtype is None else check_dtype(dtype)))
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        raise InvalidArgument(f"arange({start}, {stop}, {step}, dtype={dtype}): {error}") from None
 
 
 def linspace(start: float, stop: float, num: int = 50, endpoint: bool = True, dtype: Any = None) -> Variable:
     """`num` evenly spaced values from `start` to `stop`, of dtype `go.config.floatX` unless another is given."""
-    values = np.linspace(_known(start, "linspace"), _known(stop, "linspace"), _known(num, "linspace"), endpoint)
-    return as_variable(values.astype(check_dtype(dtype or config.floatX)))
+    bounds = [_known(value, "linspace") for value in (start, stop, num)]
+    return as_variable(np.linspace(*bounds, endpoint, dtype=check_dtype(dtype or config.floatX)))
 
 
 def eye(N: DimLike, M: DimLike | None = None, k: int = 0, dtype: Any = None) -> Variable:
@@ -84,14 +87,14 @@ def tril(x: Any, k: int = 0) -> Any:
     """The elements on and below the k-th diagonal of the last two axes, zeros elsewhere."""
     x = expression(x)
     rows, columns = _matrix(x, "tril")
-    return where(np.tri(rows, columns, k, dtype=bool), x, 0)
+    return where(np.tri(rows, columns, k, dtype=bool), x, as_variable(0, x.dtype))
 
 
 def triu(x: Any, k: int = 0) -> Any:
     """The elements on and above the k-th diagonal of the last two axes, zeros elsewhere."""
     x = expression(x)
     rows, columns = _matrix(x, "triu")
-    return where(np.tri(rows, columns, k - 1, dtype=bool), 0, x)
+    return where(np.tri(rows, columns, k - 1, dtype=bool), as_variable(0, x.dtype), x)
 
 
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
