@@ -34,7 +34,13 @@ _FUNCTIONS = """
     softplus sqr sqrt square squeeze stack std stop_gradient subtract sum swapaxes switch tan tanh tile trace transpose
     tri trigamma tril triu true_divide trunc var where xlogy zeros zeros_like
 """
-_METHODS = "all any clip dot max mean min prod ravel round squeeze std sum swapaxes var"
+_COMPOSITIONS = """
+    allclose angle append array_equal array_equiv astype average batched_dot column_stack concat corrcoef cov cross
+    diagonal dstack ediff1d empty empty_like flatten fliplr flipud full_like geomspace hstack indices inner isclose
+    iscomplex isin isreal logspace matrix_transpose nan_to_num nanmax nanmean nanmin nanprod nanstd nansum nanvar
+    permute_dims ptp rollaxis rot90 shape_padaxis shape_padleft shape_padright tensordot trapezoid vander vdot vstack
+"""
+_METHODS = "all any clip diagonal dot flatten max mean min prod ravel repeat round squeeze std sum swapaxes trace var"
 
 CONSTANTS: Mapping[str, float] = {"pi": math.pi, "e": math.e, "inf": math.inf, "nan": math.nan}
 DTYPE_NAMES: Mapping[str, str] = {name: name for name in DTYPES}
@@ -64,6 +70,11 @@ def _are_widths(value: Any) -> bool:
     return _is_integer(value) or (isinstance(value, tuple) and all(map(_are_widths, value)))
 
 
+def _is_truth(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+TRUTH = "True or False"
 _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "axis": (_is_axis, "an integer, a tuple of integers or None"),
     "axes": (_is_axis, "a tuple of integers or None"),
@@ -74,11 +85,13 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "ddof": (_is_integer, "an integer"),
     **dict.fromkeys(("n", "N", "M", "k", "num", "offset", "repeats"), (_is_integer, "an integer")),
     "reps": (_is_shape, "an integer or a tuple of integers"),
-    "endpoint": (lambda value: isinstance(value, bool), "True or False"),
+    "tup": (_are_values, "a tuple of arrays, as in hstack((x, y))"),
+    "dimensions": (_is_shape, "an integer or a tuple of integers"),
+    **dict.fromkeys(("endpoint", "equal_nan", "rowvar", "bias", "increasing", "returned", "deg"), (_is_truth, TRUTH)),
     "shift": (_is_integer, "an integer"),
     "arrays": (_are_values, "a tuple of arrays, as in concatenate((x, y))"),
     "pad_width": (_are_widths, "an integer, a pair of integers, or a tuple of pairs"),
-    "keepdims": (lambda value: isinstance(value, bool), "True or False"),
+    "keepdims": (_is_truth, TRUTH),
     "shape": (_is_shape, "an integer or a tuple of integers"),
     "dtype": (lambda value: value is None or value in DTYPES, f"one of {', '.join(DTYPES)}"),
 }
@@ -142,7 +155,7 @@ def _shown(value: Any) -> str:
     return str(value.type) if isinstance(value, Variable) else repr(value)[:40]
 
 
-FUNCTIONS: Mapping[str, Callee] = {name: Callee(name, vars(T)[name]) for name in _FUNCTIONS.split()}
+FUNCTIONS: Mapping[str, Callee] = {name: Callee(name, vars(T)[name]) for name in (_FUNCTIONS + _COMPOSITIONS).split()}
 METHODS: Mapping[str, Callee] = {name: Callee(name, vars(T)[name]) for name in _METHODS.split()} | {
     "astype": Callee("astype", T.cast),
     "reshape": Callee("reshape", T.reshape, packs=True),
