@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import CodeType
@@ -46,13 +46,14 @@ class Origin(NamedTuple):
         return (Origin, (str(self), 0))
 
 
-_PACKAGE = str(Path(__file__).parent) + os.sep
+_NOT_THE_USERS = (str(Path(__file__).parent) + os.sep, "<lambdifygenerated")
+"""How the names of files begin that no user wrote: this package's, and the functions that SymPy's lambdify makes."""
 
 
 def caller() -> Origin:
-    """The innermost line outside this package: the user's."""
+    """The innermost line that a user wrote. NumPy's dispatch has no lines of its own on the way."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_THE_USERS):
         frame = frame.f_back
     return Origin(frame.f_code, frame.f_lineno)
 
@@ -148,9 +149,16 @@ class Variable(Operators, Expression):
         return f"<{self.name or self.op.name}: {self.type}>"
 
     def __str__(self) -> str:
-        from graphopt.graph.text import expression_text
+        from graphopt.graph.mathematics import expression_text
 
         return expression_text(self)
+
+    def _repr_mimebundle_(
+        self, include: Container[str] | None = None, exclude: Container[str] | None = None
+    ) -> dict[str, str]:
+        from graphopt.graph.draw import bundle
+
+        return bundle(self, f"{self}: {self.type}", include, exclude)
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeMismatch("variables are compared by identity and do not pickle; pickle the compiled function")

@@ -59,6 +59,8 @@ def _is_forward(stride: DimLike) -> bool:
 def blas_layout(shape: tuple[DimLike, ...], view: View) -> tuple[DimLike, bool] | None:
     """Leading dimension and transposition with which BLAS can read a matrix in place; None if it cannot."""
     (rows, columns), (down, right) = shape[-2:], view.strides[-2:]
+    if rows == 0 or columns == 0:
+        return 1, False  # there is nothing to read
     if right == 1 or columns == 1:
         if rows == 1:
             return columns, False

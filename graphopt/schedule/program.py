@@ -16,7 +16,8 @@ from graphopt.types import TensorType
 
 __all__ = ["Axis", "Buffer", "Compute", "Defining", "Extent", "Gather", "HostCall", "Index", "Indexed", "Keep",
            "Kernel", "Literal", "Load", "Local", "Matrix", "MatrixProduct", "Position", "Program", "Reading", "Recall",
-           "Reduce", "Scan", "Scatter", "Stage", "Statement", "Step", "Store", "Value", "Within", "Writing", "used"]  # fmt: skip
+           "Reduce", "Scan", "Scatter", "Stage", "Statement", "Step", "Store", "Value", "Within", "Writing",
+           "used"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
