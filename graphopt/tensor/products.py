@@ -8,7 +8,7 @@ from graphopt.errors import ShapeMismatch
 from graphopt.ops import shape as ops
 from graphopt.ops.linear_algebra import matmul as product_of_matrices
 from graphopt.tensor.contraction import tensordot
-from graphopt.tensor.indexing import stack
+from graphopt.tensor.parts import stack
 from graphopt.tensor.shape import broadcast_to, expression, moveaxis, ravel
 from graphopt.variable import Variable
 
