@@ -179,9 +179,9 @@ class StageBuilder:
         elif node in self.space.reductions:
             here.append(Reduce(self.names[node], type.dtype, op, operands[0], node))
         else:
-            loop = self.graph.type(self.graph.operands(node)[-1]).dtype
+            loops = tuple(self.graph.type(operand).dtype for operand in self.graph.operands(node))
             attributes = self.graph.attributes(node)
-            here.append(Compute(self.names[node], type.dtype, op, operands, loop, attributes, node))
+            here.append(Compute(self.names[node], type.dtype, op, operands, loops, attributes, node))
 
     def _operand(
         self,
