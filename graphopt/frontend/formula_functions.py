@@ -31,8 +31,8 @@ _FUNCTIONS = """
     logical_not logical_or logical_xor logsumexp lt matmul max maximum mean min minimum mod modf moveaxis multiply
     negative neq nextafter not_equal ones ones_like outer pad positive pow power prod rad2deg radians ravel reciprocal
     relu remainder repeat reshape right_shift rint roll round set_subtensor sgn sigmoid sign signbit sin sinh softmax
-    softplus sqr sqrt square squeeze stack std subtract sum swapaxes switch tan tanh tile trace transpose tri trigamma
-    tril triu true_divide trunc var where xlogy zeros zeros_like
+    softplus sqr sqrt square squeeze stack std stop_gradient subtract sum swapaxes switch tan tanh tile trace transpose
+    tri trigamma tril triu true_divide trunc var where xlogy zeros zeros_like
 """
 _METHODS = "all any clip dot max mean min prod ravel round squeeze std sum swapaxes var"
 

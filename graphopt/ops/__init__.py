@@ -4,7 +4,19 @@ An op here takes canonical attributes and is what graphs, rules and derivatives 
 NumPy's argument forms and defaults on top.
 """
 
-from graphopt.ops import arithmetic, elementary, indexing, leaves, linear_algebra, logic, neural, reduction, shape
+from graphopt.ops import (
+    arithmetic,
+    elementary,
+    gather,
+    indexing,
+    leaves,
+    linear_algebra,
+    logic,
+    neural,
+    reduction,
+    running,
+    shape,
+)
 from graphopt.ops.define import TABLE, define, find
 
 __all__ = [
@@ -13,11 +25,13 @@ __all__ = [
     "define",
     "elementary",
     "find",
+    "gather",
     "indexing",
     "leaves",
     "linear_algebra",
     "logic",
     "neural",
     "reduction",
+    "running",
     "shape",
 ]

@@ -75,12 +75,12 @@ def min(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 def any(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Whether some element over axes is nonzero."""
-    return _reduce(ops.any_, _truth(x), axis, keepdims)
+    return _reduce(ops.any_, truth(x), axis, keepdims)
 
 
 def all(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Whether every element over axes is nonzero."""
-    return _reduce(ops.all_, _truth(x), axis, keepdims)
+    return _reduce(ops.all_, truth(x), axis, keepdims)
 
 
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
@@ -126,10 +126,11 @@ def _place(op: Op, x: Any, axis: int | None, keepdims: bool, what: str) -> Any:
 
 def count_nonzero(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """How many elements over axes are not zero; int64."""
-    return sum(_truth(x), axis, keepdims)
+    return sum(truth(x), axis, keepdims)
 
 
-def _truth(x: Any) -> Any:
+def truth(x: Any) -> Any:
+    """A condition as bool: numbers are true where they are not 0."""
     x = expression(x)
     return not_equal(x, 0) if isinstance(x, Variable) and x.dtype != "bool" else x
 
@@ -145,16 +146,21 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return total / _count(x, axis)
 
 
-def var(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    """The variance over axes, by the two-pass formula; the divisor is the count less `ddof`."""
+def var(x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, *, correction: Any = 0) -> Any:
+    """The variance over axes, by the two-pass formula; the divisor is the count less `ddof`, or `correction`.
+
+    Raises InvalidArgument if both are given.
+    """
+    if ddof and correction:
+        raise InvalidArgument(f"ddof and correction are one thing; found both, {ddof} and {correction}")
     x = expression(x)
     deviation = x - mean(x, axis, keepdims=True)
-    return sum(square(deviation), axis, keepdims) / opaque("max", _count(x, axis) - ddof, 0)
+    return sum(square(deviation), axis, keepdims) / opaque("max", _count(x, axis) - (ddof or correction), 0)
 
 
-def std(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    """The standard deviation over axes."""
-    return sqrt(var(x, axis, ddof, keepdims))
+def std(x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, *, correction: Any = 0) -> Any:
+    """The standard deviation over axes; `ddof` and `correction` as for `var`."""
+    return sqrt(var(x, axis, ddof, keepdims, correction=correction))
 
 
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:

@@ -171,6 +171,6 @@ def divmod(x: Any, y: Any) -> tuple[Any, Any]:
 
 @_composed
 def cast(x: Any, dtype: Any) -> Any:
-    """The values in another dtype; out of range and NaN to integer is the least integer, as on x86."""
+    """The values in another dtype. What becomes of NaN and of what is out of range: docs/semantics.md."""
     x, name = expression(x), check_dtype(dtype)
     return x if isinstance(x, Variable) and x.dtype == name else a.cast(x, dtype=name)
