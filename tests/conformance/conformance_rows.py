@@ -118,7 +118,7 @@ def log_softmax(x: Any, axis: Any = -1) -> Any:
     return softmax(x, axis, special.log_softmax)
 
 
-# --- magnitudes of which a result's error is so many units -------------------------------------------------------------
+# --- magnitudes of which a result's error is so many units -----------------------------------------------------------
 
 
 def of_absolute(program: Program, result: Any, *arrays: Any) -> Any:
