@@ -55,7 +55,7 @@ WITHOUT = {
     "elementwise": "a type rule for go.define_op, not a function of arrays",
     "tensor": "makes a variable, like T.matrix",
 }
-"""Names of `T.__all__` that are held against nothing, each with the reason; those of `CONSTRUCTORS` go without saying."""
+"""Names of `T.__all__` that are held against nothing, each with the reason. Constructors go without saying."""
 
 
 # --- references that neither library has as they stand --------------------------------------------------------------
@@ -118,7 +118,7 @@ def log_softmax(x: Any, axis: Any = -1) -> Any:
     return softmax(x, axis, special.log_softmax)
 
 
-# --- magnitudes of which a result's error is so many units -------------------------------------------------------------
+# --- magnitudes of which a result's error is so many units -----------------------------------------------------------
 
 
 def of_absolute(program: Program, result: Any, *arrays: Any) -> Any:
