@@ -4,12 +4,27 @@ An op here takes canonical attributes and is what graphs, rules and derivatives 
 NumPy's argument forms and defaults on top.
 """
 
-from graphopt.ops import arithmetic, elementary, indexing, leaves, linear_algebra, logic, neural, reduction, shape
+from graphopt.ops import (
+    arithmetic,
+    bessel,
+    binary_form,
+    elementary,
+    indexing,
+    leaves,
+    linear_algebra,
+    logic,
+    neural,
+    reduction,
+    shape,
+    special,
+)
 from graphopt.ops.define import TABLE, define, find
 
 __all__ = [
     "TABLE",
     "arithmetic",
+    "bessel",
+    "binary_form",
     "define",
     "elementary",
     "find",
@@ -20,4 +35,5 @@ __all__ = [
     "neural",
     "reduction",
     "shape",
+    "special",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from graphopt.ops.custom import elementwise
 from graphopt.tensor import creation as _creation
+from graphopt.tensor import special as _special
 from graphopt.tensor import ufuncs as _ufuncs
 from graphopt.tensor.creation import *  # noqa: F403
 from graphopt.tensor.creation import constant, full, ones, ones_like, tensor, zeros, zeros_like
@@ -35,7 +36,7 @@ from graphopt.tensor.indexing import (
     split,
     stack,
 )
-from graphopt.tensor.products import dot, matmul, outer
+from graphopt.tensor.products import dot, matmul, matvec, outer, vecdot, vecmat
 from graphopt.tensor.reduction import (
     all,
     any,
@@ -58,15 +59,16 @@ from graphopt.tensor.shape import broadcast_to, expand_dims, moveaxis, ravel, re
 __all__ = [
     "all", "any", "arange", "argmax", "argmin", "broadcast_to", "concatenate", "constant", "count_nonzero", "diag",
     "diff", "dot", "elementwise", "expand_dims", "eye", "flip", "full", "identity", "inc_subtensor", "kron",
-    "linspace", "log_softmax", "logsumexp", "matmul", "max", "mean", "min", "moveaxis", "ones", "ones_like",
+    "linspace", "log_softmax", "logsumexp", "matmul", "matvec", "max", "mean", "min", "moveaxis", "ones", "ones_like",
     "outer", "pad", "prod", "ravel", "repeat", "reshape", "roll", "set_subtensor", "softmax", "split", "squeeze",
     "stack", "std", "sum", "swapaxes", "tensor", "tile", "trace", "transpose", "tri", "tril", "triu", "var",
-    "zeros", "zeros_like",
+    "vecdot", "vecmat", "zeros", "zeros_like",
 ]  # fmt: skip
 
 globals().update(_creation.CONSTRUCTORS)
 globals().update(_ufuncs.FUNCTIONS)
-__all__ += [*_creation.CONSTRUCTORS, *_ufuncs.FUNCTIONS]
+globals().update(_special.FUNCTIONS)
+__all__ += [*_creation.CONSTRUCTORS, *_ufuncs.FUNCTIONS, *_special.FUNCTIONS]
 
 
 def __getattr__(name: str) -> Any:  # for type checkers: most names above come from tables

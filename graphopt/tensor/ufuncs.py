@@ -8,12 +8,18 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
+from graphopt.errors import TypeMismatch
 from graphopt.ops import arithmetic as a
+from graphopt.ops import binary_form as f
 from graphopt.ops import elementary as e
 from graphopt.ops import logic as l
 from graphopt.ops.define import TABLE
+from graphopt.ops.signatures import floating_signature, ufunc_signature
+from graphopt.tensor.creation import zeros_like
 from graphopt.tensor.shape import expression
-from graphopt.types import check_dtype
+from graphopt.types import check_dtype, is_float, is_integer
 from graphopt.variable import Variable
 
 FUNCTIONS: dict[str, Any] = {
@@ -28,8 +34,12 @@ FUNCTIONS |= {
     "atan": e.arctan,
     "atan2": e.arctan2,
     "atanh": e.arctanh,
-    "concat": None,
+    "bitwise_invert": l.invert,
+    "bitwise_left_shift": l.left_shift,
+    "bitwise_not": l.invert,
+    "bitwise_right_shift": l.right_shift,
     "eq": l.equal,
+    "fix": a.trunc,
     "ge": l.greater_equal,
     "gt": l.greater,
     "le": l.less_equal,
@@ -42,7 +52,6 @@ FUNCTIONS |= {
     "switch": l.where,
     "true_divide": a.divide,
 }
-del FUNCTIONS["concat"]
 
 
 def _composed(function: Any) -> Any:
@@ -50,16 +59,53 @@ def _composed(function: Any) -> Any:
     return function
 
 
+def _in_loop_of(ufunc: np.ufunc, x: Any) -> Any:
+    """A value in the dtype that NumPy's function of one value computes in."""
+    x = expression(x)
+    return cast(x, ufunc_signature(ufunc)((x.dtype,))[0][0]) if isinstance(x, Variable) else x
+
+
+def _as_float(x: Any) -> Any:
+    """A value in the float dtype that functions of it have: float32 for what fits it, else float64."""
+    x = expression(x)
+    return cast(x, floating_signature(1)((x.dtype,))[1]) if isinstance(x, Variable) else x
+
+
 @_composed
 def positive(x: Any) -> Any:
+    """The value itself; not for bools."""
+    return _in_loop_of(np.positive, x)
+
+
+@_composed
+def conjugate(x: Any) -> Any:
+    """The value itself, for it is real; a bool as int8."""
+    return _in_loop_of(np.conjugate, x)
+
+
+@_composed
+def real(x: Any) -> Any:
     """The value itself."""
     return expression(x)
 
 
 @_composed
+def imag(x: Any) -> Any:
+    """Zeros: values are real."""
+    x = expression(x)
+    return x * 0 if not isinstance(x, Variable) else zeros_like(x)
+
+
+FUNCTIONS["conj"] = conjugate
+
+
+@_composed
 def reciprocal(x: Any) -> Any:
-    """1/x."""
-    return 1 / expression(x)
+    """1/x; of integers, rounded towards 0, and 0 of 0."""
+    x = _in_loop_of(np.reciprocal, x)
+    if isinstance(x, Variable) and is_integer(x.dtype):
+        return l.where(l.equal(a.absolute(x), 1), x, 0)
+    return 1 / x
 
 
 @_composed
@@ -80,13 +126,13 @@ def relu(x: Any) -> Any:
 @_composed
 def deg2rad(x: Any) -> Any:
     """Degrees to radians."""
-    return expression(x) * (math.pi / 180)
+    return _as_float(x) * (math.pi / 180)
 
 
 @_composed
 def rad2deg(x: Any) -> Any:
     """Radians to degrees."""
-    return expression(x) * (180 / math.pi)
+    return _as_float(x) * (180 / math.pi)
 
 
 FUNCTIONS |= {"radians": deg2rad, "degrees": rad2deg}
@@ -100,14 +146,39 @@ def exp10(x: Any) -> Any:
 
 @_composed
 def ldexp(x: Any, exponent: Any) -> Any:
-    """x · 2^exponent."""
-    return expression(x) * e.exp2(expression(exponent) * 1.0)
+    """x · 2^exponent, exactly.
+
+    Raises
+    ------
+    TypeMismatch
+        If the exponent is no integer, or is unsigned of 64 bits.
+    """
+    x, exponent = _as_float(x), expression(exponent)
+    if not (isinstance(x, Variable) and isinstance(exponent, Variable)):
+        return f.times_power_of_two(x, exponent)
+    if is_float(exponent.dtype) or exponent.dtype == "uint64":
+        raise TypeMismatch(f"ldexp takes exponents that are integers of at most 63 bits, found {exponent.type}")
+    return f.times_power_of_two(x, cast(exponent, x.dtype))
+
+
+@_composed
+def frexp(x: Any) -> tuple[Any, Any]:
+    """The significand m, 0.5 <= |m| < 1, and the int32 exponent e of x = m · 2^e; zero and what is not finite has 0."""
+    x = _as_float(x)
+    return f.frexp_mantissa(x), f.frexp_exponent(x)
+
+
+@_composed
+def spacing(x: Any) -> Any:
+    """The distance to the next number away from zero, with the sign of x."""
+    x = _as_float(x)
+    return a.nextafter(x, a.copysign(math.inf, x)) - x
 
 
 @_composed
 def fabs(x: Any) -> Any:
     """The absolute value as a float."""
-    return a.absolute(expression(x) * 1.0)
+    return a.absolute(_as_float(x))
 
 
 @_composed
@@ -125,7 +196,7 @@ def round(x: Any) -> Any:
 @_composed
 def modf(x: Any) -> tuple[Any, Any]:
     """Fractional and integral part, both with the sign of x."""
-    x = expression(x)
+    x = _as_float(x)
     whole = a.trunc(x)
     return a.copysign(l.where(l.isinf(x), 0, x - whole), x), whole
 
