@@ -65,7 +65,13 @@ def _dimension(step: Step) -> Facts:
     return Facts(0, anything(step.type.dtype).hi, False, True, False, True)
 
 
+def _iota(step: Step) -> Facts:
+    size = step.attributes["size"]
+    last = max(0, size - 1) if isinstance(size, int) else anything("int64").hi
+    return Facts(0, last, False, True, False, True)
+
+
 LEAVES: dict[str, Transfer] = {
-    "input": _input, "constant": _constant, "dimension": _dimension,
+    "input": _input, "constant": _constant, "dimension": _dimension, "iota": _iota,
 }  # fmt: skip
 """Op name to what it is known to be."""

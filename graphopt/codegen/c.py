@@ -12,7 +12,7 @@ import jinja2
 
 from graphopt.codegen.columns import carried, in_columns
 from graphopt.codegen.environment import SUFFIX, environment, size_text, template_folders, tidy
-from graphopt.schedule.program import Axis, Buffer, Compute, Kernel, MatrixProduct, Program, Reduce
+from graphopt.schedule.program import Axis, Buffer, Compute, Kernel, MatrixProduct, Program, Reduce, Step
 from graphopt.schedule.segments import is_long, live_slots, segments
 
 __all__ = ["CSource", "c_source", "passed_buffers"]
@@ -92,7 +92,7 @@ def passed_buffers(program: Program) -> list[Buffer]:
     return [buffer for role in ("input", "output", "constant") for buffer in program.of_role(role)]
 
 
-def arguments(step: Kernel | MatrixProduct) -> list[str]:
+def arguments(step: Step) -> list[str]:
     """The buffers a step is given, each once, in order."""
     return list(dict.fromkeys((*step.reads, *step.writes)))
 

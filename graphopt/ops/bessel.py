@@ -18,7 +18,7 @@ from graphopt.exact_special import scaled_by_decay, spherical
 from graphopt.op import Op
 from graphopt.ops.arithmetic import maximum, sign
 from graphopt.ops.define import elementwise
-from graphopt.ops.signatures import floating_signature
+from graphopt.ops.signatures import scipy_signature
 from graphopt.ops.special import exact_whole_order, from_scipy, host, no_derivative, of_whole_order
 
 __all__ = ["jv", "yv"]
@@ -49,7 +49,7 @@ def _of_any_order(function: Callable[..., Any]) -> Callable[..., Any]:
     return real(held, at_pole=-mpmath.inf)
 
 
-_one, _two = floating_signature(1), floating_signature(2)
+_one, _two = scipy_signature(1), scipy_signature(2)
 _ORDER = no_derivative("the order")
 
 j0 = elementwise(

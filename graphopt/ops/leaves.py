@@ -1,4 +1,4 @@
-"""Ops without operands: inputs, constants, and dimensions used as numbers; and `barrier`, which holds a value apart."""
+"""Ops without operands: inputs, constants, sizes, positions along an axis; and `barrier`, which holds a value apart."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from graphopt.op import Attributes, Op
 from graphopt.ops.define import define
 from graphopt.types import TensorType, Unify
 
-__all__ = ["ArrayConstant", "barrier", "constant", "dimension", "input_"]
+__all__ = ["ArrayConstant", "barrier", "constant", "dimension", "input_", "iota"]
 
 
 class ArrayConstant:
@@ -74,6 +74,17 @@ def _input_rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Un
 
 
 input_ = define(Op(name="input", arity=0, type_rule=_input_rule, traits=frozenset({"leaf"})))
+
+iota = define(
+    Op(
+        name="iota",
+        arity=0,
+        type_rule=lambda types, attributes, unify: TensorType("int64", (attributes["size"],)),
+        numpy=lambda size: np.arange(size, dtype=np.int64),
+        traits=frozenset({"leaf"}),
+    )
+)
+"""The positions 0, 1, …, size - 1. An element is its own index: a view of it is an index map, and takes no memory."""
 
 barrier = define(
     Op(

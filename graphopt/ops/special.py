@@ -23,7 +23,7 @@ from graphopt.ops.arithmetic import absolute, square
 from graphopt.ops.define import elementwise
 from graphopt.ops.elementary import cos, cosh, digamma, exp, lgamma, log, sin, sinh, xlogy
 from graphopt.ops.logic import equal, less, where
-from graphopt.ops.signatures import floating_signature
+from graphopt.ops.signatures import scipy_signature
 
 __all__ = ["exact_whole_order", "from_scipy", "host", "near_zero", "no_derivative", "of_whole_order"]
 
@@ -81,7 +81,7 @@ def host(
     cost: float = 200,
 ) -> Op:
     """Define a function that the targets have to ask SciPy for."""
-    numpy, signature = numpy or from_scipy(name), floating_signature(arity)
+    numpy, signature = numpy or from_scipy(name), scipy_signature(arity)
     return elementwise(name, numpy, real(exact), pullback, signature=signature, arity=arity, traits="host", cost=cost)
 
 
@@ -124,29 +124,29 @@ def _sinc_slope(x: Any) -> Any:
 
 logit = elementwise(
     "logit", _logit, real(exact.logit), lambda g, y, x: (g / (x * (1 - x)),),
-    signature=floating_signature(1), cost=45,
+    signature=scipy_signature(1), cost=45,
     text="{x} < 0.3 || {x} > 0.65 ? log({x} / (1 - {x})) : log1p(2 * ({x} - 0.5)) - log1p(-2 * ({x} - 0.5))",
 )  # fmt: skip
 exprel: Op = elementwise(
     "exprel", from_scipy("exprel"), real(exact.exprel), lambda g, y, x: (g * _exprel_slope(x),),
-    signature=floating_signature(1), cost=25,
+    signature=scipy_signature(1), cost=25,
     text="fabs({x}) < 1e-30 ? 1 : {x} == INFINITY ? {x} : expm1({x}) / {x}",
 )  # fmt: skip
 sinc: Op = elementwise(
     "sinc", np.sinc, real(exact.sinc), lambda g, y, x: (g * _sinc_slope(x),),
-    signature=floating_signature(1), arity=1, cost=25,
+    signature=scipy_signature(1), arity=1, cost=25,
     text="{x} == 0 ? 1 : sin(3.141592653589793 * {x}) / (3.141592653589793 * {x})",
 )  # fmt: skip
 xlog1py: Op = elementwise(
     "xlog1py", from_scipy("xlog1py"), real(exact.xlog1py),
     lambda g, y, a, b: (g * where(equal(a, 0), 0, _log1p(b)), g * where(equal(a, 0), 0, a / (1 + b))),
-    signature=floating_signature(2), arity=2, cost=25,
+    signature=scipy_signature(2), arity=2, cost=25,
     text="{x} == 0 && {y} == {y} ? 0 : {x} * log1p({y})",
 )  # fmt: skip
 rel_entr = elementwise(
     "rel_entr", from_scipy("rel_entr"), real(exact.rel_entr),
     lambda g, y, a, b: (g * where(equal(a, 0), 0, log(a / b) + 1), g * -(a / b)),
-    signature=floating_signature(2), arity=2, cost=30,
+    signature=scipy_signature(2), arity=2, cost=30,
     text="{x} > 0 && {y} > 0 ? (2 * {x} > {y} && {x} < 2 * {y} ? {x} * log1p(({x} - {y}) / {y}) : {x} * log({x} / {y}))"
     " : {x} == 0 && {y} >= 0 ? 0 : {x} == {x} && {y} == {y} ? INFINITY : NAN",
 )  # fmt: skip

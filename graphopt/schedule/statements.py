@@ -8,19 +8,18 @@ and else kept in a slot (`Keep`, `Recall`) where the target allows it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
-from graphopt.analysis.iteration import IterationSpace
-from graphopt.analysis.views import View, row_major
+from graphopt.analysis.iteration import Axes, IterationSpace
+from graphopt.analysis.views import row_major
 from graphopt.dimensions import DimLike
-from graphopt.ops.leaves import ArrayConstant, constant, dimension
+from graphopt.ops.gather import gather
 from graphopt.ops.shape import stack
+from graphopt.schedule.builder import ProgramBuilder, axis_name, index_map, label
 from graphopt.schedule.program import (
     Compute,
-    Extent,
+    Gather,
     Index,
     Keep,
-    Literal,
     Load,
     Local,
     Recall,
@@ -29,23 +28,14 @@ from graphopt.schedule.program import (
     Statement,
     Store,
     Value,
+    Within,
 )
 
-if TYPE_CHECKING:
-    from graphopt.graph.graph import Graph
-
-__all__ = ["Destination", "StageBuilder", "axis_name", "label"]
+__all__ = ["Destination", "StageBuilder"]
 
 
-def axis_name(axis: int) -> str:
-    """The name of an axis of an iteration space, until the kernel's axes are collapsed and named for good."""
-    return f"a{axis}"
-
-
-def label(text: str) -> str:
-    """A text as the beginning of a C identifier, clear of reserved names and of those in <math.h>, such as M_PI_2."""
-    cleaned = "".join(c if c.isalnum() and c.isascii() else "_" for c in text)
-    return cleaned[:24] if cleaned[:1].isalpha() and not cleaned.startswith("M_") else f"v{cleaned}"[:24]
+Known = dict[tuple[int, Index], str]
+"""The locals that hold elements fetched from outside the group, by where they come from."""
 
 
 class Destination:
@@ -63,10 +53,6 @@ class StageBuilder:
     ----------
     members
         The group's nodes, in topological order; the space has accepted them all.
-    views
-        The view every node of the graph is.
-    buffers
-        The buffer of every stored node.
     destinations
         For each member that must be stored, where.
     keep
@@ -75,19 +61,16 @@ class StageBuilder:
 
     def __init__(
         self,
-        graph: Graph,
+        builder: ProgramBuilder,
         space: IterationSpace,
         members: list[int],
-        views: Mapping[int, View],
-        buffers: Mapping[int, str],
         destinations: Mapping[int, list[Destination]],
         keep: bool = True,
     ) -> None:
-        self.graph = graph
+        self.builder = builder
+        self.graph = builder.graph
         self.space = space
         self.members = members
-        self.views = views
-        self.buffers = buffers
         self.destinations = destinations
         self.keep = keep
         self.names = {node: self._name(node, position) for position, node in enumerate(members)}
@@ -100,9 +83,9 @@ class StageBuilder:
         needed = self._needed()
         rows: list[list[Statement]] = [[] for _ in range(self.count)]
         lanes: list[list[Statement]] = [[] for _ in range(self.count)]
-        row_loads: dict[tuple[str, Index], str] = {}
+        row_loads: Known = {}
         for stage in range(self.count):
-            lane_loads: dict[tuple[str, Index], str] = {}
+            lane_loads: Known = {}
             for node in self.members:
                 if node not in self.space.reductions and self.space.is_row(node):
                     if self.space.stage[node] == stage:
@@ -163,8 +146,8 @@ class StageBuilder:
         stage: int,
         row: list[Statement],
         lane: list[Statement],
-        row_loads: dict[tuple[str, Index], str],
-        lane_loads: dict[tuple[str, Index], str],
+        row_loads: Known,
+        lane_loads: Known,
     ) -> None:
         name, dtype = self.names[node], self.graph.type(node).dtype
         if node in self.slots and self.slots[node] < stage:
@@ -186,13 +169,16 @@ class StageBuilder:
         node: int,
         row: list[Statement],
         here: list[Statement],
-        row_loads: dict[tuple[str, Index], str],
-        loads: dict[tuple[str, Index], str],
+        row_loads: Known,
+        loads: Known,
     ) -> None:
         op, type = self.graph.op(node), self.graph.type(node)
+        domain = self.space.domain[node]
+        if op is gather:
+            self._gather(node, row, here, row_loads, loads)
+            return
         operands = tuple(
-            self._operand(node, position, row, here, row_loads, loads)
-            for position in range(len(self.graph.operands(node)))
+            self._operand(operand, domain, row, here, row_loads, loads) for operand in self.graph.operands(node)
         )
         if op is stack:
             self._store_stack(node, operands, here)
@@ -203,40 +189,48 @@ class StageBuilder:
             attributes = self.graph.attributes(node)
             here.append(Compute(self.names[node], type.dtype, op, operands, loop, attributes, node))
 
+    def _gather(self, node: int, row: list[Statement], here: list[Statement], row_loads: Known, loads: Known) -> None:
+        """Read a stored value where other values say."""
+        whole, *indices = self.graph.operands(node)
+        view, type = self.builder.views[whole], self.graph.type(whole)
+        count = len(indices)
+        domain = self.space.domain[node]
+        lead = len(domain) - (type.ndim - count)
+        positions = tuple(
+            Within(self._operand(index, domain[:lead], row, here, row_loads, loads), limit, stride)
+            for index, limit, stride in zip(indices, type.shape, view.strides, strict=False)
+        )
+        axes = [None if axis is None else axis_name(axis) for axis in domain[lead:]]
+        index = index_map(view.offset, axes, view.strides[count:])
+        here.append(Gather(self.names[node], type.dtype, self.builder.buffer_of[view.base], index, positions))
+
     def _operand(
         self,
-        node: int,
-        position: int,
+        operand: int,
+        domain: Axes,
         row: list[Statement],
         here: list[Statement],
-        row_loads: dict[tuple[str, Index], str],
-        loads: dict[tuple[str, Index], str],
+        row_loads: Known,
+        loads: Known,
     ) -> Value:
-        operand = self.graph.operands(node)[position]
         source = self.space.source(operand)
         if source is not None:
             return Local(self.names[source[0]])
-        base, offset, strides = self.views[operand]
-        attributes, dtype = self.graph.attributes(base), self.graph.type(base).dtype
-        if self.graph.op(base) is dimension:
-            return Extent(attributes["value"], dtype)
-        if self.graph.op(base) is constant and not isinstance(attributes["value"], ArrayConstant):
-            return Literal(attributes["value"], dtype)
-        domain = self.space.domain[node]
-        terms = [
-            (axis_name(axis), stride)
-            for axis, stride in zip(domain[len(domain) - len(strides) :], strides, strict=True)
-            if axis is not None and stride != 0
-        ]
-        index = Index(offset, tuple(sorted(terms)))
+        view = self.builder.views[operand]
+        axes = [None if axis is None else axis_name(axis) for axis in domain[len(domain) - len(view.strides) :]]
+        name = f"{label(self.graph.name(view.base) or self.graph.op(view.base).name)}_{self._loads}"
+        value, fetch = self.builder.element(name, view, axes)
+        if not fetch:
+            return value
+        (statement,) = fetch
         inner = {axis_name(axis) for axis in self.space.inner or ()}
-        hoisted = self.space.inner is not None and not any(axis in inner for axis, _ in index.terms)
+        hoisted = self.space.inner is not None and not any(axis in inner for axis, _ in statement.index.terms)
         known, statements = (row_loads, row) if hoisted else (loads, here)
-        key = (self.buffers[base], index)
+        key = (view.base, statement.index)
         if key not in known:
-            known[key] = f"{label(self.graph.name(base) or self.buffers[base])}_{self._loads}"
+            known[key] = name
             self._loads += 1
-            statements.append(Load(known[key], dtype, *key))
+            statements.append(statement)
         return Local(known[key])
 
     def _store(self, node: int, statements: list[Statement]) -> None:

@@ -18,7 +18,7 @@ from graphopt.ops import logic as l
 from graphopt.ops import special as s
 from graphopt.ops.arithmetic import square
 from graphopt.tensor.shape import expression
-from graphopt.tensor.ufuncs import _as_float
+from graphopt.tensor.ufuncs import floating
 from graphopt.types import is_integer
 from graphopt.variable import Variable
 
@@ -78,7 +78,7 @@ def cosm1(x: Any) -> Any:
 @_exported
 def factorial(n: Any) -> Any:
     """n!, which is Γ(n + 1) for what is no integer, and 0 below 0; as a float."""
-    n = _as_float(n)
+    n = floating(n)
     return l.where(l.less(n, 0), 0, e.gamma(n + 1))
 
 
