@@ -6,6 +6,8 @@ NumPy's argument forms and defaults on top.
 
 from graphopt.ops import (
     arithmetic,
+    bessel,
+    binary_form,
     elementary,
     gather,
     indexing,
@@ -16,12 +18,15 @@ from graphopt.ops import (
     reduction,
     running,
     shape,
+    special,
 )
 from graphopt.ops.define import TABLE, define, find
 
 __all__ = [
     "TABLE",
     "arithmetic",
+    "bessel",
+    "binary_form",
     "define",
     "elementary",
     "find",
@@ -34,4 +39,5 @@ __all__ = [
     "reduction",
     "running",
     "shape",
+    "special",
 ]
