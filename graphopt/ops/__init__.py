@@ -4,12 +4,24 @@ An op here takes canonical attributes and is what graphs, rules and derivatives 
 NumPy's argument forms and defaults on top.
 """
 
-from graphopt.ops import arithmetic, elementary, indexing, leaves, linear_algebra, logic, neural, reduction, shape
+from graphopt.ops import (
+    arithmetic,
+    decompositions,
+    elementary,
+    indexing,
+    leaves,
+    linear_algebra,
+    logic,
+    neural,
+    reduction,
+    shape,
+)
 from graphopt.ops.define import TABLE, define, find
 
 __all__ = [
     "TABLE",
     "arithmetic",
+    "decompositions",
     "define",
     "elementary",
     "find",
