@@ -43,6 +43,8 @@ def check_against_interpreter(
     expected = interpret(graph, arrays, on_node=remember)
     for output, reference in expected.items():
         dtype = graph.type(graph.outputs[output]).dtype
+        if output in graph.checks:
+            continue
         result = results[output]
         if is_float(dtype):
             with np.errstate(invalid="ignore"):

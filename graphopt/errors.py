@@ -12,6 +12,7 @@ __all__ = [
     "DeviceFailed",
     "DisconnectedInput",
     "GraphoptError",
+    "IndexCheckFailed",
     "IndexOutOfRange",
     "InvalidArgument",
     "MissingInput",
@@ -71,7 +72,11 @@ class RewriteFailed(GraphoptError, RuntimeError):
 
 
 class CheckFailed(GraphoptError, AssertionError):
-    """A compiled function disagrees with the interpreter by more than its claims allow."""
+    """A run-time check of the program does not hold, or a function disagrees with the interpreter (`mode="check"`)."""
+
+
+class IndexCheckFailed(CheckFailed, IndexError):
+    """A run-time check found an index outside its axis."""
 
 
 class CompilerNotFound(GraphoptError, OSError):

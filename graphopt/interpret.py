@@ -21,11 +21,12 @@ from graphopt.dimensions import Dim, evaluate
 from graphopt.errors import InvalidArgument, MissingInput, ShapeMismatch, UnsupportedExpression
 from graphopt.graph.graph import Graph
 from graphopt.graph.unify import broken
+from graphopt.integers import convert, truncated
 from graphopt.op import Attributes, Op
 from graphopt.ops.leaves import input_
 from graphopt.types import TensorType, is_float
 
-__all__ = ["Arithmetic", "Exact", "Native", "Rounded", "bind_dimensions", "interpret"]
+__all__ = ["Arithmetic", "Exact", "Native", "Rounded", "bind_dimensions", "interpret", "value_of", "walk"]
 
 Array = Any  # a NumPy array; of dtype object where it holds mpmath numbers
 
@@ -44,7 +45,8 @@ class Native:
     """NumPy, in each node's own dtype."""
 
     def enter(self, value: Any, type: TensorType) -> Array:
-        return np.asarray(value, type.dtype)
+        array = np.asarray(value)
+        return array if array.dtype == type.dtype else convert(array, type.dtype)
 
     def apply(self, op: Op, operands: tuple[Array, ...], attributes: Mapping[str, Any], type: TensorType) -> Array:
         if op.numpy is None:
@@ -204,10 +206,8 @@ def _cast_exact(x: Array, type: TensorType) -> Array:
     if is_float(type.dtype):
         return x if x.dtype == object else _to_mpf(x)
     if x.dtype == object and type.dtype != "bool":
-        return np.asarray(
-            np.frompyfunc(lambda v: int(v) if mpmath.isfinite(v) else np.iinfo(type.dtype).min, 1, 1)(x)
-        ).astype(type.dtype)
-    return np.asarray(x != 0 if type.dtype == "bool" else x).astype(type.dtype)
+        return np.asarray(np.frompyfunc(lambda v: truncated(v, type.dtype), 1, 1)(x)).astype(type.dtype)
+    return convert(x != 0 if type.dtype == "bool" else x, type.dtype)
 
 
 def bind_dimensions(graph: Graph, arrays: Mapping[str, Array]) -> dict[str, int]:
@@ -286,29 +286,70 @@ def interpret(
     ShapeMismatch
         If an argument's shape does not fit the graph.
     """
-    arithmetic = arithmetic or Native()
+    chosen = arithmetic or Native()
+
+    def evaluate(node: int, operands: tuple[Array, ...], attributes: Mapping[str, Any]) -> Array:
+        value = value_of(graph.op(node), graph.type(node), operands, attributes, chosen)
+        if on_node is not None:
+            on_node(node, value)
+        return value
+
+    return walk(graph, arguments, evaluate)
+
+
+def value_of(
+    op: Op, type: TensorType, operands: tuple[Array, ...], attributes: Mapping[str, Any], arithmetic: Arithmetic
+) -> Array:
+    """The value of one node. The operand of an input is its argument."""
+    if op is input_:
+        return arithmetic.enter(operands[0], type)
+    if "leaf" not in op.traits:
+        return arithmetic.apply(op, operands, attributes, type)
+    assert op.numpy is not None, f"the leaf {op.name} has a value"
+    return arithmetic.enter(op.numpy(**attributes), type)
+
+
+def walk(
+    graph: Graph,
+    arguments: Mapping[str, Any],
+    evaluate: Callable[[int, tuple[Array, ...], Mapping[str, Any]], Array],
+) -> dict[str, Array]:
+    """Visit what the outputs of a graph need, operands first; values go when nobody needs them.
+
+    Parameters
+    ----------
+    graph, arguments
+        What to run, and an array for each input, by name.
+    evaluate
+        `(node, operands, attributes) -> value`, the attributes' sizes being integers; the operand of an input is its
+        argument. See `value_of`.
+
+    Returns
+    -------
+    dict
+        The value of each output, by name.
+
+    Raises
+    ------
+    MissingInput
+        If an argument is missing.
+    ShapeMismatch
+        If an argument's shape does not fit the graph.
+    """
     if missing := [name for name in graph.inputs if name not in arguments]:
         raise MissingInput(f"no value for input {', '.join(missing)}")
     arrays = {name: np.asarray(arguments[name]) for name in graph.inputs}
     sizes = bind_dimensions(graph, arrays)
-    values: dict[int, Array] = {
-        node: arithmetic.enter(arrays[name], graph.type(node)) for name, node in graph.inputs.items()
-    }
+    given = {node: arrays[name] for name, node in graph.inputs.items()}
+    values: dict[int, Array] = {}
     order = graph.order()
     last_use = {operand: node for node in order for operand in graph.operands(node)}
     held = set(graph.outputs.values())
     for node in order:
-        op, type = graph.op(node), graph.type(node)
-        if op is not input_:
-            attributes = resolve(graph.attributes(node), sizes)
-            operands = tuple([values[operand] for operand in graph.operands(node)])
-            if "leaf" in op.traits:
-                assert op.numpy is not None, f"the leaf {op.name} has a value"
-                values[node] = arithmetic.enter(op.numpy(**attributes), type)
-            else:
-                values[node] = arithmetic.apply(op, operands, attributes, type)
-        if on_node is not None:
-            on_node(node, values[node])
+        operands = tuple([values[operand] for operand in graph.operands(node)])
+        if node in given:
+            operands = (given[node],)
+        values[node] = evaluate(node, operands, resolve(graph.attributes(node), sizes))
         for operand in set(graph.operands(node)):
             if last_use[operand] == node and operand not in held:
                 del values[operand]

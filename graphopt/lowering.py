@@ -10,7 +10,9 @@ from typing import Any
 from graphopt.dimensions import DimLike
 from graphopt.errors import InvalidArgument
 from graphopt.frontend.declare import declare
+from graphopt.graph.checks import BOUNDS, leave_out
 from graphopt.graph.graph import Graph
+from graphopt.notebook import Listing, Source
 from graphopt.options import Options
 from graphopt.rewrite.log import Log
 from graphopt.rewrite.pipeline import NAMED, Pipeline
@@ -49,19 +51,19 @@ class Lowered:
 
     @cached_property
     def source(self) -> str:
-        """The generated text."""
+        """The generated text, which a notebook highlights."""
         if self.target == "c":
             from graphopt.codegen.c import c_source
 
-            return c_source(self.program, templates=self.options.templates).text
+            return Source(c_source(self.program, templates=self.options.templates).text, "c")
         from graphopt.codegen.cuda import cuda_source
 
-        return cuda_source(self.program, templates=self.options.templates).text
+        return Source(cuda_source(self.program, templates=self.options.templates).text, "cuda")
 
     @property
     def kernels(self) -> list[KernelFacts]:
-        """The kernels, matrix products and host calls, in order of execution."""
-        facts = []
+        """The kernels, matrix products and host calls, in order of execution; a notebook shows a table."""
+        facts: Listing[KernelFacts] = Listing()
         for step in self.program.steps:
             form = getattr(step, "form", "product")
             facts.append(
@@ -70,8 +72,11 @@ class Lowered:
         return facts
 
 
-def optimize(graph: Graph, pipeline: str | Pipeline) -> Log:
-    """Run a pipeline, given by name, as text or as an object, over a graph."""
+def optimize(graph: Graph, pipeline: str | Pipeline, options: Options | None = None) -> Log:
+    """Run a pipeline, given by name, as text or as an object, over a graph without the checks that options forgo."""
+    if options is not None and not options.check_bounds:
+        leave_out(graph, lambda name, check: check.kind == BOUNDS)
+        graph.prune()
     return as_pipeline(pipeline).run(graph)
 
 
@@ -99,9 +104,9 @@ def lower(
     if target not in TEXT_TARGETS:
         raise InvalidArgument(f"target {target!r} has no text; expected one of {', '.join(TEXT_TARGETS)}")
     declared = declare(inputs, outputs, types)
-    graph = declared.graph()
-    log = optimize(graph, pipeline)
-    return Lowered(graph, log, schedule(graph, name, keep=target == "c"), target, options or Options())
+    graph, options = declared.graph(), options or Options()
+    log = optimize(graph, pipeline, options)
+    return Lowered(graph, log, schedule(graph, name, keep=target == "c"), target, options)
 
 
 def c_source(inputs: Any, outputs: Any, **arguments: Any) -> str:

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from graphopt.errors import InvalidArgument, TypeMismatch
+from graphopt.methods import Methods
 from graphopt.ops import arithmetic as a
 from graphopt.ops import logic as l
 
 __all__ = ["Operators"]
 
 
-class Operators:
+class Operators(Methods):
     """Operators and methods; every one is a call of an op or of a function of `graphopt.tensor`."""
 
     __slots__ = ()

@@ -29,6 +29,9 @@ class Options:
         Folders laid over the package's templates: a file of the same name takes the place of ours.
     seed
         For target "cuda-emulated": the order in which threads take turns; 0 is their own.
+    check_bounds
+        Whether a call raises where an index that it computed lies outside its axis. Without, the result is undefined
+        there.
     """
 
     threads: int | None = None
@@ -37,6 +40,7 @@ class Options:
     extra_flags: Sequence[str] = ()
     templates: Sequence[str | Path] = ()
     seed: int = 0
+    check_bounds: bool = True
 
     def __post_init__(self) -> None:
         if self.threads is not None and (not isinstance(self.threads, int) or self.threads < 1):

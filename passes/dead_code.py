@@ -1,6 +1,7 @@
-"""Remove what no output needs.
+"""Remove what no output needs, and checks that cannot fail.
 
-Contract: afterwards every node but the inputs lies on a way to an output.
+Contract: afterwards every node but the inputs lies on a way to an output; no run-time check is the constant true, and
+no two say the same of the same node.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.graph import Graph
+from graphopt.graph.checks import settled
 from graphopt.rewrite.passes import Context, Pass
 
 
@@ -19,5 +21,6 @@ class DeadCode(Pass):
     name: ClassVar[str] = "dead-code"
 
     def run(self, graph: Graph, context: Context) -> None:
-        """Prune the graph."""
+        """Settle the checks and prune the graph."""
+        settled(graph)
         graph.prune()

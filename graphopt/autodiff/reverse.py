@@ -8,14 +8,16 @@ held by the op `barrier` meanwhile, so that no rewrite can make them vanish into
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from graphopt.autodiff.accumulate import accumulate
 from graphopt.errors import DisconnectedInput, InvalidArgument, ShapeMismatch, TypeMismatch
 from graphopt.graph.build import collector_paused, topological
+from graphopt.graph.checks import checked
 from graphopt.graph.export import to_variables
 from graphopt.graph.graph import Graph
+from graphopt.ops.control import check
 from graphopt.ops.leaves import ArrayConstant, barrier, constant, input_
 from graphopt.ops.shape import broadcast_to
 from graphopt.types import agree, is_float, shape_text
@@ -159,6 +161,7 @@ class _Problem:
         for v in (*targets, *constants, *known):
             self.held.setdefault(v, f"held{len(self.held)}")
         named = dict(zip(self.outputs, outputs, strict=True)) | {name: v for v, name in self.held.items()}
+        named = dict(zip(named, _held_apart(named.values(), self.held), strict=True))
         inputs = [v for v in topological(list(named.values())) if v.op is input_]
         # A placeholder has its output's own type, whatever names the cotangent has for the same sizes.
         self.placeholders = [variable(None, v.type) for v in (*outputs, *known)]
@@ -206,9 +209,24 @@ class _Problem:
         found = accumulate(graph, seeds, {self.node(v) for v in targets}, {self.node(v) for v in self.constants}, known)
         substitutions = {self.node(v): v for v in self.held} | dict(zip(self.given, self.cotangents, strict=True))
         present = [v for v in dict.fromkeys(targets) if self.node(v) in found]
-        exported = to_variables(graph, [found[self.node(v)] for v in present], substitutions)
-        gradients = {v: _as_type_of(gradient, v) for v, gradient in zip(present, exported, strict=True)}
+        conditions = [graph.outputs[name] for name in graph.checks]
+        exported = to_variables(graph, [*(found[self.node(v)] for v in present), *conditions], substitutions)
+        fitted = [_as_type_of(gradient, v) for v, gradient in zip(present, exported, strict=False)]
+        gradients = dict(zip(present, checked(fitted, graph, exported[len(present) :]), strict=True))
         return [gradients[v] if v in gradients else literal(0.0, v.dtype, v.shape) for v in targets]
+
+
+def _held_apart(targets: Collection[Variable], held: Collection[Variable]) -> list[Variable]:
+    """The targets with a barrier around held values that are checked: a graph would not tell them from unchecked."""
+    if not any(v.op is check for v in held):
+        return list(targets)
+    made: dict[Variable, Variable] = {}
+    for v in topological(list(targets)):
+        operands = tuple([made[operand] for operand in v.operands])
+        same = all(a is b for a, b in zip(operands, v.operands, strict=True))
+        new = v if same else Variable(v.type, v.op, operands, v.attributes, v.name, v.origin, v.nonempty)
+        made[v] = barrier(new) if v.op is check and v in held else new
+    return [made[v] for v in targets]
 
 
 def _as_type_of(gradient: Variable, v: Variable) -> Variable:

@@ -13,7 +13,7 @@ import jinja2
 
 from graphopt.codegen.environment import SUFFIX, environment, template_folders
 from graphopt.schedule.launch import COLUMNS, STEPS, THREADS, TILE, Launch, launches
-from graphopt.schedule.program import Axis, HostCall, Load, MatrixProduct, Position, Program, Reduce, Statement, Store
+from graphopt.schedule.program import Axis, HostCall, Indexed, MatrixProduct, Program, Reduce, Statement
 
 __all__ = ["CudaSource", "cuda_source"]
 
@@ -93,7 +93,7 @@ def _environment(folders: tuple[str, ...]) -> jinja2.Environment:
 
 def _used_in(axes: Sequence[Axis], statements: Iterable[Statement]) -> set[str]:
     """The names of those axes that the statements' indices mention; nvcc objects to variables that nobody reads."""
-    mentioned = {name for s in statements if isinstance(s, Load | Store | Position) for name, _ in s.index.terms}
+    mentioned = {name for s in statements if isinstance(s, Indexed) for name, _ in s.index.terms}
     return {axis.name for axis in axes} & mentioned
 
 

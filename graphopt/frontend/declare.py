@@ -98,7 +98,7 @@ class Declared:
 
     def signature(self, written: Graph) -> Signature:
         """How a function of the graph that `graph` made is called."""
-        inputs, outputs = list(written.inputs), list(written.outputs)
+        inputs, outputs = list(written.inputs), list(written.results)
         count = len(self.inputs)
         return Signature(
             tuple(inputs[:count]),

@@ -22,17 +22,18 @@ from graphopt.variable import Variable
 __all__ = ["ATTRIBUTES", "CONSTANTS", "DTYPE_NAMES", "FUNCTIONS", "METHODS", "Callee"]
 
 _FUNCTIONS = """
-    abs absolute acos acosh add all any arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin asin
-    asinh atan atan2 atanh bitwise_and bitwise_or bitwise_xor broadcast_to cast cbrt ceil clip concatenate copysign
-    cos cosh count_nonzero deg2rad degrees diag diff digamma divide divmod dot eq equal erf erfc exp exp10 exp2
-    expand_dims expm1 eye fabs fdim flip float_power floor floor_divide fma fmax fmin fmod full gamma gcd ge greater
-    greater_equal gt heaviside hypot identity inc_subtensor invert isfinite isinf isnan kron lcm ldexp le left_shift
-    less less_equal lgamma linspace log log10 log1mexp log1p log2 log_softmax logaddexp logaddexp2 logical_and
-    logical_not logical_or logical_xor logsumexp lt matmul max maximum mean min minimum mod modf moveaxis multiply
-    negative neq nextafter not_equal ones ones_like outer pad positive pow power prod rad2deg radians ravel reciprocal
-    relu remainder repeat reshape right_shift rint roll round set_subtensor sgn sigmoid sign signbit sin sinh softmax
-    softplus sqr sqrt square squeeze stack std subtract sum swapaxes switch tan tanh tile trace transpose tri trigamma
-    tril triu true_divide trunc var where xlogy zeros zeros_like
+    abs absolute acos acosh add all any arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin
+    argsort asin asinh atan atan2 atanh bitwise_and bitwise_or bitwise_xor broadcast_to cast cbrt ceil clip concatenate
+    copysign cos cosh count_nonzero deg2rad degrees diag diff digamma divide divmod dot eq equal erf erfc exp exp10
+    exp2 expand_dims expm1 eye fabs fdim flip float_power floor floor_divide fma fmax fmin fmod full gamma gcd ge
+    greater greater_equal gt heaviside hypot identity inc_subtensor invert isfinite isinf isnan kron lcm ldexp le
+    left_shift less less_equal lgamma linspace log log10 log1mexp log1p log2 log_softmax logaddexp logaddexp2
+    logical_and logical_not logical_or logical_xor logsumexp lt matmul max maximum mean median min minimum mod modf
+    moveaxis multiply negative neq nextafter not_equal ones ones_like outer pad percentile positive pow power prod
+    quantile rad2deg radians ravel reciprocal relu remainder repeat reshape right_shift rint roll round searchsorted
+    set_subtensor sgn sigmoid sign signbit sin sinh softmax softplus sort sqr sqrt square squeeze stack std
+    stop_gradient subtract sum swapaxes switch tan tanh tile trace transpose tri trigamma tril triu true_divide trunc
+    var where xlogy zeros zeros_like
 """
 _METHODS = "all any clip dot max mean min prod ravel round squeeze std sum swapaxes var"
 
@@ -79,6 +80,9 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "arrays": (_are_values, "a tuple of arrays, as in concatenate((x, y))"),
     "pad_width": (_are_widths, "an integer, a pair of integers, or a tuple of pairs"),
     "keepdims": (lambda value: isinstance(value, bool), "True or False"),
+    "kind": (lambda value: value is None, "left out; sorting is stable"),
+    "stable": (lambda value: value is None or isinstance(value, bool), "True or False"),
+    "side": (lambda value: value in ("left", "right"), "'left' or 'right'"),
     "shape": (_is_shape, "an integer or a tuple of integers"),
     "dtype": (lambda value: value is None or value in DTYPES, f"one of {', '.join(DTYPES)}"),
 }

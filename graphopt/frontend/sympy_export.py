@@ -83,6 +83,8 @@ MAKERS: dict[str, Make] = {
     "matmul": lambda x, y: s.MatMul(x, y),
     "cast": lambda x: x,
     "barrier": lambda x: x,
+    "check": lambda x, condition: x,
+    "stop_gradient": lambda x: x,
     **{
         name: _kept(kind)
         for name, kind in {

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from graphopt.dimensions import Dim, DimLike, dim, substitute, symbols
 from graphopt.errors import GraphoptError, InvalidArgument, MissingInput, ShapeMismatch
+from graphopt.graph.checks import Check, attach, made_of
 from graphopt.graph.handle import Handle
 from graphopt.graph.unify import Unifier, at_least_one, broken, rename_attributes, rename_type
 from graphopt.op import Attributes
+from graphopt.ops.control import check
 from graphopt.ops.leaves import input_
 from graphopt.types import TensorType
 from graphopt.variable import Variable
@@ -35,6 +37,7 @@ def build(
         renamed_types: dict[TensorType, TensorType] = {}  # a program has few types: each is renamed once
         renamed_attributes: dict[Attributes, Attributes] = {}
         nodes = graph._nodes_of
+        checks: dict[tuple[int, str, str | None], Check] = {}
         for name, variable in zip(names, inputs, strict=True):
             attributes = rename_attributes(variable.attributes, mapping)
             node = graph._add_node(input_, (), attributes, rename_type(variable.type, mapping), name, variable.origin)
@@ -44,6 +47,11 @@ def build(
             if variable in nodes:
                 continue
             operands = tuple([nodes[operand] for operand in variable.operands])
+            if variable.op is check:
+                nodes[variable], condition = operands
+                said = made_of(variable)
+                checks.setdefault((condition, said.message, said.kind), said)
+                continue
             type, attributes = variable.type, variable.attributes
             if mapping and type.shape:
                 known = renamed_types.get(type)
@@ -58,6 +66,8 @@ def build(
             nodes[variable] = graph._add_node(variable.op, operands, attributes, type, variable.name, variable.origin)
         for name, variable in targets.items():
             graph._set_output(name, nodes[variable])
+        for (condition, *_), said in checks.items():
+            attach(graph, condition, said)
     graph._nodes_of = {variable: graph.inputs[name] for name, variable in zip(names, inputs, strict=True)}
     graph.journal.clear()
     return graph

@@ -6,13 +6,15 @@ and for a program's edges `set_outputs`, `remove_input`) checks types, keeps pro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from graphopt.dimensions import Dim, symbols
 from graphopt.errors import InvalidArgument, MissingInput, TypeMismatch
+from graphopt.graph.checks import attach, made_of
 from graphopt.graph.handle import Handle
 from graphopt.graph.store import NodeStore
+from graphopt.ops.control import check
 from graphopt.ops.leaves import input_
 from graphopt.variable import Origin, Variable, as_variable
 
@@ -33,6 +35,8 @@ class Graph(NodeStore):
         A read-only view of the `networkx.MultiDiGraph` that any NetworkX algorithm takes.
     guards
         Pairs of dimensions that a call must find equal.
+    checks
+        The outputs that are run-time checks, with what each says: see `graphopt.graph.checks`.
     fusion
         The fusion plan, which the schedule obeys.
     """
@@ -219,6 +223,10 @@ class Graph(NodeStore):
                 continue
             stack.pop()
             operands = tuple([fresh[operand] for operand in current.operands])
+            if current.op is check:
+                fresh[current], condition = operands
+                attach(self, condition, made_of(current))
+                continue
             fresh[current] = self._add_node(
                 current.op, operands, current.attributes, current.type, current.name, current.origin
             )
@@ -295,6 +303,15 @@ class Graph(NodeStore):
 
     def to_dot(self) -> str:
         """The graph in Graphviz's language."""
-        from graphopt.graph.dot import to_dot
+        from graphopt.graph.dot import dot_text
+        from graphopt.graph.outline import outline
 
-        return to_dot(self)
+        return dot_text(outline(self))
+
+    def _repr_mimebundle_(
+        self, include: Container[str] | None = None, exclude: Container[str] | None = None
+    ) -> dict[str, str]:
+        from graphopt.graph.draw import bundle
+        from graphopt.graph.mathematics import program_text
+
+        return bundle(self, program_text(self), include, exclude)

@@ -44,5 +44,6 @@ def lift(graph: Graph, vectors: Collection[str]) -> Graph:
     lifted.inputs = {name: nodes[node] for name, node in graph.inputs.items()}
     for name, node in graph.outputs.items():
         lifted._set_output(name, nodes[node])
+    lifted._checks = graph.checks
     lifted.journal.clear()
     return lifted

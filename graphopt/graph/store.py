@@ -24,6 +24,7 @@ from graphopt.variable import Origin, Variable
 
 if TYPE_CHECKING:
     from graphopt.analysis.facts import FactTable
+    from graphopt.graph.checks import Check
 
 __all__ = ["NodeStore"]
 
@@ -49,6 +50,7 @@ class NodeStore:
         self._order: list[int] | None = None  # of the outputs, until the next edit
         self.inputs: dict[str, int] = {}
         self.outputs: dict[str, int] = {}
+        self._checks: dict[str, Check] = {}  # by output; of outputs that are gone, too
         self._output_uses: dict[int, int] = {}
         self._operand_uses: dict[int, int] = {}  # kept, for NetworkX counts edges anew at each question
         self.guards: list[tuple[DimLike, DimLike]] = []
@@ -65,6 +67,7 @@ class NodeStore:
         self._data = {node: self._nx.nodes[node] for node in other._data}
         self._next, self._order = other._next, None
         self.inputs, self.outputs = dict(other.inputs), dict(other.outputs)
+        self._checks = dict(other._checks)
         self._output_uses, self._operand_uses = dict(other._output_uses), dict(other._operand_uses)
         self.guards, self.renamed = list(other.guards), dict(other.renamed)
         self.variables, self._nodes_of = dict(other.variables), dict(other._nodes_of)
@@ -95,6 +98,16 @@ class NodeStore:
 
     def __contains__(self, node: object) -> bool:
         return node in self._data
+
+    @property
+    def checks(self) -> dict[str, Check]:
+        """The outputs that are run-time checks (bool scalars that have to be true), with what they say."""
+        return {name: check for name, check in self._checks.items() if name in self.outputs}
+
+    @property
+    def results(self) -> dict[str, int]:
+        """The outputs that were asked for: all but the checks."""
+        return {name: node for name, node in self.outputs.items() if name not in self._checks}
 
     def op(self, node: int) -> Op:
         """The op applied at a node."""

@@ -1,4 +1,4 @@
-"""Text forms: `str(graph)`, one line a node, which `Graph.parse` reads back; and `str(variable)`, as mathematics.
+"""The text form of a graph: `str(graph)`, one line a node, which `Graph.parse` reads back.
 
 Nodes are renumbered in a stable topological order, so equal graphs have equal text whatever their history:
 
@@ -6,6 +6,8 @@ Nodes are renumbered in a stable topological order, so equal graphs have equal t
     %1 = exp(%0): float32[n, m]
     %2 = sum(%1, axis=(1,)): float32[n]  # softmax.py:12
     output "total" = %2
+
+A run-time check is an output with what it says: `check "check0" = %3, "the rate must be positive"`.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphopt.dimensions import Dim, DimLike, dim_from_tree, parse_dim
+from graphopt.dimensions import Dim, dim_from_tree, parse_dim
 from graphopt.domain import canonical_domain
 from graphopt.errors import GraphoptError, InvalidArgument
+from graphopt.graph.checks import Check
 from graphopt.op import Attributes, Op
 from graphopt.ops.define import find
 from graphopt.ops.leaves import ArrayConstant, constant, dimension, input_
@@ -29,9 +32,8 @@ from graphopt.types import TensorType
 
 if TYPE_CHECKING:
     from graphopt.graph.graph import Graph
-    from graphopt.variable import Variable
 
-__all__ = ["application_text", "expression_text", "graph_text", "parse_graph"]
+__all__ = ["application_text", "graph_text", "parse_graph"]
 
 
 def stable_order(graph: Graph) -> list[int]:
@@ -57,8 +59,17 @@ def graph_text(graph: Graph, origins: bool = True) -> str:
             line += f"  # {', '.join(notes)}" if notes else ""
         lines.append(line)
     lines += [f"guard {a} == {b}" for a, b in graph.guards]
-    lines += [f"output {json.dumps(name)} = %{number[node]}" for name, node in graph.outputs.items()]
+    lines += [_output_text(graph, name, number[node], origins) for name, node in graph.outputs.items()]
     return "\n".join(lines) + "\n"
+
+
+def _output_text(graph: Graph, name: str, number: int, origins: bool) -> str:
+    check = graph.checks.get(name)
+    if check is None:
+        return f"output {json.dumps(name)} = %{number}"
+    kind = "" if check.kind is None else f" {check.kind}"
+    line = f"check{kind} {json.dumps(name)} = %{number}, {json.dumps(check.message)}"
+    return f"{line}  # {check.origin}" if origins and check.origin is not None else line
 
 
 def _input_text(graph: Graph, node: int, label: str) -> str:
@@ -94,6 +105,7 @@ def _value_text(value: Any) -> str:
 
 _NODE = re.compile(r"%(\d+) = (\w+)\(")
 _OUTPUT = re.compile(r'output ("(?:[^"\\]|\\.)*") = %(\d+)\s*$')
+_CHECK = re.compile(r'check(?: (\w+))? ("(?:[^"\\]|\\.)*") = %(\d+), ("(?:[^"\\]|\\.)*")(?:  # .*)?$')
 _GUARD = re.compile(r"guard (.+) == (.+)$")
 _TYPE = re.compile(r"\): (\w+(?:\[[^\]]*\])?)(?:  # .*)?$")
 
@@ -126,6 +138,10 @@ def parse_graph(text: str) -> Graph:
 def _parse_line(graph: Graph, nodes: dict[str, int], line: str) -> None:
     if match := _OUTPUT.match(line):
         graph._set_output(json.loads(match[1]), nodes[match[2]])
+        return
+    if match := _CHECK.match(line):
+        graph._checks[json.loads(match[2])] = Check(json.loads(match[4]), None, match[1])
+        graph._set_output(json.loads(match[2]), nodes[match[3]])
         return
     if match := _GUARD.match(line):
         graph.guards.append((parse_dim(match[1]), parse_dim(match[2])))
@@ -213,47 +229,3 @@ def _parse_value(tree: ast.expr, type: TensorType, words: Mapping[str, float]) -
             array = np.array([_parse_value(item, type, words) for item in items], dtype=type.dtype)
             return ArrayConstant(array.reshape([size for size in type.shape if isinstance(size, int)]))
     return dim_from_tree(tree, ast.unparse(tree))
-
-
-# --- as mathematics ------------------------------------------------------------------------------------------------
-
-INFIX = {
-    "add": ("+", 4), "subtract": ("-", 4), "multiply": ("*", 5), "divide": ("/", 5), "floor_divide": ("//", 5),
-    "remainder": ("%", 5), "matmul": ("@", 5), "power": ("**", 7), "equal": ("==", 3), "not_equal": ("!=", 3),
-    "less": ("<", 3), "less_equal": ("<=", 3), "greater": (">", 3), "greater_equal": (">=", 3),
-    "logical_and": ("&", 2), "logical_or": ("|", 1),
-}  # fmt: skip
-_ATOM, _LIMIT = 9, 400
-
-
-def expression_text(variable: Variable) -> str:
-    """An expression as mathematics, `log(x + 1)`; what would grow long is abbreviated by an ellipsis."""
-    from graphopt.graph.build import topological
-
-    text: dict[Variable, tuple[str, int]] = {}  # with the precedence of its outermost operator
-    for current in topological([variable]):
-        text[current] = _one_expression(current, [text[operand] for operand in current.operands])
-    return text[variable][0]
-
-
-def _one_expression(v: Variable, operands: list[tuple[str, int]]) -> tuple[str, int]:
-    if v.op is input_:
-        return v.name or "_", _ATOM
-    if v.op is constant or v.op is dimension:
-        value: DimLike | ArrayConstant | float = v.attributes["value"]
-        if isinstance(value, Dim):
-            return str(value), _ATOM if value.symbol is not None else 4
-        text = f"{value:g}" if isinstance(value, float) else str(value)
-        return text, 6 if text.startswith("-") else _ATOM
-    if sum(len(part) for part, _ in operands) > _LIMIT:
-        return f"{v.op.name}(…)", _ATOM
-    if v.op.name in INFIX:
-        symbol, level = INFIX[v.op.name]
-        (left, a), (right, b) = operands
-        left = f"({left})" if a < level else left
-        right = f"({right})" if b <= level else right
-        return (f"{left}**{right}" if symbol == "**" else f"{left} {symbol} {right}"), level
-    if v.op.name == "negative":
-        return f"-{operands[0][0]}" if operands[0][1] > 5 else f"-({operands[0][0]})", 6
-    attributes = [f"{key}={_value_text(value)}" for key, value in v.attributes.items()]
-    return f"{v.op.name}({', '.join([part for part, _ in operands] + attributes)})", _ATOM

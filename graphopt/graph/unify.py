@@ -81,6 +81,8 @@ def at_least_one(size: DimLike) -> tuple[DimLike, DimLike]:
 def broken(guard: tuple[DimLike, DimLike], a: DimLike, b: DimLike) -> str:
     """What to say of a guard whose sides turn out to be `a` and `b`."""
     match guard:
+        case (Dim(terms=(((Opaque("min", (position, 0)),), 1),)), 0):
+            return f"there is no element at index {position} = {a}"
         case (Dim(terms=(((Opaque("min", (size, 1)),), 1),)), 1):
             return f"size {size} is 0, and so there is no largest or smallest element along it, and none to be picked"
         case (Dim(terms=(((Opaque("min", (size, int(least))),), 1),)), int(wanted)) if least == wanted:

@@ -54,6 +54,9 @@ def verify(graph: Graph) -> None:
         for name, node in nodes.items():
             if node not in graph:
                 raise RewriteFailed(f"{role} {name} is node {node}, which is not in the graph")
+    for name in graph.checks:
+        if graph.type(graph.outputs[name]).dtype != "bool":
+            raise RewriteFailed(f"check {name} is of type {graph.type(graph.outputs[name])}; checks are bool")
     if stray := {node for node in graph if graph.op(node) is input_} ^ set(graph.inputs.values()):
         raise RewriteFailed(f"nodes {sorted(stray)} are inputs without a name, or named as inputs without being one")
     if miscounted := [node for node in graph if graph._operand_uses[node] != view.out_degree(node)]:

@@ -8,13 +8,16 @@ from graphopt.ops import (
     arithmetic,
     decompositions,
     elementary,
+    gather,
     indexing,
     leaves,
     linear_algebra,
     logic,
     neural,
     reduction,
+    running,
     shape,
+    sorting,
 )
 from graphopt.ops.define import TABLE, define, find
 
@@ -25,11 +28,14 @@ __all__ = [
     "define",
     "elementary",
     "find",
+    "gather",
     "indexing",
     "leaves",
     "linear_algebra",
     "logic",
     "neural",
     "reduction",
+    "running",
     "shape",
+    "sorting",
 ]

@@ -37,8 +37,11 @@ def _check_region(size: DimLike, first: DimLike, by: int, count: DimLike, unify:
         return
     last = first + by * (count - 1)
     low, high = (first, last) if by > 0 else (last, first)
-    if isinstance(low, int) and low < 0:
-        raise ShapeMismatch(f"the part begins at {low}, before the first of {size} elements")
+    if isinstance(low, int):
+        if low < 0:
+            raise ShapeMismatch(f"the part begins at {low}, before the first of {size} elements")
+    elif isinstance(count, int):  # counted from the end, as x[-5]
+        unify(opaque("min", low, 0), 0)
     room = size - 1 - high
     if isinstance(room, int):
         if room < 0:

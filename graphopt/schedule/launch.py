@@ -12,8 +12,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from graphopt.dimensions import DimLike, opaque, product
-from graphopt.schedule.program import Axis, HostCall, Kernel, Load, MatrixProduct, Program, Stage, Statement, Store
-from graphopt.schedule.segments import used
+from graphopt.schedule.program import (
+    Axis,
+    HostCall,
+    Kernel,
+    MatrixProduct,
+    Program,
+    Reading,
+    Stage,
+    Statement,
+    Store,
+    Writing,
+    used,
+)
 
 __all__ = ["BLOCKS", "COLUMNS", "PARTS", "STEPS", "THREADS", "TILE", "Launch", "Scratch", "launches"]
 
@@ -54,7 +65,7 @@ class Launch:
     name
         The kernel's name in the text.
     form
-        "map", "rows", "columns", "product"; or "parts" and then "join", the two launches of a full reduction.
+        "map", "rows", "columns", "ordered", "product"; or "parts", then "join", the two launches of a full reduction.
     step
         The step of the program that this does, or half of.
     stages
@@ -105,6 +116,8 @@ def launches(program: Program) -> tuple[Launch | HostCall, ...]:
             result.append(step)
         elif isinstance(step, MatrixProduct):
             result.append(_product(step))
+        elif step.is_ordered:
+            result.append(_ordered(step))
         elif step.form == "total":
             result += _total(step)
         else:
@@ -122,6 +135,12 @@ def _map(kernel: Kernel) -> Launch:
 def _rows(kernel: Kernel) -> Launch:
     warps = _at_least(1, _at_most(THREADS // WARP, _portions(_count(kernel.inner), WARP)))
     return _launch(kernel, "rows", kernel.stages, _at_most(BLOCKS, _count(kernel.outer)), (warps * WARP, 1, 1))
+
+
+def _ordered(kernel: Kernel) -> Launch:
+    """A thread for every position of the outer axes, which steps through the inner ones."""
+    blocks = _at_most(BLOCKS, _portions(_count(kernel.outer), THREADS))
+    return _launch(kernel, "ordered", kernel.stages, blocks, (THREADS, 1, 1))
 
 
 def _columns(kernel: Kernel) -> Launch:
@@ -163,8 +182,8 @@ def _launch(
     scratch: tuple[Scratch, ...] = (),
 ) -> Launch:
     statements = [s for stage in stages for s in (*stage.row, *stage.lane)]
-    reads = tuple(dict.fromkeys(s.buffer for s in statements if isinstance(s, Load)))
-    writes = tuple(dict.fromkeys(s.buffer for s in statements if isinstance(s, Store)))
+    reads = tuple(dict.fromkeys(s.buffer for s in statements if isinstance(s, Reading)))
+    writes = tuple(dict.fromkeys(s.buffer for s in statements if isinstance(s, Writing)))
     return Launch(name or kernel.name, form, kernel, stages, reads, writes, (blocks, 1, 1), block, scratch=scratch)
 
 

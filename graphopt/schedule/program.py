@@ -14,9 +14,10 @@ from graphopt.dimensions import DimLike, product
 from graphopt.op import Attributes, Op
 from graphopt.types import TensorType
 
-__all__ = ["Axis", "Buffer", "Compute", "Extent", "HostCall", "Index", "Keep", "Kernel", "Literal", "Load", "Local",
-           "Matrix", "MatrixProduct", "Position", "Program", "Recall", "Reduce", "Stage", "Statement", "Step", "Store",
-           "Value"]  # fmt: skip
+__all__ = ["Axis", "Buffer", "Compute", "Defining", "Extent", "Gather", "HostCall", "Index", "Indexed", "Keep",
+           "Kernel", "Literal", "Load", "Local", "Matrix", "MatrixProduct", "Position", "Program", "Reading", "Recall",
+           "Reduce", "Scan", "Scatter", "Stage", "Statement", "Step", "Store", "Value", "Within", "Writing",
+           "used"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,38 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Within:
+    """A position that was computed, brought to 0 ≤ position < `limit`, times a stride: a term of an address."""
+
+    value: Value
+    limit: DimLike
+    stride: DimLike
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """target = buffer[index + Σ positions]"""
+
+    target: str
+    dtype: str
+    buffer: str
+    index: Index
+    positions: tuple[Within, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """buffer[index + Σ positions] = value, or what `op` makes of what stands there and the value."""
+
+    buffer: str
+    index: Index
+    positions: tuple[Within, ...]
+    value: Value
+    dtype: str
+    op: Op | None
+
+
+@dataclass(frozen=True, slots=True)
 class Position:
     """target = index, as a number"""
 
@@ -121,6 +154,17 @@ class Reduce:
 
 
 @dataclass(frozen=True, slots=True)
+class Scan:
+    """target = what the running combination `op` makes of target and values, one position after another."""
+
+    target: str
+    dtype: str
+    op: Op
+    values: tuple[Value, ...]
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     """buffer[index] = value"""
 
@@ -148,12 +192,33 @@ class Recall:
     slot: str
 
 
-Statement = Load | Position | Compute | Reduce | Store | Keep | Recall
+Statement = Load | Gather | Position | Compute | Reduce | Scan | Store | Scatter | Keep | Recall
+Reading = Load | Gather
+Writing = Store | Scatter
+Indexed = Load | Gather | Position | Store | Scatter
+Defining = Load | Gather | Position | Compute
+
+
+def used(statement: Statement) -> list[str]:
+    """The locals a statement reads."""
+    values: tuple[Value, ...] = ()
+    match statement:
+        case Compute(operands=operands):
+            values = operands
+        case Scan(values=operands):
+            values = operands
+        case Gather(positions=positions):
+            values = tuple(position.value for position in positions)
+        case Scatter(positions=positions, value=value):
+            values = (value, *(position.value for position in positions))
+        case Store(value=value) | Reduce(value=value) | Keep(value=value):
+            values = (value,)
+    return [value.name for value in values if isinstance(value, Local)]
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Statements done once a row, then statements done for every inner position, which may feed reductions."""
+    """Statements done once a row, then statements done for every inner position, which may feed accumulators."""
 
     row: tuple[Statement, ...]
     lane: tuple[Statement, ...]
@@ -162,6 +227,11 @@ class Stage:
     def reductions(self) -> tuple[Reduce, ...]:
         """The reductions this stage completes."""
         return tuple(s for s in self.lane if isinstance(s, Reduce))
+
+    @property
+    def accumulators(self) -> tuple[Reduce | Scan, ...]:
+        """What is carried from one inner position to the next."""
+        return tuple(s for s in self.lane if isinstance(s, Reduce | Scan))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +244,7 @@ class Kernel:
     - "rows": for every position of `outer`, stages over `inner`, whose last axis runs through memory;
     - "columns": the reduced `inner` axes are stepped through one after the other while a block of the last `outer`
       axis, which runs through memory, is done side by side;
+    - "ordered": for every position of `outer`, the positions of `inner` strictly one after another;
     - "total": no `outer` axes, one stage, results that leave the kernel: `inner` may be split into chunks.
     """
 
@@ -185,6 +256,11 @@ class Kernel:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     note: str = ""
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether inner positions must be done one after another: each may depend on those before it."""
+        return any(isinstance(s, Scan | Scatter) for s in self.statements())
 
     @property
     def slots(self) -> tuple[Keep, ...]:
@@ -204,7 +280,7 @@ class Kernel:
         total: DimLike = 0
         for stage in self.stages:
             for statements, times in ((stage.row, rows), (stage.lane, lanes)):
-                cost = sum(int(s.op.cost) for s in statements if isinstance(s, Compute | Reduce))
+                cost = sum(int(s.op.cost) for s in statements if isinstance(s, Compute | Reduce | Scan))
                 total = total + times * cost
         return total
 

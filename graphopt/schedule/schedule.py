@@ -18,11 +18,13 @@ from graphopt.analysis.views import TRACKABLE, is_view, row_major, track
 from graphopt.dimensions import DimLike, symbols
 from graphopt.errors import UnsupportedExpression
 from graphopt.op import Op
+from graphopt.ops.gather import gather, scatter
 from graphopt.ops.indexing import concatenate, put
 from graphopt.ops.leaves import ArrayConstant, constant
 from graphopt.ops.linear_algebra import matmul
+from graphopt.ops.running import cumprod, cumsum, recurrence
 from graphopt.ops.shape import stack
-from graphopt.schedule import assembly, host, matrix
+from graphopt.schedule import assembly, host, matrix, ordered
 from graphopt.schedule.builder import Place, ProgramBuilder, axis_name
 from graphopt.schedule.kernels import make_kernel
 from graphopt.schedule.partition import Part, partition
@@ -56,6 +58,10 @@ STEPS: dict[Op, StepRule] = {
     matmul: StepRule(matrix.product, matrix.matrix_base),
     concatenate: StepRule(assembly.join),
     put: StepRule(assembly.write_part),
+    scatter: StepRule(ordered.write_where),
+    cumsum: StepRule(ordered.run_along),
+    cumprod: StepRule(ordered.run_along),
+    recurrence: StepRule(ordered.run_along),
 }
 HOST = StepRule(host.call, host.host_base)
 
@@ -140,9 +146,13 @@ class _Scheduler:
                 rule = step_rule(graph.op(node))
                 if rule is not None or graph.op(node) is stack:
                     store(node)
-                for operand in graph.operands(node):
-                    if part.space is None or part.space.source(operand) is None:
-                        store((rule.base if rule is not None else view_base)(self.builder, operand))
+                for position, operand in enumerate(graph.operands(node)):
+                    if rule is not None:
+                        store(rule.base(self.builder, operand))
+                    elif graph.op(node) is gather and position == 0:  # even numbers, to be read at any position
+                        store(self.views[operand].base)
+                    elif part.space is None or part.space.source(operand) is None:
+                        store(view_base(self.builder, operand))
         for node in graph.outputs.values():
             if is_view(graph, self.views[node].base):
                 store(self.views[node].base)

@@ -3,16 +3,34 @@
 Argument forms and defaults are NumPy's. Everything works on variables, arrays, numbers and rule patterns alike.
 """
 
+import math
 from typing import Any
 
+import numpy as np
+
 from graphopt.ops.custom import elementwise
+from graphopt.tensor import (
+    comparison,
+    contraction,
+    differences,
+    dtypes,
+    grids,
+    joining,
+    linalg,
+    nnet,
+    rearranging,
+    sorting,
+    statistics,
+)
 from graphopt.tensor import creation as _creation
 from graphopt.tensor import ufuncs as _ufuncs
+from graphopt.tensor.control import check, stop_gradient
 from graphopt.tensor.creation import *  # noqa: F403
 from graphopt.tensor.creation import constant, full, ones, ones_like, tensor, zeros, zeros_like
 from graphopt.tensor.diagonals import (
     arange,
     diag,
+    diagonal,
     eye,
     identity,
     kron,
@@ -35,7 +53,7 @@ from graphopt.tensor.indexing import (
     split,
     stack,
 )
-from graphopt.tensor.products import dot, matmul, outer
+from graphopt.tensor.products import cross, dot, matmul, outer
 from graphopt.tensor.reduction import (
     all,
     any,
@@ -54,19 +72,27 @@ from graphopt.tensor.reduction import (
     var,
 )
 from graphopt.tensor.shape import broadcast_to, expand_dims, moveaxis, ravel, reshape, squeeze, swapaxes, transpose
+from graphopt.types import DTYPES
 
 __all__ = [
-    "all", "any", "arange", "argmax", "argmin", "broadcast_to", "concatenate", "constant", "count_nonzero", "diag",
-    "diff", "dot", "elementwise", "expand_dims", "eye", "flip", "full", "identity", "inc_subtensor", "kron",
+    "all", "any", "arange", "argmax", "argmin", "broadcast_to", "check", "concatenate", "constant", "count_nonzero",
+    "diag", "diff", "dot", "elementwise", "expand_dims", "eye", "flip", "full", "identity", "inc_subtensor", "kron",
     "linspace", "log_softmax", "logsumexp", "matmul", "max", "mean", "min", "moveaxis", "ones", "ones_like",
     "outer", "pad", "prod", "ravel", "repeat", "reshape", "roll", "set_subtensor", "softmax", "split", "squeeze",
-    "stack", "std", "sum", "swapaxes", "tensor", "tile", "trace", "transpose", "tri", "tril", "triu", "var",
-    "zeros", "zeros_like",
+    "stack", "std", "stop_gradient", "sum", "swapaxes", "tensor", "tile", "trace", "transpose", "tri", "tril", "triu",
+    "var", "zeros", "zeros_like",
 ]  # fmt: skip
 
 globals().update(_creation.CONSTRUCTORS)
 globals().update(_ufuncs.FUNCTIONS)
 __all__ += [*_creation.CONSTRUCTORS, *_ufuncs.FUNCTIONS]
+for _module in (comparison, contraction, differences, dtypes, grids, joining, rearranging, sorting, statistics):
+    globals().update({name: getattr(_module, name) for name in _module.__all__})
+    __all__ += _module.__all__
+
+globals().update({name: np.dtype(name) for name in DTYPES})
+pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
+__all__ += ["cross", "diagonal", "e", "inf", "linalg", "nan", "newaxis", "nnet", "pi", *DTYPES]
 
 
 def __getattr__(name: str) -> Any:  # for type checkers: most names above come from tables

@@ -281,6 +281,9 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
         if count < 1 or (isinstance(size, int) and size % count):
             raise InvalidArgument(f"split: {size} elements do not divide into {count} equal parts")
         each = size // count
+        x = views.reshape(
+            x, shape=tuple(each * count if k == axis else s for k, s in enumerate(x.shape))
+        )  # or an error
         bounds: list[Any] = [each * k for k in range(count + 1)]
     else:
         bounds = [0, *indices_or_sections, None]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from graphopt.errors import ShapeMismatch
-from graphopt.op import Expression
 from graphopt.ops import shape as ops
 from graphopt.ops.linear_algebra import matmul as product_of_matrices
-from graphopt.tensor.shape import expression
+from graphopt.tensor.contraction import tensordot
+from graphopt.tensor.indexing import stack
+from graphopt.tensor.shape import broadcast_to, expression, moveaxis, ravel
 from graphopt.variable import Variable
 
-__all__ = ["dot", "matmul", "outer"]
+__all__ = ["cross", "dot", "matmul", "outer"]
 
 
 def matmul(a: Any, b: Any) -> Any:
@@ -35,24 +36,46 @@ def matmul(a: Any, b: Any) -> Any:
 
 
 def dot(a: Any, b: Any) -> Any:
-    """NumPy's `dot` for ranks up to 2; scalars multiply.
+    """NumPy's `dot`: the last axis of `a` with the last but one of `b`, or with its only one; scalars multiply.
 
     Raises
     ------
     ShapeMismatch
-        For higher ranks, where `dot` and `matmul` differ: say which is meant with `matmul`.
+        If the inner sizes differ.
     """
     a, b = expression(a), expression(b)
     if all(isinstance(x, Variable) for x in (a, b)):
         if a.ndim == 0 or b.ndim == 0:
             return a * b
-        if a.ndim > 2 or b.ndim > 2:
-            raise ShapeMismatch(f"dot is for ranks up to 2, found {a.type} and {b.type}; use T.matmul")
+        if b.ndim > 2:
+            return tensordot(a, b, (-1, -2))
     return matmul(a, b)
 
 
 def outer(a: Any, b: Any) -> Any:
-    """All products of an element of one vector with an element of another."""
-    a, b = expression(a), expression(b)
-    assert isinstance(a, Expression) and isinstance(b, Expression)
+    """All products of an element of one array with an element of another, both flattened to vectors."""
+    a, b = (ravel(x) if isinstance(x, Variable) and x.ndim != 1 else x for x in (expression(a), expression(b)))
     return ops.expand_dims(a, axis=(1,)) * ops.expand_dims(b, axis=(0,))
+
+
+def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
+    """The cross product of vectors of three elements, along an axis of each and of the result, or along one of all.
+
+    Raises
+    ------
+    ShapeMismatch
+        If the vectors have another number of elements; those of two, which are deprecated in NumPy, included.
+    """
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    first, second = ([_last(x, place)[..., k] for k in range(3)] for x, place in ((a, axisa), (b, axisb)))
+    parts = [first[j] * second[k] - first[k] * second[j] for j, k in ((1, 2), (2, 0), (0, 1))]
+    return stack(parts, axisc)
+
+
+def _last(x: Any, axis: int) -> Any:
+    """With the axis of the three elements at the end."""
+    x = moveaxis(expression(x), axis, -1) if expression(x).ndim else expression(x)
+    if not x.ndim or (isinstance(x.shape[-1], int) and x.shape[-1] != 3):
+        raise ShapeMismatch(f"cross takes vectors of 3 elements, found {x.type}")
+    return x if x.shape[-1] == 3 else broadcast_to(x, (*x.shape[:-1], 3))

@@ -13,6 +13,7 @@ from typing import Any
 
 from graphopt.errors import GraphoptError, TypeMismatch
 from graphopt.ops.shape import expand_dims
+from graphopt.tensor.shape import expression
 
 __all__ = ["array_function", "array_ufunc"]
 
@@ -45,7 +46,7 @@ def array_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: Mappi
     if method == "reduce" and name in REDUCTIONS:
         return _called(f"np.{name}.reduce", _function(REDUCTIONS[name]), inputs, {"axis": 0, **options})
     if method == "outer" and not options:
-        first, second = inputs
+        first, second = (expression(operand) for operand in inputs)
         axes = tuple(range(first.ndim, first.ndim + second.ndim))
         return array_ufunc(ufunc, "__call__", (expand_dims(first, axis=axes) if axes else first, second), {})
     if method != "__call__":

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from graphopt.dimensions import Dim, DimLike, product
+from graphopt.dimensions import Dim, DimLike, opaque, product
 from graphopt.errors import InvalidArgument, ShapeMismatch, UnsupportedExpression
 from graphopt.op import Attributes, Op
 from graphopt.ops import neural
 from graphopt.ops import reduction as ops
-from graphopt.ops.arithmetic import multiply, sqrt, square
+from graphopt.ops.arithmetic import sqrt, square
 from graphopt.ops.logic import equal, isnan, logical_or, not_equal, where
 from graphopt.tensor.shape import canonical_axes, expression, reshape
-from graphopt.tensor.ufuncs import cast
+from graphopt.tensor.ufuncs import cast, floating
 from graphopt.types import agree, is_float, shape_text
 from graphopt.variable import Variable, caller
 
@@ -75,12 +75,12 @@ def min(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 def any(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Whether some element over axes is nonzero."""
-    return _reduce(ops.any_, _truth(x), axis, keepdims)
+    return _reduce(ops.any_, truth(x), axis, keepdims)
 
 
 def all(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Whether every element over axes is nonzero."""
-    return _reduce(ops.all_, _truth(x), axis, keepdims)
+    return _reduce(ops.all_, truth(x), axis, keepdims)
 
 
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
@@ -126,10 +126,11 @@ def _place(op: Op, x: Any, axis: int | None, keepdims: bool, what: str) -> Any:
 
 def count_nonzero(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """How many elements over axes are not zero; int64."""
-    return sum(_truth(x), axis, keepdims)
+    return sum(truth(x), axis, keepdims)
 
 
-def _truth(x: Any) -> Any:
+def truth(x: Any) -> Any:
+    """A condition as bool: numbers are true where they are not 0."""
     x = expression(x)
     return not_equal(x, 0) if isinstance(x, Variable) and x.dtype != "bool" else x
 
@@ -145,32 +146,39 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return total / _count(x, axis)
 
 
-def var(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    """The variance over axes, by the two-pass formula; the divisor is the count less `ddof`."""
+def var(x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, *, correction: Any = 0) -> Any:
+    """The variance over axes, by the two-pass formula; the divisor is the count less `ddof`, or `correction`.
+
+    Raises InvalidArgument if both are given.
+    """
+    if ddof and correction:
+        raise InvalidArgument(f"ddof and correction are one thing; found both, {ddof} and {correction}")
     x = expression(x)
     deviation = x - mean(x, axis, keepdims=True)
-    return sum(square(deviation), axis, keepdims) / (_count(x, axis) - ddof)
+    return sum(square(deviation), axis, keepdims) / opaque("max", _count(x, axis) - (ddof or correction), 0)
 
 
-def std(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    """The standard deviation over axes."""
-    return sqrt(var(x, axis, ddof, keepdims))
+def std(x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, *, correction: Any = 0) -> Any:
+    """The standard deviation over axes; `ddof` and `correction` as for `var`."""
+    return sqrt(var(x, axis, ddof, keepdims, correction=correction))
 
 
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """log of the sum of exp over axes, without overflow."""
-    return _reduce(neural.logsumexp, _floating(x), axis, keepdims)
+    x = expression(x)
+    x = x if not isinstance(x, Variable) or is_float(x.dtype) else cast(x, "float64")
+    return _reduce(neural.logsumexp, x, axis, keepdims)
 
 
 def softmax(x: Any, axis: Any = -1) -> Any:
     """exp(x) over its sum along axes, without overflow."""
-    x = _floating(x)
+    x = floating(x)
     return neural.softmax(x, axis=_nonempty(_axes(x, axis, "softmax")))
 
 
 def log_softmax(x: Any, axis: Any = -1) -> Any:
     """The logarithm of softmax, without overflow or cancellation."""
-    x = _floating(x)
+    x = floating(x)
     return neural.log_softmax(x, axis=_nonempty(_axes(x, axis, "log_softmax")))
 
 
@@ -178,8 +186,3 @@ def _nonempty(axes: Any) -> Any:
     if axes == ():
         raise InvalidArgument("softmax needs an axis; a scalar has none")
     return axes
-
-
-def _floating(x: Any) -> Any:
-    x = expression(x)
-    return multiply(x, 1.0) if isinstance(x, Variable) and not is_float(x.dtype) else x

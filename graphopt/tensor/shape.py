@@ -68,6 +68,8 @@ def reshape(x: Any, shape: Any) -> Any:
     sizes: list[DimLike] = list(shape) if isinstance(shape, Sequence) else [shape]
     if any(not isinstance(size, int | Dim) for size in sizes):
         raise InvalidArgument(f"reshape: sizes are integers or dimensions, found {shape!r}")
+    if any(isinstance(size, int) and size < -1 for size in sizes):
+        raise InvalidArgument(f"reshape: sizes are at least 0, or one of them -1, found {shape_text(sizes)}")
     unknown = [k for k, size in enumerate(sizes) if size == -1]
     if len(unknown) > 1:
         raise InvalidArgument(f"reshape: at most one size may be -1, found {shape_text(sizes)}")
@@ -91,7 +93,8 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """Two axes exchanged."""
     x = expression(x)
     order = list(range(rank(x, "swapaxes")))
-    order[axis1], order[axis2] = order[axis2], order[axis1]
+    (first,), (second,) = (canonical_axes(axis, len(order), "swapaxes") for axis in (axis1, axis2))
+    order[first], order[second] = order[second], order[first]
     return transpose(x, order)
 
 
@@ -99,7 +102,8 @@ def moveaxis(x: Any, source: int, destination: int) -> Any:
     """One axis moved to another position."""
     x = expression(x)
     order = list(range(rank(x, "moveaxis")))
-    order.insert(destination % len(order), order.pop(source))
+    (source,), (destination,) = (canonical_axes(axis, len(order), "moveaxis") for axis in (source, destination))
+    order.insert(destination, order.pop(source))
     return transpose(x, order)
 
 

@@ -126,7 +126,7 @@ def _called(function: Function, arguments: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(result, Mapping):
         return dict(result)
     values = result if isinstance(result, list) else [result]
-    return dict(zip(function.graph.outputs, values, strict=True))
+    return dict(zip(function.graph.results, values, strict=True))
 
 
 def _named(point: Any, graph: Graph) -> dict[str, Any]:

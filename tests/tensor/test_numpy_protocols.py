@@ -90,5 +90,24 @@ def test_what_has_no_meaning_gets_one_clear_error(call, words):
         call()
 
 
+def test_numpys_functions_take_sizes_as_integers():
+    n = go.dim("n")
+    y = go.variable("y", "float32[n]")
+    for made in (y * np.sqrt(y.shape[0]), np.log(n) + y, y / (np.float64(2) * n)):
+        assert made.dtype == "float64" and made.shape == (n,)
+    assert np.multiply.outer([1, 2], n).shape == (2,)
+    expected = np.sqrt(5) * np.ones(5, "float32") + np.arange(3).sum() * 5
+    found = go.function([y], y * np.sqrt(n) + np.sum(np.arange(3) * n))(np.ones(5, "float32"))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_sizes_and_numpys_integers_are_sizes():
+    n = go.dim("n")
+    three = np.int64(3)
+    found = [three * n, n * three, three + n, n - three, three - n, (three * n) // three]
+    assert found == [3 * n, 3 * n, n + 3, n - 3, 3 - n, n] and all(isinstance(size, type(n)) for size in found)
+    assert (three == n) is (n == three) is False and (three != n) is True
+
+
 def test_arrays_keep_their_own_functions():
     assert isinstance(np.exp(VALUES["v"]), np.ndarray) and T.exp(VALUES["v"]).dtype == "float64"
