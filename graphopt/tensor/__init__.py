@@ -12,6 +12,7 @@ from graphopt.ops.custom import elementwise
 from graphopt.tensor import (
     comparison,
     contraction,
+    cumulative,
     differences,
     dtypes,
     grids,
@@ -42,17 +43,8 @@ from graphopt.tensor.diagonals import (
     tril,
     triu,
 )
-from graphopt.tensor.indexing import (
-    concatenate,
-    diff,
-    flip,
-    inc_subtensor,
-    pad,
-    roll,
-    set_subtensor,
-    split,
-    stack,
-)
+from graphopt.tensor.indexing import inc_subtensor, set_subtensor, take, take_along_axis
+from graphopt.tensor.parts import concatenate, diff, flip, pad, roll, split, stack
 from graphopt.tensor.products import cross, dot, matmul, outer
 from graphopt.tensor.reduction import (
     all,
@@ -79,14 +71,16 @@ __all__ = [
     "diag", "diff", "dot", "elementwise", "expand_dims", "eye", "flip", "full", "identity", "inc_subtensor", "kron",
     "linspace", "log_softmax", "logsumexp", "matmul", "max", "mean", "min", "moveaxis", "ones", "ones_like",
     "outer", "pad", "prod", "ravel", "repeat", "reshape", "roll", "set_subtensor", "softmax", "split", "squeeze",
-    "stack", "std", "stop_gradient", "sum", "swapaxes", "tensor", "tile", "trace", "transpose", "tri", "tril", "triu",
-    "var", "zeros", "zeros_like",
+    "stack", "std", "stop_gradient", "sum", "swapaxes", "take", "take_along_axis", "tensor", "tile", "trace",
+    "transpose", "tri", "tril", "triu", "var", "zeros", "zeros_like",
 ]  # fmt: skip
 
 globals().update(_creation.CONSTRUCTORS)
 globals().update(_ufuncs.FUNCTIONS)
 __all__ += [*_creation.CONSTRUCTORS, *_ufuncs.FUNCTIONS]
-for _module in (comparison, contraction, differences, dtypes, grids, joining, rearranging, sorting, statistics):
+for _module in (
+    comparison, contraction, cumulative, differences, dtypes, grids, joining, rearranging, sorting, statistics,
+):  # fmt: skip
     globals().update({name: getattr(_module, name) for name in _module.__all__})
     __all__ += _module.__all__
 
