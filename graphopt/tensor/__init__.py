@@ -29,6 +29,7 @@ from graphopt.tensor import (
     rearranging,
     reduction,
     shape,
+    sorting,
     special,
     statistics,
     ufuncs,
@@ -37,7 +38,7 @@ from graphopt.types import DTYPES
 
 _MODULES = (
     comparison, contraction, control, creation, cumulative, diagonals, differences, dtypes, grids, indexing, joining,
-    parts, products, rearranging, reduction, shape, statistics,
+    parts, products, rearranging, reduction, shape, sorting, statistics,
 )  # fmt: skip
 _HELPERS = {"Selector", "canonical_axes", "expression", "getitem"}
 
