@@ -59,8 +59,8 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Va
 
 def linspace(start: float, stop: float, num: int = 50, endpoint: bool = True, dtype: Any = None) -> Variable:
     """`num` evenly spaced values from `start` to `stop`, of dtype `go.config.floatX` unless another is given."""
-    bounds = [_known(value, "linspace") for value in (start, stop, num)]
-    return as_variable(np.linspace(*bounds, endpoint, dtype=check_dtype(dtype or config.floatX)))
+    low, high, count = (_known(value, "linspace") for value in (start, stop, num))
+    return as_variable(np.linspace(low, high, count, endpoint, dtype=check_dtype(dtype or config.floatX)))
 
 
 def eye(N: DimLike, M: DimLike | None = None, k: int = 0, dtype: Any = None) -> Variable:
