@@ -62,6 +62,7 @@ def meanings(bits):
     return {
         "add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "square": lambda a: a * a,
         "negative": operator.neg, "absolute": abs, "sign": lambda a: (a > 0) - (a < 0), "invert": operator.invert,
+        "bitwise_count": lambda a: abs(a).bit_count(),
         "maximum": max, "minimum": min, "fmax": max, "fmin": min,
         "floor_divide": quotient, "remainder": lambda a, b: a % b if b else 0, "fmod": truncated_remainder,
         "power": power, "gcd": math.gcd, "lcm": math.lcm,
