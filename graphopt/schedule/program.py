@@ -131,15 +131,20 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """target = op(operands); `loop` is the dtype the operands have, `dtype` the result's."""
+    """target = op(operands); `loops` are the dtypes the operands have, `dtype` the result's."""
 
     target: str
     dtype: str
     op: Op
     operands: tuple[Value, ...]
-    loop: str
+    loops: tuple[str, ...]
     attributes: Attributes
     node: int
+
+    @property
+    def loop(self) -> str:
+        """The dtype the op computes in: that of the last operand, as the first may be a condition."""
+        return self.loops[-1]
 
 
 @dataclass(frozen=True, slots=True)

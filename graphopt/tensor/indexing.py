@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from graphopt.errors import InvalidArgument, TypeMismatch
+from graphopt.errors import InvalidArgument, ShapeMismatch, TypeMismatch
 from graphopt.ops.arithmetic import add, maximum, minimum, multiply, remainder
 from graphopt.ops.leaves import ArrayConstant, constant, iota
 from graphopt.ops.logic import where
@@ -18,7 +18,8 @@ from graphopt.ops.shape import expand_dims, reshape
 from graphopt.tensor.selection import Selection, select
 from graphopt.tensor.shape import broadcast_to, canonical_axes, expression
 from graphopt.tensor.ufuncs import clip
-from graphopt.variable import Variable, as_variable, convert
+from graphopt.types import shape_text
+from graphopt.variable import Variable, as_variable, caller, convert
 
 __all__ = ["Selector", "getitem", "inc_subtensor", "set_subtensor", "take", "take_along_axis"]
 
@@ -96,9 +97,19 @@ def _fitting(value: Any, part: Variable) -> Any:
         value = as_variable(value, part.dtype if isinstance(value, bool | int | float) else None)
     if value.dtype != part.dtype:
         if not np.can_cast(value.dtype, part.dtype, "same_kind"):
-            raise TypeMismatch(f"a value of {value.dtype} is put into an array of {part.dtype}; cast it first")
+            raise TypeMismatch(
+                f"a value of {value.dtype} is put into an array of {part.dtype}; cast it first; at {caller()}"
+            )
         value = convert(value, part.dtype)
-    return value if value.shape == part.shape else broadcast_to(value, part.shape)
+    if value.shape == part.shape:
+        return value
+    try:
+        return broadcast_to(value, part.shape)
+    except ShapeMismatch:
+        found, wanted = shape_text(value.shape), shape_text(part.shape)
+        raise ShapeMismatch(
+            f"a value of shape {found} does not fit the part, of shape {wanted}; at {caller()}"
+        ) from None
 
 
 class Selector:
@@ -206,7 +217,7 @@ def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
     x, indices = expression(x), expression(indices)
     if axis is None:
         x, axis = reshape(x, shape=(x.size,)), 0
-    (axis,) = canonical_axes(axis, x.ndim, "take")
+    (axis,) = canonical_axes(axis, x.ndim, "take", x)
     size = x.shape[axis]
     if mode == "clip":
         indices = clip(indices, 0, size - 1)
@@ -235,7 +246,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
         x, axis = reshape(x, shape=(x.size,)), 0
     if indices.ndim != x.ndim:
         raise InvalidArgument(f"take_along_axis: indices {indices.type} have not the rank of {x.type}")
-    (axis,) = canonical_axes(axis, x.ndim, "take_along_axis")
+    (axis,) = canonical_axes(axis, x.ndim, "take_along_axis", x)
     others = {k: tuple(j for j in range(x.ndim) if j != k) for k in range(x.ndim) if k != axis}
     key = [expand_dims(iota(size=x.shape[k]), axis=others[k]) if k in others else indices for k in range(x.ndim)]
     return getitem(x, tuple(key))

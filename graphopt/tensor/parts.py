@@ -16,8 +16,7 @@ from graphopt.ops.arithmetic import remainder
 from graphopt.ops.leaves import iota
 from graphopt.tensor.indexing import getitem
 from graphopt.tensor.shape import broadcast_to, canonical_axes, expression
-from graphopt.types import shape_text
-from graphopt.variable import as_variable, convert
+from graphopt.variable import as_variable, caller, convert, described
 
 __all__ = ["concatenate", "diff", "flip", "pad", "roll", "split", "stack"]
 
@@ -38,7 +37,7 @@ def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Any:
     if axis is None:
         parts, axis = [views.reshape(part, shape=(part.size,)) for part in parts], 0
     if any(not part.ndim for part in parts):
-        raise ShapeMismatch("concatenate: scalars have no axis to be joined along; use stack")
+        raise ShapeMismatch(f"concatenate: scalars have no axis to be joined along; use stack; at {caller()}")
     axes = canonical_axes(axis, parts[0].ndim, "concatenate")
     dtype = str(np.result_type(*[part.dtype for part in parts]))
     return ops.concatenate(*[convert(part, dtype) if part.dtype != dtype else part for part in parts], axis=axes)
@@ -50,20 +49,28 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     if not parts:
         raise InvalidArgument("stack: expected at least one array")
     if any(part.ndim != parts[0].ndim for part in parts):
-        raise ShapeMismatch(f"stack: shapes {', '.join(shape_text(part.shape) for part in parts)} differ")
+        raise _unlike(parts)
     axes = canonical_axes(axis, parts[0].ndim + 1, "stack")
-    return concatenate([views.expand_dims(part, axis=axes) for part in parts], axes[0])
+    try:
+        return concatenate([views.expand_dims(part, axis=axes) for part in parts], axes[0])
+    except ShapeMismatch:
+        raise _unlike(parts) from None
+
+
+def _unlike(parts: Sequence[Any]) -> ShapeMismatch:
+    listing = ", ".join(map(described, parts))
+    return ShapeMismatch(f"stack({listing}): arrays of different shapes have no common rows; at {caller()}")
 
 
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     """Taken apart along an axis, into so many equal parts or before these positions."""
     x = expression(x)
-    (axis,) = canonical_axes(axis, x.ndim, "split")
+    (axis,) = canonical_axes(axis, x.ndim, "split", x)
     size = x.shape[axis]
     if isinstance(indices_or_sections, int):
         count = indices_or_sections
         if count < 1 or (isinstance(size, int) and size % count):
-            raise InvalidArgument(f"split: {size} elements do not divide into {count} equal parts")
+            raise InvalidArgument(f"split: {size} elements do not divide into {count} equal parts; at {caller()}")
         each = size // count
         x = views.reshape(
             x, shape=tuple(each * count if k == axis else s for k, s in enumerate(x.shape))
@@ -78,7 +85,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
 def flip(x: Any, axis: Any = None) -> Any:
     """In the opposite order along axes; along all if none is given."""
     x = expression(x)
-    axes = canonical_axes(axis, x.ndim, "flip")
+    axes = canonical_axes(axis, x.ndim, "flip", x)
     return getitem(x, tuple(slice(None, None, -1) if k in axes else slice(None) for k in range(x.ndim)))
 
 
@@ -87,7 +94,7 @@ def roll(x: Any, shift: int, axis: int | None = None) -> Any:
     x = expression(x)
     if axis is None:
         return views.reshape(roll(views.reshape(x, shape=(x.size,)), shift, 0), shape=tuple(x.shape))
-    (axis,) = canonical_axes(axis, x.ndim, "roll")
+    (axis,) = canonical_axes(axis, x.ndim, "roll", x)
     size = x.shape[axis]
     lead = (slice(None),) * axis
     if not isinstance(size, int):
@@ -101,7 +108,7 @@ def roll(x: Any, shift: int, axis: int | None = None) -> Any:
 def diff(x: Any, n: int = 1, axis: int = -1) -> Any:
     """The differences of neighbours along an axis, taken n times."""
     x = expression(x)
-    (axis,) = canonical_axes(axis, x.ndim, "diff")
+    (axis,) = canonical_axes(axis, x.ndim, "diff", x)
     lead = (slice(None),) * axis
     for _ in range(n):
         later, earlier = getitem(x, (*lead, slice(1, None))), getitem(x, (*lead, slice(None, -1)))

@@ -26,7 +26,7 @@ __all__ = ["all", "any", "argmax", "argmin", "count_nonzero", "log_softmax", "lo
 
 
 def _axes(x: Any, axis: Any, what: str) -> Any:
-    return canonical_axes(axis, x.ndim, what) if isinstance(x, Variable) else axis
+    return canonical_axes(axis, x.ndim, what, x) if isinstance(x, Variable) else axis
 
 
 def _reduce(op: Op, x: Any, axis: Any, keepdims: bool) -> Any:
@@ -107,7 +107,7 @@ def _place(op: Op, x: Any, axis: int | None, keepdims: bool, what: str) -> Any:
     ndim = x.ndim
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
-    axes = canonical_axes(axis, x.ndim, what)
+    axes = canonical_axes(axis, x.ndim, what, x)
     size = x.shape[axes[0]]
     if size == 0:
         raise ShapeMismatch(f"{what}: axis {axes[0]} of shape {shape_text(x.shape)} has no elements")
@@ -140,6 +140,7 @@ def _count(x: Any, axis: Any) -> DimLike:
 def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The arithmetic mean over axes; integers give float64."""
     x = expression(x)
+    axis = _axes(x, axis, "mean")
     total = sum(x if is_float(x.dtype) else x.astype("float64"), axis, keepdims)
     return total / _count(x, axis)
 
@@ -152,6 +153,7 @@ def var(x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, *, corr
     if ddof and correction:
         raise InvalidArgument(f"ddof and correction are one thing; found both, {ddof} and {correction}")
     x = expression(x)
+    axis = _axes(x, axis, "var")
     deviation = x - mean(x, axis, keepdims=True)
     return sum(square(deviation), axis, keepdims) / opaque("max", _count(x, axis) - (ddof or correction), 0)
 

@@ -24,7 +24,7 @@ from graphopt.ops.leaves import ArrayConstant, constant, iota
 from graphopt.ops.logic import less, where
 from graphopt.tensor.shape import expression, rank
 from graphopt.types import broadcast, is_float
-from graphopt.variable import Variable, as_variable, convert
+from graphopt.variable import Variable, as_variable, caller, convert, described
 
 __all__ = ["Selection", "select"]
 
@@ -94,7 +94,7 @@ def _single(value: Any, size: DimLike, axis: int) -> Span:
     position = size + index if isinstance(index, int) and index < 0 else index
     room = size - 1 - position
     if (isinstance(room, int) and room < 0) or (isinstance(position, int) and position < 0):
-        raise IndexOutOfRange(f"index {value} is outside axis {axis} of {size} elements")
+        raise IndexOutOfRange(f"index {value} is outside axis {axis} of {size} elements; at {caller()}")
     return Span(position, 1, 1)
 
 
@@ -204,7 +204,7 @@ def select(x: Any, key: Any) -> Selection:
     used = sum(item is not None and item is not Ellipsis for item in keys)
     if len(ellipses) > 1 or used > x.ndim:
         what = "more than one ellipsis" if len(ellipses) > 1 else f"{used} indices"
-        raise IndexOutOfRange(f"{what} for an array of rank {x.ndim}, {x.type}")
+        raise IndexOutOfRange(f"{what} for an array of rank {x.ndim}, {described(x)}; at {caller()}")
     by_array = any(isinstance(item, Variable) for item in keys)
     chosen = [k for k, item in enumerate(keys) if _is_index(item, by_array)]
     together = bool(chosen) and chosen == list(range(chosen[0], chosen[-1] + 1))
@@ -223,7 +223,9 @@ def select(x: Any, key: Any) -> Selection:
         size = x.shape[axis]
         if _is_index(item, by_array):
             if isinstance(item, Variable) and isinstance(size, int) and lengths.get(item, size) != size:
-                raise IndexOutOfRange(f"a mask of {lengths[item]} elements along axis {axis} of {size} elements")
+                raise IndexOutOfRange(
+                    f"a mask of {lengths[item]} elements along axis {axis} of {size} elements; at {caller()}"
+                )
             arrays.append((kept + len(added), _within(item, size, axis)))
             item = slice(None)
         spans.append((_span if isinstance(item, slice) else _single)(item, size, axis))
@@ -255,7 +257,7 @@ def _indices(item: Any, lengths: dict[Variable, int]) -> list[Any]:
         lengths.update(zip(found, _known(index).shape, strict=True))
         return found
     if is_float(index.dtype):
-        raise TypeMismatch(f"an index is made of integers, found {index.type}; cast it first")
+        raise TypeMismatch(f"an index is made of integers, found {described(index)}; cast it first; at {caller()}")
     return [index]
 
 
@@ -280,7 +282,7 @@ def _within(index: Any, size: DimLike, axis: int) -> Any:
         array = value.array.astype(np.int64) if isinstance(value, ArrayConstant) else np.asarray(value, np.int64)
         outside = array[(array < -size) | (array >= size)]
         if outside.size:
-            raise IndexOutOfRange(f"index {outside.flat[0]} is outside axis {axis} of {size} elements")
+            raise IndexOutOfRange(f"index {outside.flat[0]} is outside axis {axis} of {size} elements; at {caller()}")
         return as_variable(np.where(array < 0, array + size, array))
     if _is_surely_within(index, size):
         return index

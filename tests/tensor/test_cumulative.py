@@ -49,9 +49,8 @@ def test_a_recurrence_is_its_loop(target):
     factors, terms = rng.normal(size=4), rng.normal(size=(3, 4))
     for axis, found in zip((1, 0), function(factors, terms), strict=True):
         state, expected = 0.0, []
-        for f, t in zip(
-            np.moveaxis(np.broadcast_to(factors, (3, 4)), axis, 0), np.moveaxis(terms, axis, 0), strict=True
-        ):
+        steps = (np.moveaxis(array, axis, 0) for array in (np.broadcast_to(factors, (3, 4)), terms))
+        for f, t in zip(*steps, strict=True):
             state = f * state + t
             expected.append(state)
         np.testing.assert_array_equal(np.moveaxis(found, axis, 0), expected)
