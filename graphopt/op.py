@@ -123,6 +123,7 @@ class Op:
         "composite": "is recognized and differentiated whole, and expanded by the pass `lower`",
         "transcendental": "needs an elementary function: dear to compute again",
         "hold": "keeps rewrites from seeing through it",
+        "factorization": "costs its operands' elements times the order of the square matrices that the first holds",
         "host": "has no text in C or CUDA: the program calls its NumPy meaning",
     }
 

@@ -8,6 +8,7 @@ from graphopt.ops import (
     arithmetic,
     bessel,
     binary_form,
+    decompositions,
     elementary,
     gather,
     indexing,
@@ -18,6 +19,7 @@ from graphopt.ops import (
     reduction,
     running,
     shape,
+    sorting,
     special,
 )
 from graphopt.ops.define import TABLE, define, find
@@ -27,6 +29,7 @@ __all__ = [
     "arithmetic",
     "bessel",
     "binary_form",
+    "decompositions",
     "define",
     "elementary",
     "find",
@@ -39,5 +42,6 @@ __all__ = [
     "reduction",
     "running",
     "shape",
+    "sorting",
     "special",
 ]

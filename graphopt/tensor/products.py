@@ -8,9 +8,10 @@ from graphopt.errors import ShapeMismatch
 from graphopt.ops import shape as ops
 from graphopt.ops.linear_algebra import matmul as product_of_matrices
 from graphopt.tensor.contraction import tensordot
-from graphopt.tensor.indexing import stack
+from graphopt.tensor.parts import stack
 from graphopt.tensor.shape import broadcast_to, expression, moveaxis, ravel
-from graphopt.variable import Variable
+from graphopt.types import shape_text
+from graphopt.variable import Variable, caller, described
 
 __all__ = ["cross", "dot", "matmul", "matvec", "outer", "vecdot", "vecmat"]
 
@@ -27,10 +28,21 @@ def matmul(a: Any, b: Any) -> Any:
     if not (isinstance(a, Variable) and isinstance(b, Variable)):
         return product_of_matrices(a, b)
     if not a.ndim or not b.ndim:
-        raise ShapeMismatch(f"matmul takes no scalars, found {a.type} and {b.type}; use * instead")
+        raise ShapeMismatch(
+            f"matmul takes no scalars, found {described(a)} and {described(b)}; use * instead; at {caller()}"
+        )
     left = ops.expand_dims(a, axis=(0,)) if a.ndim == 1 else a
     right = ops.expand_dims(b, axis=(1,)) if b.ndim == 1 else b
-    result: Any = product_of_matrices(left, right)
+    try:
+        result: Any = product_of_matrices(left, right)
+    except ShapeMismatch:
+        shapes = f"{shape_text(a.shape)} and {shape_text(b.shape)}"
+        inner, other = a.shape[-1], b.shape[max(b.ndim - 2, 0)]
+        differ = isinstance(inner - other, int) and inner != other
+        why = f"inner sizes {inner} and {other} differ" if differ else "leading axes do not broadcast"
+        raise ShapeMismatch(
+            f"matmul({described(a)}, {described(b)}): cannot multiply shapes {shapes}: {why}; at {caller()}"
+        ) from None
     drop = (*((result.ndim - 2,) if a.ndim == 1 else ()), *((result.ndim - 1,) if b.ndim == 1 else ()))
     return ops.squeeze(result, axis=drop) if drop else result
 

@@ -5,6 +5,8 @@ import itertools
 import cuda_corpus as corpus
 import numpy as np
 
+import graphopt as go
+import graphopt.tensor as T
 from graphopt.interpret import interpret
 from graphopt.types import DTYPES
 
@@ -64,3 +66,14 @@ def test_every_elementwise_op_agrees_for_every_dtype_it_takes():
             operands = [arrays[f"{letter}_{dtype}"][k] for letter in "abc" if f"{letter}_{dtype}" in arrays]
             wrong.append(f"{output}{operands}: {got[k]!r}, not {value[k]!r} ({(~ok).sum()} more)")
     assert not wrong, "\n".join(wrong)
+
+
+def test_int64_and_uint64_are_compared_as_numbers_in_every_target():
+    a, b = go.variable("a", "int64[n]"), go.variable("b", "uint64[n]")
+    signed, unsigned = np.array([-1, 0, 5, 2**63 - 1, -(2**63)]), np.array([2**64 - 1, 0, 5, 2**63, 2**63], "uint64")
+    names = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
+    outputs = [getattr(T, name)(*pair) for name in names for pair in ((a, b), (b, a))]
+    expected = [getattr(np, name)(*pair) for name in names for pair in ((signed, unsigned), (unsigned, signed))]
+    for target in ("numpy", "c", "cuda-emulated"):
+        results = go.function([a, b], outputs, target=target)(signed, unsigned)
+        np.testing.assert_array_equal(results, expected)
