@@ -45,12 +45,8 @@ from conformance_families import (
     unary,
     with_one_of,
 )
-<<<<<<< HEAD
 from conformance_programs import M, N, Program, Row
-=======
-from conformance_programs import Program, Row
 from conformance_special_rows import SPECIAL
->>>>>>> w-ufuncs
 from conformance_values import narrowed
 from scipy import special
 
