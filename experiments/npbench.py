@@ -1,6 +1,6 @@
 """Ten programs of NPBench's kind, written for NumPy and run unchanged: NumPy, graphopt, and what else takes them.
 
-    python experiments/npbench.py            # five minutes
+    python experiments/npbench.py            # eight minutes on a busy machine
     python experiments/npbench.py --small    # a minute
 
 The programs are those of `tests/programs/programs.py`, which know of nothing but NumPy. graphopt calls them with
