@@ -1,6 +1,6 @@
 """Ten programs of NPBench's kind, written for NumPy and run unchanged: NumPy, graphopt, and what else takes them.
 
-    python experiments/npbench.py            # five minutes
+    python experiments/npbench.py            # eight minutes on a busy machine
     python experiments/npbench.py --small    # a minute
 
 The programs are those of `tests/programs/programs.py`, which know of nothing but NumPy. graphopt calls them with
@@ -75,12 +75,14 @@ def shapes(program: Program) -> dict[str, tuple[str, ...]]:
 
 
 def inputs(program: Program, sizes: Mapping[str, int]) -> tuple[Any, ...]:
-    """Arrays of float64 for a program; small, so that no softmax saturates and no angle turns."""
+    """Arrays of float64 for a program, between -1 and 1; weights of a layer so that its results stay of that order."""
     generator = np.random.default_rng(10)
-    return tuple(
-        np.asarray(generator.uniform(-1, 1, [sizes[name] for name in dimensions]))
-        for dimensions in shapes(program).values()
-    )
+    found = []
+    for name, dimensions in shapes(program).items():
+        shape = [sizes[dimension] for dimension in dimensions]
+        layer = name.startswith("w") and len(shape) == 2
+        found.append(np.asarray(generator.uniform(-1, 1, shape)) / (np.sqrt(shape[0]) if layer else 1))
+    return tuple(found)
 
 
 def compiled(program: Program, pipeline: str = "default") -> Any:
