@@ -14,20 +14,25 @@ from typing import TYPE_CHECKING
 
 from graphopt.analysis.views import TRACKABLE, is_view, track
 from graphopt.dimensions import DimLike
+from graphopt.op import Op
 from graphopt.ops.gather import gather
 from graphopt.ops.shape import stack
 
 if TYPE_CHECKING:
     from graphopt.graph.graph import Graph
 
-__all__ = ["Axes", "IterationSpace", "fusible"]
+__all__ = ["Axes", "IterationSpace", "fusible", "in_loops"]
 
 Axes = tuple[int | None, ...]  # an axis for each dimension; None for length 1
 
 
 def fusible(graph: Graph, node: int) -> bool:
     """Whether a loop nest can compute a node: elementwise ops, reductions, stacks and gathers that have a text."""
-    op = graph.op(node)
+    return in_loops(graph.op(node))
+
+
+def in_loops(op: Op) -> bool:
+    """Whether a loop nest can compute an op."""
     loops = "elementwise" in op.traits or "reduction" in op.traits or op in (stack, gather)
     return loops and "host" not in op.traits
 

@@ -6,6 +6,8 @@ NumPy's argument forms and defaults on top.
 
 from graphopt.ops import (
     arithmetic,
+    bessel,
+    binary_form,
     decompositions,
     elementary,
     gather,
@@ -18,12 +20,15 @@ from graphopt.ops import (
     running,
     shape,
     sorting,
+    special,
 )
 from graphopt.ops.define import TABLE, define, find
 
 __all__ = [
     "TABLE",
     "arithmetic",
+    "bessel",
+    "binary_form",
     "decompositions",
     "define",
     "elementary",
@@ -38,4 +43,5 @@ __all__ = [
     "running",
     "shape",
     "sorting",
+    "special",
 ]

@@ -7,7 +7,7 @@ template writes a program down, and decides nothing but the words.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from graphopt.dimensions import DimLike, product
@@ -131,15 +131,20 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """target = op(operands); `loop` is the dtype the operands have, `dtype` the result's."""
+    """target = op(operands); `loops` are the dtypes the operands have, `dtype` the result's."""
 
     target: str
     dtype: str
     op: Op
     operands: tuple[Value, ...]
-    loop: str
+    loops: tuple[str, ...]
     attributes: Attributes
     node: int
+
+    @property
+    def loop(self) -> str:
+        """The dtype the op computes in: that of the last operand, as the first may be a condition."""
+        return self.loops[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +323,11 @@ class MatrixProduct:
     @property
     def writes(self) -> tuple[str, ...]:
         return (self.result,)
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether the right operand is the left one, transposed, so that half of the result is a copy of the other."""
+        return self.right == replace(self.left, transposed=not self.left.transposed)
 
     @property
     def flops(self) -> DimLike:

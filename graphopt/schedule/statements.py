@@ -185,9 +185,9 @@ class StageBuilder:
         elif node in self.space.reductions:
             here.append(Reduce(self.names[node], type.dtype, op, operands[0], node))
         else:
-            loop = self.graph.type(self.graph.operands(node)[-1]).dtype
+            loops = tuple(self.graph.type(operand).dtype for operand in self.graph.operands(node))
             attributes = self.graph.attributes(node)
-            here.append(Compute(self.names[node], type.dtype, op, operands, loop, attributes, node))
+            here.append(Compute(self.names[node], type.dtype, op, operands, loops, attributes, node))
 
     def _gather(self, node: int, row: list[Statement], here: list[Statement], row_loads: Known, loads: Known) -> None:
         """Read a stored value where other values say."""

@@ -13,7 +13,7 @@ from graphopt.tensor.shape import broadcast_to, expression, moveaxis, ravel
 from graphopt.types import shape_text
 from graphopt.variable import Variable, caller, described
 
-__all__ = ["cross", "dot", "matmul", "outer"]
+__all__ = ["cross", "dot", "matmul", "matvec", "outer", "vecdot", "vecmat"]
 
 
 def matmul(a: Any, b: Any) -> Any:
@@ -91,3 +91,52 @@ def _last(x: Any, axis: int) -> Any:
     if not x.ndim or (isinstance(x.shape[-1], int) and x.shape[-1] != 3):
         raise ShapeMismatch(f"cross takes vectors of 3 elements, found {x.type}")
     return x if x.shape[-1] == 3 else broadcast_to(x, (*x.shape[:-1], 3))
+
+
+def vecdot(a: Any, b: Any, axis: int = -1) -> Any:
+    """Inner products of vectors along an axis; the others broadcast.
+
+    Raises
+    ------
+    ShapeMismatch
+        If an operand is a scalar, or the sizes along the axis differ.
+    """
+    a, b = _with_axes("vecdot", a, 1), _with_axes("vecdot", b, 1)
+    if axis != -1:
+        a, b = moveaxis(a, axis, -1), moveaxis(b, axis, -1)
+    product = matmul(ops.expand_dims(a, axis=(a.ndim - 1,)), ops.expand_dims(b, axis=(b.ndim,)))
+    return ops.squeeze(product, axis=(product.ndim - 2, product.ndim - 1))
+
+
+def matvec(a: Any, b: Any) -> Any:
+    """Matrices times vectors; leading axes broadcast.
+
+    Raises
+    ------
+    ShapeMismatch
+        If `a` has no two axes or `b` none, or the inner sizes differ.
+    """
+    a, b = _with_axes("matvec", a, 2), _with_axes("matvec", b, 1)
+    product = matmul(a, ops.expand_dims(b, axis=(b.ndim,)))
+    return ops.squeeze(product, axis=(product.ndim - 1,))
+
+
+def vecmat(a: Any, b: Any) -> Any:
+    """Vectors times matrices; leading axes broadcast.
+
+    Raises
+    ------
+    ShapeMismatch
+        If `a` has no axis or `b` no two, or the inner sizes differ.
+    """
+    a, b = _with_axes("vecmat", a, 1), _with_axes("vecmat", b, 2)
+    product = matmul(ops.expand_dims(a, axis=(a.ndim - 1,)), b)
+    return ops.squeeze(product, axis=(product.ndim - 2,))
+
+
+def _with_axes(what: str, x: Any, least: int) -> Any:
+    x = expression(x)
+    if isinstance(x, Variable) and x.ndim < least:
+        expected = "a vector" if least == 1 else "a matrix"
+        raise ShapeMismatch(f"{what} takes {expected} there, or a stack of them; found {x.type}")
+    return x
