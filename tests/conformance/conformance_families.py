@@ -189,6 +189,17 @@ ALIKE: tuple[tuple[Shape, Shape], ...] = (((N,), (M,)), ((N, M), (M, K)), ((2, 3
 PLACES: tuple[tuple[Shape, Shape], ...] = (((N,), (M, K)), ((N,), ()), ((0,), (M,)), ((3,), (0,)))
 
 
+VECTORS: tuple[tuple[Shape, Shape], ...] = (
+    ((N,), (N,)), ((N, M), (M,)), ((N, M), (N, M)), ((N, 1, 3), (M, 3)), ((0,), (0,)), ((2, 0), (0,)),
+)  # fmt: skip
+MATRIX_FIRST: tuple[tuple[Shape, Shape], ...] = (
+    ((N, M), (M,)), ((N, M), (K, M)), ((K, N, M), (M,)), ((2, 1, N, M), (3, M)), ((2, 0), (0,)), ((0, 2), (2,)),
+)  # fmt: skip
+VECTOR_FIRST: tuple[tuple[Shape, Shape], ...] = (
+    ((N,), (N, M)), ((K, N), (N, M)), ((N,), (K, N, M)), ((3, 1, N), (2, N, M)), ((0,), (0, 2)), ((2,), (2, 0)),
+)  # fmt: skip
+
+
 def pairs(table: tuple[tuple[Shape, Shape], ...]) -> Family:
     """Two arrays of one of these pairs of shapes, mostly of one dtype."""
 

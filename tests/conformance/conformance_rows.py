@@ -12,6 +12,7 @@ import numpy as np
 from conformance_compositions import COMPOSITIONS, ELSEWHERE, unless_scalar
 from conformance_families import (
     ALIKE,
+    MATRIX_FIRST,
     MEDIANS,
     PADDED,
     PAIRS,
@@ -23,6 +24,8 @@ from conformance_families import (
     STACKED,
     STRETCHED,
     TILED,
+    VECTOR_FIRST,
+    VECTORS,
     along,
     binary,
     expanded,
@@ -42,7 +45,12 @@ from conformance_families import (
     unary,
     with_one_of,
 )
+<<<<<<< HEAD
 from conformance_programs import M, N, Program, Row
+=======
+from conformance_programs import Program, Row
+from conformance_special_rows import SPECIAL
+>>>>>>> w-ufuncs
 from conformance_values import narrowed
 from scipy import special
 
@@ -93,6 +101,11 @@ def fma(a: Any, b: Any, c: Any) -> np.ndarray:
 def fdim(a: Any, b: Any) -> np.ndarray:
     a, b = floats(a, b)
     return np.where(np.isnan(a) | np.isnan(b), np.nan, np.where(a > b, a - b, 0)).astype(a.dtype)
+
+
+def scaled(x: Any, exponent: Any) -> np.ndarray:
+    """x · 2^exponent, for exponents that are floats."""
+    return np.ldexp(x.astype(np.result_type(x, exponent)), exponent.astype("int64"))
 
 
 def set_part(x: Any, y: Any, key: Any) -> np.ndarray:
@@ -213,7 +226,7 @@ ROWS: list[Row] = [
         unary,
         16,
         values="finite",
-        smooth=None,
+        smooth=(POSITIVE,),
     ),
     Row("sigmoid", special.expit, unary, 16, values="small"),
     Row("softplus", in_float64(lambda x: np.logaddexp(0, x)), unary, 16, values="small"),
@@ -226,12 +239,29 @@ ROWS: list[Row] = [
         smooth=((-5.0, -0.1),),
     ),
     Row("xlogy", special.xlogy, operands(2, numbers=False), 16, values="small", smooth=(POSITIVE,)),
+    *SPECIAL,
+    # --- floating-point numbers taken apart
+    Row("frexp", np.frexp, unary, values="finite"),
+    Row("frexp_mantissa", lambda x: np.frexp(x)[0], unary, values="finite"),
+    Row("frexp_exponent", lambda x: np.frexp(x)[1], unary, values="finite", smooth=None),
+    Row(
+        "times_power_of_two",
+        scaled,
+        operands(2, numbers=False),
+        values="small places",
+        smooth=(WIDE, POSITIVE),
+        dtypes=FLOATS,
+    ),
+    Row("spacing", np.spacing, unary, values="small"),
+    *_unary(0, "conj conjugate real fix"),
+    Row("imag", np.imag, unary, smooth=None),
     # --- comparisons, logic, bits
     *_binary(0, "equal not_equal less less_equal greater greater_equal", smooth=None),
     *_binary(0, "logical_and logical_or logical_xor", smooth=None),
     *_unary(0, "logical_not isnan isinf isfinite signbit", smooth=None),
     *_binary(0, "bitwise_and bitwise_or bitwise_xor left_shift right_shift gcd lcm", smooth=None),
-    *_unary(0, "invert", smooth=None),
+    *_unary(0, "invert bitwise_not bitwise_invert bitwise_count", smooth=None),
+    *_binary(0, "bitwise_left_shift bitwise_right_shift", smooth=None),
     *[Row(name, reference, binary, smooth=None) for name, reference in COMPARISONS.items()],
     Row("where", np.where, ternary),
     Row("switch", np.where, ternary),
@@ -296,6 +326,9 @@ ROWS: list[Row] = [
     Row("dot", unless_scalar(np.dot), pairs(SCALED), 16, **SUMS),
     Row("matmul", np.matmul, pairs(STACKED), 16, **SUMS),
     Row("outer", np.outer, pairs(PAIRS)),
+    Row("vecdot", np.vecdot, pairs(VECTORS), 16, **SUMS),
+    Row("matvec", np.matvec, pairs(MATRIX_FIRST), 16, **SUMS),
+    Row("vecmat", np.vecmat, pairs(VECTOR_FIRST), 16, **SUMS),
     Row("kron", np.kron, pairs(ALIKE)),
     # --- creation
     Row("constant", lambda value, dtype=None: np.asarray(value, dtype), made(([1, 2],), (2.5,), ([[True]],))),
