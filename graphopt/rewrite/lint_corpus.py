@@ -282,10 +282,27 @@ def _graph(formula: str, family: Family) -> Graph:
 
 
 def _built() -> dict[str, Variable]:
-    """Programs with what formulas cannot say: one element of the last axis, a domain, an array of numbers."""
+    """Programs with what formulas cannot say: one element of the last axis, a domain, an array, linear algebra."""
     x, p = variable("x", "float64[n, 3]"), variable("p", "float64[n]", domain="positive")
     return {
         "log(softmax(x, axis=1)[:, 0])": tensor.log(pick(tensor.softmax(x, axis=1), index=0)),
         "log(p**2.5*exp(-p))": tensor.log(p**2.5 * tensor.exp(-p)),
         "x*[2, 2, 2]": x * np.full(3, 2.0),
+        **_equations(),
+    }
+
+
+def _equations() -> dict[str, Variable]:
+    """Least squares, Gaussian likelihoods and Kalman's gain, as they stand in textbooks."""
+    from graphopt.tensor import linalg
+
+    x, a, b = variable("x", "float64[n, k]"), variable("a", "float64[k, k]"), variable("b", "float64[k, l]")
+    factor = linalg.cholesky(a)
+    return {
+        "inv(x.T @ x) @ b": linalg.inv(x.T @ x) @ b,
+        "inv(inv(a) + inv(x.T @ x))": linalg.inv(linalg.inv(a) + linalg.inv(x.T @ x)),
+        "inv(inv(a)) @ b": linalg.inv(linalg.inv(a)) @ b,
+        "log(det(a))": tensor.log(linalg.det(a)),
+        "log(abs(det(a.T)))": tensor.log(tensor.abs(linalg.det(a.T))),
+        "solve(chol(a).T, solve(chol(a), b))": linalg.solve(factor.T, linalg.solve(factor, b)),
     }

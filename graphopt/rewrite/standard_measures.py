@@ -14,8 +14,8 @@ from graphopt.rewrite.measures import Measure, operands_of
 from graphopt.variable import Variable
 
 __all__ = [
-    "CHAINS", "DISORDER", "HAZARDS", "MASKS", "NEGATIONS", "OPERATIONS", "RANKS", "REORDERINGS", "STANDARD",
-    "STRETCHES", "SUMMANDS", "UNITS", "VIEWS",
+    "CHAINS", "DISORDER", "FACTORIZATIONS", "HAZARDS", "MASKS", "NEGATIONS", "OPERATIONS", "RANKS", "REORDERINGS",
+    "STANDARD", "STRETCHES", "SUMMANDS", "UNITS", "VIEWS",
 ]  # fmt: skip
 
 COPIES = {"power": 8, "log": 8, "logaddexp": 1, "softplus": 1}  # of many terms comes a chain of logaddexp
@@ -125,7 +125,12 @@ DISORDER = Measure(
     "disorder", "operands that are no constants, the more the later they stand",
     lambda part: int(part.op is not constant), lambda part, position: 1 + position, least=1,
 )  # fmt: skip
+FACTORIZATIONS = Measure(
+    "factorizations", "factors of matrices that are not known to be triangular",
+    lambda part: int(_is(part, "factorization") and part.op.name != "solve_triangular"),
+)  # fmt: skip
 
 STANDARD: tuple[Measure, ...] = (
     HAZARDS, REORDERINGS, OPERATIONS, STRETCHES, MASKS, RANKS, NEGATIONS, VIEWS, CHAINS, UNITS, SUMMANDS, DISORDER,
+    FACTORIZATIONS,
 )  # fmt: skip
