@@ -10,6 +10,7 @@ from graphopt.tensor.indexing import concatenate, diff, getitem
 from graphopt.tensor.shape import canonical_axes, expression, rank, ravel, reshape
 from graphopt.tensor.ufuncs import cast
 from graphopt.types import is_float
+from graphopt.variable import as_variable
 
 __all__ = ["ediff1d", "gradient", "trapezoid"]
 
@@ -73,7 +74,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
 def _derivative(f: Any, axis: int, spacing: Any, order: int) -> Any:
     if isinstance(size := f.shape[axis], int) and size < order + 1:
         raise ShapeMismatch(f"gradient: axis {axis} has {size} elements, at least {order + 1} are needed")
-    spacing = expression(spacing)
+    spacing = as_variable(spacing, f.dtype) if isinstance(spacing, int | float) else expression(spacing)
     if spacing.ndim > 1:
         raise ShapeMismatch(f"gradient: a spacing is a number or a vector of places, found {spacing.type}")
     if spacing.ndim:

@@ -204,6 +204,16 @@ def matrices(*shapes: Shape) -> Family:
     return family
 
 
+def typed(*types: tuple[str, Shape]) -> Family:
+    """Arrays of these types."""
+    return lambda random: (types, (), {})
+
+
+def of(*shapes: Shape) -> Family:
+    """An array of one of these shapes."""
+    return lambda random: (((random.choice(DTYPES), random.choice(shapes)),), (), {})
+
+
 # --- creation, parts --------------------------------------------------------------------------------------------------
 
 

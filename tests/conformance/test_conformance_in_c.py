@@ -9,8 +9,8 @@ from random import Random
 
 import numpy as np
 import pytest
-from conformance_programs import SIZES, Program
-from conformance_rows import ROWS
+from conformance_programs import SIZES, Program, variable_of
+from conformance_table import ROWS
 from conformance_values import LAYOUTS, disagreement, laid_out, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -49,8 +49,7 @@ class Batch:
     def _input(self, dtype, shape, position, domain):
         key = (dtype, shape, position, domain)
         if key not in self.inputs:
-            sizes = ", ".join(getattr(size, "name", str(size)) for size in shape)
-            self.inputs[key] = go.variable(f"x{len(self.inputs)}", f"{dtype}[{sizes}]")
+            self.inputs[key] = variable_of(f"x{len(self.inputs)}", dtype, shape)
         return self.inputs[key]
 
 
