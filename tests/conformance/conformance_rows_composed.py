@@ -238,12 +238,12 @@ NEURAL = [
     Row("nnet.gelu", gelu, unary, 64, scale=largest, **SMALL),
     Row("nnet.hard_sigmoid", lambda x: np.clip(x * 0.2 + 0.5, 0, 1), unary, 4, scale=largest, **SMALL),
     Row("nnet.softsign", lambda x: x / (1 + np.abs(x)), unary, 4, **SMALL),
-    Row("nnet.binary_crossentropy", crossentropy, operands(2, numbers=False), 16, values="unit", dtypes=FLOATS,
+    Row("nnet.binary_crossentropy", crossentropy, operands(2, numbers=False), 16, values="unit", dtypes=("float64",),
         smooth=PROBABILITY),
     Row("nnet.sigmoid_binary_crossentropy", sigmoid_crossentropy, operands(2, numbers=False), 32, scale=products,
         values="finite", dtypes=("float64",)),
     Row("nnet.categorical_crossentropy", lambda p, t: -np.sum(t * np.log(p), axis=-1), pairs(ALIKE[:2]), 32,
-        values="unit", dtypes=FLOATS, smooth=PROBABILITY),
+        values="unit", dtypes=("float64",), smooth=PROBABILITY),
 ]  # fmt: skip
 
 COMPOSED = [*COMPARED, *JOINED, *COUNTED, *CONTRACTED, *NORMED, *NEURAL]
