@@ -17,10 +17,10 @@ from typing import Any, Protocol
 import mpmath
 import numpy as np
 
-from graphopt.dimensions import Dim, evaluate
+from graphopt.dimensions import Dim, evaluate, symbols
 from graphopt.errors import InvalidArgument, MissingInput, ShapeMismatch, UnsupportedExpression
+from graphopt.graph import mismatch
 from graphopt.graph.graph import Graph
-from graphopt.graph.unify import broken
 from graphopt.integers import convert, truncated
 from graphopt.op import Attributes, Op
 from graphopt.ops.leaves import input_
@@ -216,7 +216,9 @@ def bind_dimensions(graph: Graph, arrays: Mapping[str, Array]) -> dict[str, int]
     Raises
     ------
     ShapeMismatch
-        Naming the argument whose rank or size does not fit.
+        Naming the arguments and axes whose sizes do not fit, and what needs them to.
+    InvalidArgument
+        If a size is a formula in a name that no argument has for an axis.
     """
     sizes: dict[str, int] = {}
     source: dict[str, tuple[int, str]] = {}
@@ -230,17 +232,13 @@ def bind_dimensions(graph: Graph, arrays: Mapping[str, Array]) -> dict[str, int]
                 sizes[symbol], source[symbol] = actual, (axis, name)
     for name, node in graph.inputs.items():
         for axis, (size, actual) in enumerate(zip(graph.type(node).shape, arrays[name].shape, strict=True)):
-            wanted = evaluate(size, sizes)
-            if wanted != actual:
-                reason = f"{size} = {wanted}" if isinstance(size, Dim) else str(wanted)
-                known = source.get(size.symbol or "") if isinstance(size, Dim) else None
-                where = f" (from axis {known[0]} of {known[1]})" if known else ""
-                raise ShapeMismatch(
-                    f"argument {name} has shape {arrays[name].shape}: axis {axis} is {actual}, expected {reason}{where}"
-                )
+            if isinstance(size, Dim) and size.symbol is None and not symbols(size) <= sizes.keys():
+                raise InvalidArgument(mismatch.unknown_size(name, axis, size, sizes))
+            if (wanted := evaluate(size, sizes)) != actual:
+                raise ShapeMismatch(mismatch.of_argument(graph, name, arrays[name].shape, axis, wanted, source))
     for a, b in graph.guards:
         if evaluate(a, sizes) != evaluate(b, sizes):
-            raise ShapeMismatch(broken((a, b), evaluate(a, sizes), evaluate(b, sizes)))
+            raise ShapeMismatch(mismatch.of_guard(graph, (a, b), sizes, source))
     return sizes
 
 

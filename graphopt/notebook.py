@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 __all__ = ["Listing", "Source"]
 
@@ -39,9 +39,6 @@ class Source(str):
     def _repr_html_(self) -> str:
         return _highlighted(str(self), self.language) or f"<pre>{html.escape(str(self))}</pre>"
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": str(self), "text/html": self._repr_html_()}
-
 
 class Listing(list[Row]):
     """A list of records of one dataclass, shown as a table in a notebook."""
@@ -49,24 +46,11 @@ class Listing(list[Row]):
     def __init__(self, rows: Iterable[Row] = ()) -> None:
         super().__init__(rows)
 
-    def _cells(self) -> tuple[Sequence[str], list[list[str]]]:
+    def _repr_html_(self) -> str:
         first = self[0] if self else None
         heads = [field.name for field in fields(first)] if is_dataclass(first) else ["value"]
-        return heads, [[str(getattr(row, head, row)) for head in heads] for row in self]
-
-    def _repr_html_(self) -> str:
-        heads, rows = self._cells()
-        lines = [_row("th", heads), *(_row("td", row) for row in rows)]
-        return f"<table>{''.join(lines)}</table>"
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        heads, rows = self._cells()
-        widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in (heads, *rows)
-        ]
-        return {"text/plain": "\n".join(lines), "text/html": self._repr_html_()}
+        rows = [[str(getattr(row, head, row)) for head in heads] for row in self]
+        return f"<table>{''.join([_row('th', heads), *(_row('td', row) for row in rows)])}</table>"
 
 
 def _row(tag: str, cells: Sequence[str]) -> str:

@@ -27,7 +27,7 @@ from graphopt.ops.arithmetic import cast
 from graphopt.ops.leaves import ArrayConstant, constant, dimension, input_
 from graphopt.types import TensorType, agree, check_dtype, is_float, is_integer, refuse_mask
 
-__all__ = ["Origin", "Variable", "as_variable", "literal", "variable"]
+__all__ = ["Origin", "Variable", "as_variable", "caller", "described", "literal", "variable"]
 
 
 class Origin(NamedTuple):
@@ -133,7 +133,7 @@ class Variable(Operators, Expression):
             variables = _coerce(op, operands)
             type = op.type_rule(tuple([v.type for v in variables]), attributes, agree)
         except GraphoptError as error:
-            listing = ", ".join(_describe(operand) for operand in operands)
+            listing = ", ".join(described(operand) for operand in operands)
             raise _same(error, f"{op.name}({listing}): {error}; at {origin}") from None
         return Variable(type, op, variables, attributes, None, origin)
 
@@ -215,7 +215,7 @@ def as_variable(value: Any, dtype: str | None = None) -> Variable:
         return value
     if isinstance(value, Dim):
         dtype = dtype or "int64"
-        return Variable(TensorType(dtype), dimension, (), Attributes(value=value, dtype=dtype))
+        return Variable(TensorType(dtype), dimension, (), Attributes(value=value, dtype=dtype), None, caller())
     if isinstance(value, bool | int | float | Fraction) and not isinstance(value, np.generic):
         return literal(value, dtype or _DEFAULT[type(value)])
     if isinstance(value, Expression):
@@ -325,7 +325,8 @@ def _round_to_float32(value: Any, wide: float) -> float:
     return float(min(finite, key=lambda c: (abs(Fraction(float(c)) - value), c != narrow)))
 
 
-def _describe(operand: Any) -> str:
+def described(operand: Any) -> str:
+    """An operand as messages name it: its name, or what computes it, and its type."""
     if isinstance(operand, Variable):
         return f"{operand.name or operand.op.name}: {operand.type}"
     return repr(operand)[:40]

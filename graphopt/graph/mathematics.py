@@ -145,6 +145,8 @@ class _Writer:
             if "reduction" in under.op.traits and under.attributes.get("axis") == part.attributes["axis"]:
                 return f"{operands[0][0][:-1]}, keepdims=True)", ATOM
         listing = [text for text, _ in operands]
+        if name == "gather":
+            return f"{_atom(operands[0])}[{', '.join(listing[1:])}]", ATOM
         if name == "concatenate":
             listing = [f"[{', '.join(listing)}]"]
         return f"{name}({', '.join([*listing, *_attributes(part, types)])})", ATOM

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from graphopt.graph.checks import BOUNDS
 from graphopt.op import Attributes, Op
+from graphopt.ops.control import check
 from graphopt.ops.leaves import input_
 from graphopt.types import TensorType
 from graphopt.variable import Origin, Variable
@@ -59,10 +61,20 @@ def _of_expression(variable: Variable) -> Outline:
     from graphopt.graph.build import topological, unique_name
     from graphopt.graph.handle import Handle
 
+    order = topological([variable])
+    shown = {variable}
+    for current in reversed(order):
+        if current in shown:
+            shown.update(_shown(current))
     position: dict[Variable, int] = {}
     taken: set[str] = set()
     parts: list[Part] = []
-    for current in topological([variable]):
+    for current in order:
+        if current not in shown:
+            continue
+        if _is_implied(current):
+            position[current] = position[current.operands[0]]
+            continue
         op, attributes, name = current.op, current.attributes, current.name
         if isinstance(current, Handle):
             op, attributes, name = input_, Attributes(), f"%{current.node}"
@@ -74,6 +86,15 @@ def _of_expression(variable: Variable) -> Outline:
         position[current] = len(parts)
         parts.append(Part(op, operands, attributes, current.type, name, origins))
     return Outline(tuple(parts), ((None, position[variable]),))
+
+
+def _is_implied(variable: Variable) -> bool:
+    """Whether it is the check of an index that comes with `x[i]` and that nobody wrote."""
+    return variable.op is check and variable.attributes.get("kind") == BOUNDS
+
+
+def _shown(variable: Variable) -> tuple[Variable, ...]:
+    return variable.operands[:1] if _is_implied(variable) else variable.operands
 
 
 def _of_graph(graph: Graph) -> Outline:

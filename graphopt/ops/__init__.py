@@ -6,6 +6,9 @@ NumPy's argument forms and defaults on top.
 
 from graphopt.ops import (
     arithmetic,
+    bessel,
+    binary_form,
+    decompositions,
     elementary,
     gather,
     indexing,
@@ -16,12 +19,17 @@ from graphopt.ops import (
     reduction,
     running,
     shape,
+    sorting,
+    special,
 )
 from graphopt.ops.define import TABLE, define, find
 
 __all__ = [
     "TABLE",
     "arithmetic",
+    "bessel",
+    "binary_form",
+    "decompositions",
     "define",
     "elementary",
     "find",
@@ -34,4 +42,6 @@ __all__ = [
     "reduction",
     "running",
     "shape",
+    "sorting",
+    "special",
 ]

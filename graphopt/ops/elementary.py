@@ -129,8 +129,16 @@ digamma: Op = elementwise(
 trigamma: Op = elementwise(
     "trigamma", _trigamma,
     _infinite((NAN, mpmath.mpf(0)), real(lambda x: mpmath.psi(1, x), INF)),
+    lambda g, y, x: (g * _polygamma(2, x),),
     signature=_scipys, cost=80,
 )  # fmt: skip
+
+
+def _polygamma(n: int, x: Any) -> Any:
+    from graphopt.ops.special import polygamma
+
+    return polygamma(n, x)
+
 
 # --- stable compositions -----------------------------------------------------------------------------------------
 

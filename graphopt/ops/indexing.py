@@ -84,7 +84,13 @@ def _concatenate_rule(types: tuple[TensorType, ...], attributes: Attributes, uni
         if other.dtype != first.dtype or other.ndim != first.ndim:
             raise ShapeMismatch(f"{first} and {other} cannot be joined along axis {axis}")
         for k, size in enumerate(other.shape):
-            sizes[k] = sizes[k] + size if k == axis else unify(sizes[k], size)
+            try:
+                sizes[k] = sizes[k] + size if k == axis else unify(sizes[k], size)
+            except ShapeMismatch:
+                shapes = f"{shape_text(first.shape)} and {shape_text(other.shape)}"
+                raise ShapeMismatch(
+                    f"shapes {shapes} cannot be joined along axis {axis}: sizes {sizes[k]} and {size} meet at axis {k}"
+                ) from None
     return first.with_shape(sizes)
 
 

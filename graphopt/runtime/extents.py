@@ -32,12 +32,15 @@ class Extents:
         self._graph = graph
         for node in graph:
             type = graph.type(node)
-            if type.shape and type not in self._arrays:
+            if type.shape and not self._is_known(self._arrays.get(type)):
                 self._arrays[type] = node
-                for size in type.shape:
-                    self._sizes.setdefault(size, node)
+                self._sizes |= {size: node for size in type.shape if not self._is_known(self._sizes.get(size))}
             if graph.op(node) is dimension and is_integer(type.dtype):
                 self._numbers.setdefault((graph.attributes(node)["value"], type.dtype), node)
+
+    def _is_known(self, node: int | None) -> bool:
+        """Whether a node can be named in a message: constants have no line."""
+        return node is not None and bool(self._graph.origins(node))
 
     def check(self, sizes: Mapping[str, int]) -> None:
         """Raise if a value has no size, cannot be numbered in 64 bits, or is a number that does not fit its dtype.

@@ -56,7 +56,7 @@ def make_kernel(
 
 def _form(kernel: Kernel) -> str:
     if kernel.is_ordered:
-        return "columns" if kernel.outer and _runs_along_outer(kernel) else "ordered"
+        return "columns" if kernel.outer and kernel.inner and _runs_along_outer(kernel) else "ordered"
     if not any(isinstance(s, Reduce) for s in kernel.statements()) or not kernel.inner:
         return "map" if not any(isinstance(s, Reduce) for s in kernel.statements()) else "rows"
     if not kernel.outer:

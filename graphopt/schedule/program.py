@@ -7,7 +7,7 @@ template writes a program down, and decides nothing but the words.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from graphopt.dimensions import DimLike, product
@@ -323,6 +323,11 @@ class MatrixProduct:
     @property
     def writes(self) -> tuple[str, ...]:
         return (self.result,)
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether the right operand is the left one, transposed, so that half of the result is a copy of the other."""
+        return self.right == replace(self.left, transposed=not self.left.transposed)
 
     @property
     def flops(self) -> DimLike:

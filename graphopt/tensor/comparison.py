@@ -43,7 +43,7 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
 
 
 def array_equiv(a1: Any, a2: Any) -> Any:
-    """Whether two arrays are equal after broadcasting; false where they do not broadcast."""
+    """Whether two arrays are equal after broadcasting; false where sizes are known not to broadcast."""
     a, b = expression(a1), expression(a2)
     try:
         broadcast([a.shape, b.shape])

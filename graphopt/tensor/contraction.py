@@ -17,7 +17,7 @@ from graphopt.tensor.shape import broadcast_to, canonical_axes, expression, rank
 from graphopt.types import agree, shape_text
 from graphopt.variable import convert
 
-__all__ = ["batched_dot", "einsum", "inner", "multi_dot", "tensordot", "vdot"]
+__all__ = ["batched_dot", "einsum", "inner", "tensordot", "vdot"]
 
 
 def einsum(*arguments: Any, optimize: Any = True) -> Any:

@@ -6,7 +6,8 @@ from typing import Any
 
 from graphopt.errors import InvalidArgument, ShapeMismatch
 from graphopt.tensor import reduction
-from graphopt.tensor.indexing import concatenate, diff, getitem
+from graphopt.tensor.indexing import getitem
+from graphopt.tensor.parts import concatenate, diff
 from graphopt.tensor.shape import canonical_axes, expression, rank, ravel, reshape
 from graphopt.tensor.ufuncs import cast
 from graphopt.types import is_float

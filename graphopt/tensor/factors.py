@@ -26,6 +26,9 @@ __all__ = ["Factor", "contracted", "joined"]
 REPRESENTATIVE = 64
 """The size that a named dimension is taken to have while an order is looked for."""
 
+LARGE = 32**3
+"""How many products a call of BLAS is worth."""
+
 
 class Factor(NamedTuple):
     """An array and the labels of its axes, no two of them equal. Factors that are joined agree about sizes."""
@@ -71,13 +74,35 @@ def joined(a: Factor, b: Factor, kept: Collection[int], order: Sequence[int] = (
     if not rows and not columns:
         whole = [*batch, *over]
         return Factor(a.arranged(whole) * b.arranged(whole), tuple(whole)).summed(batch)
+    alone = _repeated(a, rows, over, b.sizes(columns)) or _repeated(b, columns, over, a.sizes(rows))
+    rows, columns = ([label for label in labels if label not in alone] for labels in (rows, columns))
     if rows and columns and _position(rows[-1], order) > _position(columns[-1], order):
         a, b, rows, columns = b, a, columns, rows
-    lead, depth = a.sizes(batch), product(a.sizes(over))
-    left = _reshaped(a.arranged([*batch, *rows, *over]), (*lead, product(a.sizes(rows)), depth))
-    right = _reshaped(b.arranged([*batch, *over, *columns]), (*lead, depth, product(b.sizes(columns))))
-    result = _reshaped(matmul(left, right), (*lead, *a.sizes(rows), *b.sizes(columns)))
-    return Factor(result, (*batch, *rows, *columns))
+    lead = [*batch, *alone]
+    left = _matrices(a, lead, rows, over)
+    right = _matrices(b, lead, over, columns)
+    sizes = (a if set(lead) <= set(a.labels) else b).sizes(lead)
+    result = _reshaped(matmul(left, right), (*sizes, *a.sizes(rows), *b.sizes(columns)))
+    return Factor(result, (*lead, *rows, *columns))
+
+
+def _matrices(x: Factor, lead: Sequence[int], rows: Sequence[int], columns: Sequence[int]) -> Any:
+    """A factor as matrices, one for every index of the leading labels; of length 1 where it has not got one."""
+    value = x.arranged([*lead, *rows, *columns])
+    return _reshaped(value, (*value.shape[: len(lead)], product(x.sizes(rows)), product(x.sizes(columns))))
+
+
+def _repeated(x: Factor, own: Sequence[int], over: Sequence[int], others: Iterable[DimLike]) -> list[int]:
+    """Labels of its own for each of which the other factor is multiplied again: those left of the summed ones.
+
+    One product of matrices would need all of its own labels side by side, and so a copy, where there are more on the
+    right. Several are as good if they are not tiny.
+    """
+    first = min(x.labels.index(label) for label in over)
+    before = [label for label in own if x.labels.index(label) < first]
+    after = [label for label in own if label not in before]
+    work = product((*x.sizes(after), *x.sizes(over), *others))
+    return before if before and after and _representative(work) >= LARGE else []
 
 
 def _position(label: int, order: Sequence[int]) -> int:

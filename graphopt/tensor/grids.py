@@ -11,7 +11,7 @@ from graphopt.config import config
 from graphopt.dimensions import Dim
 from graphopt.errors import InvalidArgument, ShapeMismatch, UnsupportedExpression
 from graphopt.tensor.creation import full, zeros
-from graphopt.tensor.indexing import stack
+from graphopt.tensor.parts import stack
 from graphopt.tensor.rearranging import broadcast_arrays
 from graphopt.tensor.shape import expression, rank, reshape
 from graphopt.tensor.ufuncs import cast

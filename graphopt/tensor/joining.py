@@ -8,7 +8,8 @@ from typing import Any
 
 from graphopt.dimensions import DimLike, opaque
 from graphopt.errors import InvalidArgument, ShapeMismatch
-from graphopt.tensor.indexing import concatenate, getitem, split
+from graphopt.tensor.indexing import getitem
+from graphopt.tensor.parts import concatenate, split
 from graphopt.tensor.rearranging import atleast_1d, atleast_2d, atleast_3d, shape_padleft
 from graphopt.tensor.shape import canonical_axes, expression, rank, ravel, transpose
 

@@ -1,4 +1,4 @@
-"""Linear algebra under the names of `numpy.linalg`: products, powers, norms and diagonals of matrices.
+"""Linear algebra under the names of `numpy.linalg`: products, powers, norms and diagonals of matrices; equations.
 
 Matrices are the last two axes here, as in the array API standard, where the functions of the same name in
 `graphopt.tensor` take the first two.
@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphopt.errors import InvalidArgument, ShapeMismatch, UnsupportedExpression
+from graphopt.errors import InvalidArgument, ShapeMismatch
 from graphopt.tensor import diagonals as _diagonals
 from graphopt.tensor import products as _products
 from graphopt.tensor.contraction import multi_dot, tensordot
+from graphopt.tensor.decompositions import cho_solve, cholesky, det, inv, slogdet, solve, solve_triangular
 from graphopt.tensor.norms import matrix_norm, norm, vector_norm
 from graphopt.tensor.products import matmul
 from graphopt.tensor.rearranging import matrix_transpose
 from graphopt.tensor.shape import broadcast_to, expression, rank
 from graphopt.types import agree
 
-__all__ = ["cross", "diagonal", "matmul", "matrix_norm", "matrix_power", "matrix_transpose", "multi_dot", "norm",
-           "outer", "tensordot", "trace", "vector_norm"]  # fmt: skip
+__all__ = ["cho_solve", "cholesky", "cross", "det", "diagonal", "inv", "matmul", "matrix_norm", "matrix_power",
+           "matrix_transpose", "multi_dot", "norm", "outer", "slogdet", "solve", "solve_triangular", "tensordot",
+           "trace", "vector_norm"]  # fmt: skip
 
 
 def diagonal(x: Any, *, offset: int = 0) -> Any:
@@ -52,22 +54,18 @@ def cross(a: Any, b: Any, *, axis: int = -1) -> Any:
 
 
 def matrix_power(x: Any, n: int) -> Any:
-    """A product of n equal matrices, by repeated squaring; the identity for n = 0.
+    """A product of n equal matrices, by repeated squaring; the identity for n = 0, of inverses for n < 0.
 
     Raises
     ------
     InvalidArgument
         If n is no integer.
-    UnsupportedExpression
-        If it is negative: that is a power of the inverse.
     ShapeMismatch
         If the last two axes are no square matrix.
     """
     x = expression(x)
     if not isinstance(n, int) or isinstance(n, bool):
         raise InvalidArgument(f"matrix_power: the exponent is an integer, found {n!r}")
-    if n < 0:
-        raise UnsupportedExpression(f"matrix_power: the exponent {n} is negative; take the power of the inverse")
     if rank(x, "matrix_power") < 2:
         raise ShapeMismatch(f"matrix_power takes matrices, found {x.type}")
     try:
@@ -78,6 +76,7 @@ def matrix_power(x: Any, n: int) -> Any:
     x = x if x.shape == square else broadcast_to(x, square)
     if n == 0:
         return broadcast_to(_diagonals.eye(size, dtype=x.dtype), square)
+    x, n = (inv(x), -n) if n < 0 else (x, n)
     result = None
     while n:
         if n % 2:

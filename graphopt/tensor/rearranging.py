@@ -11,7 +11,8 @@ from typing import Any
 from graphopt.dimensions import product
 from graphopt.errors import InvalidArgument, ShapeMismatch, UnsupportedExpression
 from graphopt.ops import shape as views
-from graphopt.tensor.indexing import flip, getitem
+from graphopt.tensor.indexing import getitem
+from graphopt.tensor.parts import flip
 from graphopt.tensor.shape import broadcast_to, canonical_axes, expression, rank, reshape, swapaxes, transpose
 from graphopt.types import broadcast
 

@@ -14,7 +14,7 @@ from graphopt.ops.arithmetic import sqrt, square
 from graphopt.ops.logic import isnan, logical_not, where
 from graphopt.tensor import reduction
 from graphopt.tensor.diagonals import diagonal
-from graphopt.tensor.indexing import concatenate
+from graphopt.tensor.parts import concatenate
 from graphopt.tensor.products import matmul
 from graphopt.tensor.rearranging import atleast_2d
 from graphopt.tensor.shape import broadcast_to, canonical_axes, expand_dims, expression, rank, transpose

@@ -13,10 +13,12 @@ import numpy as np
 
 from graphopt.errors import TypeMismatch, UnsupportedExpression
 from graphopt.ops import arithmetic as a
+from graphopt.ops import binary_form as f
 from graphopt.ops import elementary as e
 from graphopt.ops import logic as l
 from graphopt.ops.define import TABLE
-from graphopt.ops.signatures import floating_signature
+from graphopt.ops.signatures import floating_signature, ufunc_signature
+from graphopt.tensor.creation import zeros_like
 from graphopt.tensor.shape import expression
 from graphopt.types import check_dtype, is_float, is_integer
 from graphopt.variable import Variable
@@ -33,8 +35,12 @@ FUNCTIONS |= {
     "atan": e.arctan,
     "atan2": e.arctan2,
     "atanh": e.arctanh,
-    "concat": None,
+    "bitwise_invert": l.invert,
+    "bitwise_left_shift": l.left_shift,
+    "bitwise_not": l.invert,
+    "bitwise_right_shift": l.right_shift,
     "eq": l.equal,
+    "fix": a.trunc,
     "ge": l.greater_equal,
     "gt": l.greater,
     "le": l.less_equal,
@@ -47,7 +53,6 @@ FUNCTIONS |= {
     "switch": l.where,
     "true_divide": a.divide,
 }
-del FUNCTIONS["concat"]
 
 
 def _composed(function: Any) -> Any:
@@ -65,16 +70,44 @@ def _has_dtype(x: Any) -> bool:
     return isinstance(x, Variable)  # a pattern has none yet
 
 
+def _in_loop_of(ufunc: np.ufunc, x: Any) -> Any:
+    """A value in the dtype that NumPy's function of one value computes in."""
+    x = expression(x)
+    return cast(x, ufunc_signature(ufunc)((x.dtype,))[0][0]) if _has_dtype(x) else x
+
+
 @_composed
 def positive(x: Any) -> Any:
+    """The value itself; not for bools."""
+    return _in_loop_of(np.positive, x)
+
+
+@_composed
+def conjugate(x: Any) -> Any:
+    """The value itself, for it is real; a bool as int8."""
+    return _in_loop_of(np.conjugate, x)
+
+
+@_composed
+def real(x: Any) -> Any:
     """The value itself."""
     return expression(x)
 
 
 @_composed
+def imag(x: Any) -> Any:
+    """Zeros: values are real."""
+    x = expression(x)
+    return zeros_like(x) if _has_dtype(x) else x * 0
+
+
+FUNCTIONS["conj"] = conjugate
+
+
+@_composed
 def reciprocal(x: Any) -> Any:
     """1/x; of integers the integral part, as in NumPy: 0 for all but 1, -1, and 0 itself."""
-    x = expression(x)
+    x = _in_loop_of(np.reciprocal, x)
     if _has_dtype(x) and is_integer(x.dtype):
         return l.where(l.equal(a.absolute(x), 1), x, 0)
     return 1 / x
@@ -122,11 +155,32 @@ def exp10(x: Any) -> Any:
 
 @_composed
 def ldexp(x: Any, exponent: Any) -> Any:
-    """x · 2^exponent."""
+    """x · 2^exponent, exactly.
+
+    Raises
+    ------
+    TypeMismatch
+        If the exponent is a float, or of uint64.
+    """
     x, exponent = floating(x), expression(exponent)
     if _has_dtype(exponent) and not np.can_cast(exponent.dtype, "int64"):
         raise TypeMismatch(f"ldexp: an exponent is an integer that int64 holds, found {exponent.type}")
-    return x * e.exp2(a.cast(exponent, dtype=x.dtype) if _has_dtype(x) else exponent)
+    both = _has_dtype(x) and _has_dtype(exponent)
+    return f.times_power_of_two(x, cast(exponent, x.dtype) if both else exponent)
+
+
+@_composed
+def frexp(x: Any) -> tuple[Any, Any]:
+    """The significand m, 0.5 <= |m| < 1, and the int32 exponent e of x = m · 2^e; zero and what is not finite has 0."""
+    x = floating(x)
+    return f.frexp_mantissa(x), f.frexp_exponent(x)
+
+
+@_composed
+def spacing(x: Any) -> Any:
+    """The distance to the next number away from zero, with the sign of x."""
+    x = floating(x)
+    return a.nextafter(x, a.copysign(math.inf, x)) - x
 
 
 @_composed

@@ -122,6 +122,12 @@ STRETCHED: tuple[tuple[Shape, Any], ...] = (
     ((), (2, 3)), ((N,), (2, N)), ((N, 1), (N, 3)), ((1,), (0,)), ((1, M), (M, 2, M)), ((3,), (2, 3)), ((), 4),
     ((N, M), (N, M)), ((0,), (2, 0)), ((1, 1), (1, 3)),
 )  # fmt: skip
+MEDIANS: tuple[tuple[Shape, Any], ...] = (
+    ((N,), None), ((N, M), 0), ((N, M), (-1, 0)), ((N, 1, K), 2), ((), None), ((4, M), 0), ((1, M), 1),
+)  # fmt: skip
+QUANTILES: tuple[tuple[Shape, Any], ...] = (
+    ((N,), 0.5), ((N, M), 0.3), ((N, M), [0.0, 0.25, 1.0]), ((), 0.7), ((N, 1, K), 1.0), ((5,), [0.1]), ((1, M), 0.0),
+)  # fmt: skip
 
 
 def shaped(table: tuple[tuple[Shape, Any], ...]) -> Family:
@@ -178,6 +184,7 @@ STACKED: tuple[tuple[Shape, Shape], ...] = (
 SCALED: tuple[tuple[Shape, Shape], ...] = (*PRODUCTS, ((), (N, M)), ((N,), ()), ((), ()))
 PAIRS: tuple[tuple[Shape, Shape], ...] = (((N,), (M,)), ((N, M), (M, K)), ((), (N,)), ((2, 2), (3,)), ((0,), (N,)))
 ALIKE: tuple[tuple[Shape, Shape], ...] = (((N,), (M,)), ((N, M), (M, K)), ((2, 3), (1, 2)), ((0, 2), (N, M)))
+PLACES: tuple[tuple[Shape, Shape], ...] = (((N,), (M, K)), ((N,), ()), ((0,), (M,)), ((3,), (0,)))
 
 
 def pairs(table: tuple[tuple[Shape, Shape], ...]) -> Family:

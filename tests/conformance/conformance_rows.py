@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 from conformance_families import (
     ALIKE,
+    MEDIANS,
     PADDED,
     PAIRS,
+    PLACES,
+    QUANTILES,
     RESHAPED,
     SCALED,
     SPLIT,
@@ -111,6 +114,11 @@ def softmax(x: Any, axis: Any = -1, function: Any = special.softmax) -> Any:
 
 def log_softmax(x: Any, axis: Any = -1) -> Any:
     return softmax(x, axis, special.log_softmax)
+
+
+def percentile(x: Any, q: Any, function: Any = np.percentile) -> Any:
+    """A function of percent for shares."""
+    return function(x, [100 * share for share in q] if isinstance(q, list) else 100 * q)
 
 
 # --- magnitudes of which a result's error is so many units -----------------------------------------------------------
@@ -241,6 +249,23 @@ ROWS: list[Row] = [
     Row("logsumexp", logsumexp, reduced(least=1), 32, values="finite", scale=largest, least=1),
     Row("softmax", softmax, along(), 32, values="finite", least=1),
     Row("log_softmax", log_softmax, along(), 32, values="finite", scale=largest, least=1),
+    # --- orders
+    Row("sort", lambda x, axis=-1: np.sort(x, axis, stable=True), along(default=-1)),
+    Row("argsort", lambda x, axis=-1: np.argsort(x, axis, stable=True), along(default=-1), smooth=None),
+    Row("searchsorted", np.searchsorted, pairs(PLACES), smooth=None),
+    Row("median", np.median, shaped(MEDIANS), 2, values="small", least=1, dtypes=NUMBERS),
+    Row("quantile", np.quantile, shaped(QUANTILES), 16, values="small", scale=largest, least=1, dtypes=NUMBERS),
+    Row(
+        "percentile",
+        percentile,
+        shaped(QUANTILES),
+        64,
+        values="small",
+        scale=largest,
+        least=1,
+        dtypes=NUMBERS,
+        ours=lambda x, q: percentile(x, q, T.percentile),
+    ),
     # --- shapes
     Row("transpose", np.transpose, permuted),
     Row("swapaxes", np.swapaxes, two_axes),

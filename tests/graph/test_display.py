@@ -3,6 +3,7 @@
 import shutil
 import stat
 import xml.etree.ElementTree as ElementTree
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,12 +12,16 @@ from hypothesis import strategies as st
 
 import graphopt as go
 import graphopt.tensor as T
+from graphopt.dimensions import opaque
 from graphopt.errors import InvalidArgument, TargetUnavailable, TypeMismatch
 from graphopt.graph import Graph
+from graphopt.graph.checks import BOUNDS
 from graphopt.graph.mathematics import LARGE, program_text
 from graphopt.graph.outline import outline
 from graphopt.interpret import interpret
 from graphopt.ops import TABLE
+from graphopt.ops.control import check
+from graphopt.ops.gather import gather
 from graphopt.ops.leaves import input_
 from graphopt.testing import strategies
 from graphopt.variable import variable
@@ -64,10 +69,47 @@ def test_a_small_expression_reads_like_mathematics(expression, text):
 
 @pytest.mark.parametrize(
     "text",
-    ["x[1:]", "x[:-1]", "x[1:-1]", "x[0]", "x[-1]", "x[:, ::2]", "x[1::2]", "x[::-1, 1:3]", "x[::-2]", "x[..., 2]"],
+    [
+        "x[1:]",
+        "x[:-1]",
+        "x[1:-1]",
+        "x[2:5]",
+        "x[:3]",
+        "x[1:9:3]",
+        "x[-3:]",
+        "x[-3:-1, 2]",
+        "x[0]",
+        "x[-1]",
+        "x[:, ::2]",
+        "x[1::2]",
+        "x[::-1, 1:3]",
+        "x[::-2]",
+        "x[..., 2]",
+    ],
 )
 def test_parts_of_arrays_read_as_they_are_written(text):
     assert str(eval(text)) == text.replace("...", ":")
+
+
+bounds = st.none() | st.integers(-8, 8)
+slices = st.builds(slice, bounds, bounds, st.none() | st.sampled_from([1, 2, 3, -1, -2]))
+
+
+@given(slices, slices, st.integers(0, 9))
+@settings(max_examples=150, deadline=None)
+def test_the_text_of_any_part_means_that_part(rows, columns, size):
+    array = np.arange(6.0 * size).reshape(size, 6)
+    scope = {"x": x, "n": n, "min": partial(opaque, "min"), "max": partial(opaque, "max")}
+    graph = Graph.from_outputs([x], eval(str(x[rows, columns]), scope))
+    np.testing.assert_array_equal(interpret(graph, {"x": array}).popitem()[1], array[rows, columns])
+
+
+def test_the_check_of_an_index_is_not_shown_and_one_that_was_written_is():
+    inside = (i * i + 1 > 0) & (i * i + 2 > 0)
+    part = check(gather(x + 1, i, i), inside, message="outside", kind=BOUNDS)
+    assert str(part * 2) == "(x + 1)[i, i] * 2"
+    assert str(T.check(i, i > 0, "positive")) == 'check(i, i > 0, message="positive")'
+    assert "output check0: bool = all(i > 0)" in program_text(Graph.from_outputs([i], T.check(i, i > 0, "positive")))
 
 
 def test_shared_parts_named_parts_and_long_parts_have_lines_of_their_own():

@@ -16,13 +16,17 @@ def products(A, B, x, y, S, c, X):
     of_parts = [A[:, ::2] @ x[::2], A[::2] @ x, A[1:] @ x, A[:, 1:] @ x[1:], y[1:] @ A[1:], y @ A[:, 1:],
                 A[:, :1] @ x[:1], A @ X[:, 1], X[:, 2] @ B, A @ X[:, 1:2], S[:, :, 1:] @ x[1:]]  # fmt: skip
     backwards = [A @ x[::-1], A[:, ::-1] @ x, A[::-1] @ x, y[::-1] @ A, A @ X[::-1, 1], A[::-1] @ B, A @ B[:, ::-1]]
-    return [*by_vector, *of_parts, *backwards, x @ x, c.T @ c, c @ c.T, A @ B, (A + 1) @ (x * 2)]
+    by_itself = [A.T @ A, A @ A.T, S @ S.transpose(0, 2, 1), A[:, 1:].T @ A[:, 1:], (A + 1).T @ (A + 1)]
+    return [*by_vector, *of_parts, *backwards, *by_itself, x @ x, c.T @ c, c @ c.T, A @ B, (A + 1) @ (x * 2)]
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-11), ("float32", 3e-4)])
-def test_products_of_views_are_numpys(dtype, tolerance):
+@pytest.mark.parametrize(
+    ("dtype", "tolerance", "flags"),
+    [("float32", 3e-4, ()), ("float64", 1e-11, ("-DLARGEST=3",))],  # the largest number that is left to BLAS
+)
+def test_products_of_views_are_numpys(dtype, tolerance, flags):
     variables = [go.variable(name, f"{dtype}[{shape}]") for name, shape in SHAPES.items()]
-    function = go.function(variables, products(*variables))
+    function = go.function(variables, products(*variables), options=go.Options(extra_flags=flags))
     generator = np.random.default_rng(3)
     for sizes in SIZES:
         shapes = [[sizes[d] if d in sizes else int(d) for d in shape.split(", ")] for shape in SHAPES.values()]
@@ -30,6 +34,17 @@ def test_products_of_views_are_numpys(dtype, tolerance):
         for k, (found, wanted) in enumerate(zip(function(*arrays), products(*arrays), strict=True)):
             assert found.shape == np.shape(wanted) and found.dtype == dtype
             np.testing.assert_allclose(found, wanted, tolerance, tolerance, err_msg=f"product {k} of {sizes}")
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_matrix_by_its_transpose_is_exactly_symmetric(threads):
+    A = go.variable("A", "float64[m, n]")
+    gram = go.function([A], A.T @ A, options=go.Options(threads=threads))
+    for shape in ((7, 5), (40, 96), (40, 97), (31, 1000)):
+        values = np.random.default_rng(6).normal(size=shape)
+        found = gram(values)
+        np.testing.assert_array_equal(found, found.T)
+        np.testing.assert_allclose(found, values.T @ values, rtol=1e-11, atol=1e-11)
 
 
 def test_a_matrix_by_a_vector_is_no_product_of_matrices():
