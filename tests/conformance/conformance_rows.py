@@ -1,6 +1,6 @@
 """The table, first part: ufuncs, reductions, shapes, creation; with the function of NumPy or SciPy each must equal.
 
-A new function gets a row here or in `conformance_rows_composed.py`, or a reason in `conformance_table.WITHOUT`; a test
+A new function gets a row here or in the parts after this, or a reason in `conformance_table.WITHOUT`; a test
 says so. What the columns mean is in `Row`.
 """
 
@@ -210,7 +210,7 @@ ROWS: list[Row] = [
         unary,
         16,
         values="finite",
-        smooth=None,
+        smooth=(POSITIVE,),
     ),
     Row("sigmoid", special.expit, unary, 16, values="small"),
     Row("softplus", in_float64(lambda x: np.logaddexp(0, x)), unary, 16, values="small"),
@@ -250,8 +250,8 @@ ROWS: list[Row] = [
     Row("softmax", softmax, along(), 32, values="finite", least=1),
     Row("log_softmax", log_softmax, along(), 32, values="finite", scale=largest, least=1),
     # --- orders
-    Row("sort", lambda x, axis=-1: np.sort(x, axis, stable=True), along(default=-1)),
-    Row("argsort", lambda x, axis=-1: np.argsort(x, axis, stable=True), along(default=-1), smooth=None),
+    Row("sort", lambda x, axis=-1: np.sort(x, axis, stable=True), along()),
+    Row("argsort", lambda x, axis=-1: np.argsort(x, axis, stable=True), along(), smooth=None),
     Row("searchsorted", np.searchsorted, pairs(PLACES), smooth=None),
     Row("median", np.median, shaped(MEDIANS), 2, values="small", least=1, dtypes=NUMBERS),
     Row("quantile", np.quantile, shaped(QUANTILES), 16, values="small", scale=largest, least=1, dtypes=NUMBERS),
@@ -280,7 +280,7 @@ ROWS: list[Row] = [
     Row("split", np.split, shaped(SPLIT), least=1),
     Row("flip", np.flip, reduced(keepdims=False)),
     Row("roll", np.roll, along(shift=(0, 1, -2, 7)), known=True),
-    Row("diff", np.diff, along(default=-1, n=(0, 1, 2))),
+    Row("diff", np.diff, along(n=(0, 1, 2))),
     Row("pad", np.pad, shaped(PADDED)),
     Row("repeat", np.repeat, along(0, repeats=(0, 1, 3))),
     Row("tile", np.tile, shaped(TILED)),

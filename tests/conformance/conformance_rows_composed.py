@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 from conformance_families import (
-    Family,
     K,
     M,
     N,
     along,
     binary,
+    calls,
     joined,
     like,
     made,
@@ -72,17 +72,6 @@ SQUARE = ((3, 3), (1, 1), (N, 2, 2))
 MATRICES = ((N, M), (3, 2), (2, N, M))
 
 
-def calls(table: Any) -> Family:
-    """Arrays of the shapes of a row of a table; what stands before them comes after."""
-
-    def family(random: Any) -> tuple[Any, ...]:
-        argument, *shapes = random.choice(table)
-        dtype = random.choice((*DTYPES, "float64", "float32"))
-        return tuple((dtype, shape) for shape in shapes), (argument,), {}
-
-    return family
-
-
 def flat_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
     return np.linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)
 
@@ -134,7 +123,7 @@ JOINED = [
     Row("vsplit", np.vsplit, shaped((((4, M), 2), ((N, M), [1])))),
     Row("hsplit", np.hsplit, shaped((((N, 4), 2), ((6,), 3), ((N, M), [1])))),
     Row("dsplit", np.dsplit, shaped((((N, M, 4), 2), ((N, M, K), [1])))),
-    Row("unstack", lambda x, axis=0: [np.take(x, k, axis) for k in range(x.shape[axis])], along(default=0), known=True),
+    Row("unstack", lambda x, axis=0: [np.take(x, k, axis) for k in range(x.shape[axis])], along(), known=True),
     Row("atleast_1d", np.atleast_1d, unary),
     Row("atleast_2d", np.atleast_2d, unary),
     Row("atleast_3d", np.atleast_3d, unary),
@@ -154,7 +143,7 @@ JOINED = [
     Row("diagonal", np.diagonal, matrices((2, 3), (N, M), (2, 4, 3))),
     Row("ediff1d", np.ediff1d, unary, dtypes=NUMBERS),
     Row("gradient", np.gradient, along(axis=(0, -1)), 4, least=2, **FINITE),
-    Row("trapezoid", np.trapezoid, along(default=-1, dx=(1.0, 0.5)), 16, values="finite", scale=of_absolute,
+    Row("trapezoid", np.trapezoid, along(dx=(1.0, 0.5)), 16, values="finite", scale=of_absolute,
         dtypes=NUMBERS),
     Row("full_like", np.full_like, with_one_of((2,), (0,)), smooth=None),
     Row("empty_like", np.zeros_like, like, smooth=None),
@@ -187,7 +176,7 @@ CONTRACTED = [
     Row("inner", np.inner, pairs(INNER), 16, **SUMS),
     Row("vdot", np.vdot, pairs(ALIKE), 16, **SUMS),
     Row("batched_dot", np.matmul, pairs(BATCHES), 16, **SUMS),
-    Row("multi_dot", np.linalg.multi_dot, pairs((((N, M), (M, K)), ((M,), (M, K)))), 16, together=True, **SUMS),
+    Row("linalg.multi_dot", np.linalg.multi_dot, pairs((((N, M), (M, K)), ((M,), (M, K)))), 16, together=True, **SUMS),
     Row("cross", np.cross, pairs(VECTORS), 4, values="finite", scale=largest_squared, dtypes=NUMBERS),
 ]  # fmt: skip
 

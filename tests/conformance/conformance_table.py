@@ -4,12 +4,13 @@ from types import ModuleType
 
 from conformance_rows import ROWS as FIRST
 from conformance_rows_composed import COMPOSED
+from conformance_rows_special import SPECIALS
 
 import graphopt.tensor as T
 from graphopt.tensor.creation import CONSTRUCTORS
 from graphopt.types import DTYPES
 
-ROWS = [*FIRST, *COMPOSED]
+ROWS = [*FIRST, *COMPOSED, *SPECIALS]
 
 ABOUT_TYPES = "its answer is about types, and no array"
 WITHOUT = {

@@ -23,13 +23,16 @@ from graphopt.types import is_float
 STEP = 1e-6
 SMOOTH = [row for row in ROWS if row.smooth is not None and row.draw(Random(0)).types]
 UNTESTED = {
-    "trigamma": "its derivative is no op",
     "ldexp": "its second operand is an integer; the first is multiplied",
     "choose": "its first operand is an integer; the others are chosen by where",
     "meshgrid": "broadcasts and no more",
+    "riemann_zeta": "unknown with respect to the exponent",
+    "zeta": "unknown with respect to the exponent",
+    "times_power_of_two": "its second operand is a whole number",
+    "frexp": "one of its results is an integer; frexp_mantissa is tested",
     "stop_gradient": "it has none on purpose",
     **dict.fromkeys(("zeros_like", "ones_like", "full_like", "empty_like"), "a constant"),
-    "angle": "piecewise constant",
+    **dict.fromkeys(("angle", "imag"), "piecewise constant"),
 }
 """Functions with float results whose rows say that they have no derivative, or that it is not tested, and why."""
 
