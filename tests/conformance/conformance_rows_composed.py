@@ -160,8 +160,8 @@ COUNTED = [
         values="finite unit", scale=largest, dtypes=FLOATS,
         **both(lambda on, x, w, axis: on.average(x, axis, weights=w))),
     Row("ptp", np.ptp, reduced(), least=1, dtypes=NUMBERS),
-    Row("cov", np.cov, matrices((3, 4), (2, N), (N, 3)), 64, values="finite", scale=largest_squared, least=2),
-    Row("corrcoef", np.corrcoef, matrices((3, 4), (2, N)), 256, values="finite", scale=one, least=3),
+    Row("cov", np.cov, of((3, 4), (2, N), (N, 3)), 64, values="finite", scale=largest_squared, least=2),
+    Row("corrcoef", np.corrcoef, of((3, 4), (2, N)), 256, values="finite", scale=one, least=3),
     *[Row(f"nan{name}", getattr(np, f"nan{name}"), reduced(), ulps, values="finite", least=1, **more)
       for name, ulps, more in (
           ("sum", 16, {"scale": of_absolute}), ("prod", 32, {}), ("max", 0, {"zeros": False}),
