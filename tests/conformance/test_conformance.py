@@ -48,7 +48,7 @@ def held(row, random):
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-@settings(max_examples=15)
+@settings(max_examples=12)
 @given(st.randoms(use_true_random=False))
 def test_a_function_is_numpys_in_the_interpreter(row, random):
     held(row, random)

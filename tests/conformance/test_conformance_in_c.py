@@ -22,7 +22,7 @@ from graphopt.errors import GraphoptError
 from graphopt.graph import Graph
 from graphopt.variable import Variable
 
-PROGRAMS = 4
+PROGRAMS = 3
 """Drawn for each function."""
 
 LEAST = sorted({row.least for row in ROWS})
