@@ -19,9 +19,11 @@ import numpy as np
 
 from graphopt.dimensions import Dim, evaluate
 from graphopt.errors import InvalidArgument, MissingInput, ShapeMismatch, UnsupportedExpression
+from graphopt.graph.body import Body
 from graphopt.graph.graph import Graph
 from graphopt.graph.unify import broken
 from graphopt.op import Attributes, Op
+from graphopt.ops.control import cond
 from graphopt.ops.leaves import input_
 from graphopt.types import TensorType, is_float
 
@@ -245,11 +247,13 @@ def bind_dimensions(graph: Graph, arrays: Mapping[str, Array]) -> dict[str, int]
 
 
 def resolve(attributes: Attributes, sizes: Mapping[str, int]) -> dict[str, Any]:
-    """Attributes with every dimension as an integer."""
+    """Attributes with every dimension as an integer, and bodies as functions of arrays."""
 
     def value(item: Any) -> Any:
         if isinstance(item, Dim):
             return evaluate(item, sizes)
+        if isinstance(item, Body):
+            return _Callable(item, sizes)
         return tuple(value(part) for part in item) if isinstance(item, tuple) else item
 
     return {key: value(item) for key, item in attributes.items()}
@@ -291,9 +295,19 @@ def interpret(
         raise MissingInput(f"no value for input {', '.join(missing)}")
     arrays = {name: np.asarray(arguments[name]) for name in graph.inputs}
     sizes = bind_dimensions(graph, arrays)
-    values: dict[int, Array] = {
-        node: arithmetic.enter(arrays[name], graph.type(node)) for name, node in graph.inputs.items()
-    }
+    values = {node: arithmetic.enter(arrays[name], graph.type(node)) for name, node in graph.inputs.items()}
+    _evaluate(graph, values, sizes, arithmetic, on_node)
+    return {name: values[node] for name, node in graph.outputs.items()}
+
+
+def _evaluate(
+    graph: Graph,
+    values: dict[int, Array],
+    sizes: Mapping[str, int],
+    arithmetic: Arithmetic,
+    on_node: Callable[[int, Array], None] | None = None,
+) -> None:
+    """Add the values of the outputs to those of the inputs; others go as soon as nobody needs them."""
     order = graph.order()
     last_use = {operand: node for node in order for operand in graph.operands(node)}
     held = set(graph.outputs.values())
@@ -305,6 +319,9 @@ def interpret(
             if "leaf" in op.traits:
                 assert op.numpy is not None, f"the leaf {op.name} has a value"
                 values[node] = arithmetic.enter(op.numpy(**attributes), type)
+            elif op is cond:
+                condition, *captures = operands
+                values[node] = attributes["then" if condition else "otherwise"](*captures, arithmetic=arithmetic)
             else:
                 values[node] = arithmetic.apply(op, operands, attributes, type)
         if on_node is not None:
@@ -312,4 +329,17 @@ def interpret(
         for operand in set(graph.operands(node)):
             if last_use[operand] == node and operand not in held:
                 del values[operand]
-    return {name: values[node] for name, node in graph.outputs.items()}
+
+
+class _Callable:
+    """A body that can be called: its sizes are known."""
+
+    def __init__(self, body: Body, sizes: Mapping[str, int]) -> None:
+        self.body = body
+        self.sizes = sizes
+
+    def __call__(self, *captures: Array, arithmetic: Arithmetic | None = None) -> Array:
+        body = self.body
+        values = dict(zip(body.graph.inputs.values(), captures, strict=True))
+        _evaluate(body.graph, values, self.sizes, arithmetic or Native())
+        return values[body.output]

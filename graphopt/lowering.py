@@ -15,7 +15,7 @@ from graphopt.graph.graph import Graph
 from graphopt.options import Options
 from graphopt.rewrite.log import Log
 from graphopt.rewrite.pipeline import NAMED, Pipeline
-from graphopt.schedule.program import Program
+from graphopt.schedule.program import Program, leaves
 from graphopt.schedule.schedule import schedule
 
 __all__ = ["KernelFacts", "Lowered", "as_pipeline", "c_source", "cuda_source", "lower", "optimize"]
@@ -61,9 +61,9 @@ class Lowered:
 
     @property
     def kernels(self) -> list[KernelFacts]:
-        """The kernels and matrix products, in order of execution."""
+        """The kernels and matrix products, in order of execution; of branches, those of both."""
         facts = []
-        for step in self.program.steps:
+        for step in leaves(self.program.steps):
             form = getattr(step, "form", "product")
             facts.append(
                 KernelFacts(step.name, form, len(step.reads), len(step.writes), step.flops, self.program.bytes(step))

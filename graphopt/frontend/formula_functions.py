@@ -23,7 +23,7 @@ __all__ = ["ATTRIBUTES", "CONSTANTS", "DTYPE_NAMES", "FUNCTIONS", "METHODS", "Ca
 
 _FUNCTIONS = """
     abs absolute acos acosh add all any arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin asin
-    asinh atan atan2 atanh bitwise_and bitwise_or bitwise_xor broadcast_to cast cbrt ceil clip concatenate copysign
+    asinh atan atan2 atanh bitwise_and bitwise_or bitwise_xor broadcast_to cast cbrt ceil clip concatenate cond copysign
     cos cosh count_nonzero deg2rad degrees diag diff digamma divide divmod dot eq equal erf erfc exp exp10 exp2
     expand_dims expm1 eye fabs fdim flip float_power floor floor_divide fma fmax fmin fmod full gamma gcd ge greater
     greater_equal gt heaviside hypot identity inc_subtensor invert isfinite isinf isnan kron lcm ldexp le left_shift

@@ -7,7 +7,7 @@ is constants alone.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from graphopt.codegen.cuda import CudaSource, cuda_source
 from graphopt.dimensions import DimLike, evaluate
 from graphopt.options import Options
 from graphopt.runtime.driver import Argument, Buffer, Dimensions, Driver
-from graphopt.schedule.launch import Extents, Launch
+from graphopt.schedule.launch import Choice, Extents, Launch, sequence
 from graphopt.schedule.program import Program
 
 __all__ = ["DeviceProgram"]
@@ -76,14 +76,22 @@ class DeviceProgram:
                 held[buffer] = self._upload(buffer, arrays[name])
             for made in (*program.of_role("output"), *program.of_role("temporary")):
                 held[made.name] = self._allocate(made.name, made.type.dtype, made.type.size, sizes)
-            for launch in self.source.launches:
-                for scratch in launch.scratch:
-                    if scratch.name not in held:
-                        held[scratch.name] = self._allocate(scratch.name, scratch.dtype, scratch.count, sizes)
-                self._launch(launch, {**self._constants, **held}, sizes)
+            self._run(sequence(program.steps), held, sizes)
             return self._download(held, sizes, into)
         finally:
             _free(self.driver, held)
+
+    def _run(self, todo: Iterable[Launch | Choice], held: dict[str, Buffer], sizes: Mapping[str, int]) -> None:
+        for item in todo:
+            if isinstance(item, Choice):
+                taken = np.zeros((), np.bool_)
+                self.driver.copy_out({**self._constants, **held}[item.condition], taken)
+                self._run(item.then if taken else item.otherwise, held, sizes)
+                continue
+            for scratch in item.scratch:
+                if scratch.name not in held:
+                    held[scratch.name] = self._allocate(scratch.name, scratch.dtype, scratch.count, sizes)
+            self._launch(item, {**self._constants, **held}, sizes)
 
     def _launch(self, launch: Launch, buffers: Mapping[str, Buffer], sizes: Mapping[str, int]) -> None:
         grid = _extents(launch.grid, sizes)

@@ -8,14 +8,26 @@ Not for the text of kernels, which the templates write, nor for the best geometr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from graphopt.dimensions import DimLike, opaque, product
-from graphopt.schedule.program import Axis, Kernel, Load, MatrixProduct, Program, Stage, Statement, Store
+from graphopt.schedule.program import (
+    Axis,
+    Branch,
+    Kernel,
+    Load,
+    MatrixProduct,
+    Program,
+    Stage,
+    Statement,
+    Step,
+    Store,
+)
 from graphopt.schedule.segments import used
 
-__all__ = ["BLOCKS", "COLUMNS", "PARTS", "STEPS", "THREADS", "TILE", "Launch", "Scratch", "launches"]
+__all__ = ["BLOCKS", "COLUMNS", "PARTS", "STEPS", "THREADS", "TILE", "Choice", "Launch", "Scratch", "launches",
+           "sequence"]  # fmt: skip
 
 THREADS = 256
 """Threads of a block, at most."""
@@ -94,11 +106,35 @@ class Launch:
         return tuple(s for stage in self.stages for s in (*stage.row, *stage.lane))
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The launches `then` if the element of the buffer `condition` is true, the launches `otherwise` if not."""
+
+    condition: str
+    then: tuple[Launch | Choice, ...]
+    otherwise: tuple[Launch | Choice, ...]
+
+
 def launches(program: Program) -> tuple[Launch, ...]:
-    """The launches of a program that keeps nothing between stages (`schedule(graph, keep=False)`), in order."""
-    result: list[Launch] = []
-    for step in program.steps:
-        if isinstance(step, MatrixProduct):
+    """The launches of a program that keeps nothing between stages (`schedule(graph, keep=False)`), all of them."""
+    return tuple(_all(sequence(program.steps)))
+
+
+def _all(sequence: Iterable[Launch | Choice]) -> Iterator[Launch]:
+    for item in sequence:
+        if isinstance(item, Choice):
+            yield from _all((*item.then, *item.otherwise))
+        else:
+            yield item
+
+
+def sequence(steps: Iterable[Step]) -> tuple[Launch | Choice, ...]:
+    """What is launched for steps, in order, and where it depends on what was computed."""
+    result: list[Launch | Choice] = []
+    for step in steps:
+        if isinstance(step, Branch):
+            result.append(Choice(step.condition, sequence(step.then), sequence(step.otherwise)))
+        elif isinstance(step, MatrixProduct):
             result.append(_product(step))
         elif step.form == "total":
             result += _total(step)

@@ -6,17 +6,17 @@ template writes a program down, and decides nothing but the words.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphopt.dimensions import DimLike, product
+from graphopt.dimensions import DimLike, opaque, product
 from graphopt.op import Attributes, Op
 from graphopt.types import TensorType
 
-__all__ = ["Axis", "Buffer", "Compute", "Extent", "Index", "Keep", "Kernel", "Literal", "Load", "Local", "Matrix",
-           "MatrixProduct", "Position", "Program", "Recall", "Reduce", "Stage", "Statement", "Step", "Store",
-           "Value"]  # fmt: skip
+__all__ = ["Axis", "Branch", "Buffer", "Compute", "Extent", "Index", "Keep", "Kernel", "Literal", "Load", "Local",
+           "Matrix", "MatrixProduct", "Position", "Program", "Recall", "Reduce", "Stage", "Statement", "Step", "Store",
+           "Value", "leaves"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +249,42 @@ class MatrixProduct:
         return product(self.batch) * self.rows * self.columns * self.depth * 2
 
 
-Step = Kernel | MatrixProduct
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """The steps `then` if the element of the buffer `condition` is true, the steps `otherwise` if not."""
+
+    name: str
+    condition: str
+    then: tuple[Step, ...]
+    otherwise: tuple[Step, ...]
+    note: str = ""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        inside = (name for step in (*self.then, *self.otherwise) for name in step.reads)
+        return tuple(dict.fromkeys((self.condition, *inside)))
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for step in (*self.then, *self.otherwise) for name in step.writes))
+
+    @property
+    def flops(self) -> DimLike:
+        """Those of the dearer branch."""
+        then, otherwise = (sum((step.flops for step in side), 0) for side in (self.then, self.otherwise))
+        return opaque("max", then, otherwise)
+
+
+Step = Kernel | MatrixProduct | Branch
+
+
+def leaves(steps: Iterable[Step]) -> Iterator[Kernel | MatrixProduct]:
+    """The steps that do something, those of branches in the branches' place, `then` first."""
+    for step in steps:
+        if isinstance(step, Branch):
+            yield from leaves((*step.then, *step.otherwise))
+        else:
+            yield step
 
 
 @dataclass(frozen=True)
@@ -269,8 +304,8 @@ class Program:
 
     @property
     def kernels(self) -> tuple[Kernel, ...]:
-        """The steps that are loops."""
-        return tuple(step for step in self.steps if isinstance(step, Kernel))
+        """The steps that are loops, those within branches too."""
+        return tuple(step for step in leaves(self.steps) if isinstance(step, Kernel))
 
     def bytes(self, step: Step) -> DimLike:
         """Bytes a step must move if every buffer it touches is read or written once."""

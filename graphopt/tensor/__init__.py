@@ -8,7 +8,7 @@ from typing import Any
 from graphopt.ops.custom import elementwise
 from graphopt.tensor import creation as _creation
 from graphopt.tensor import ufuncs as _ufuncs
-from graphopt.tensor.control import check, stop_gradient
+from graphopt.tensor.control import check, cond, stop_gradient
 from graphopt.tensor.creation import *  # noqa: F403
 from graphopt.tensor.creation import constant, full, ones, ones_like, tensor, zeros, zeros_like
 from graphopt.tensor.diagonals import (
@@ -57,12 +57,12 @@ from graphopt.tensor.reduction import (
 from graphopt.tensor.shape import broadcast_to, expand_dims, moveaxis, ravel, reshape, squeeze, swapaxes, transpose
 
 __all__ = [
-    "all", "any", "arange", "argmax", "argmin", "broadcast_to", "check", "concatenate", "constant", "count_nonzero",
-    "diag", "diff", "dot", "elementwise", "expand_dims", "eye", "flip", "full", "identity", "inc_subtensor", "kron",
-    "linspace", "log_softmax", "logsumexp", "matmul", "max", "mean", "min", "moveaxis", "ones", "ones_like",
-    "outer", "pad", "prod", "ravel", "repeat", "reshape", "roll", "set_subtensor", "softmax", "split", "squeeze",
-    "stack", "std", "stop_gradient", "sum", "swapaxes", "tensor", "tile", "trace", "transpose", "tri", "tril", "triu",
-    "var", "zeros", "zeros_like",
+    "all", "any", "arange", "argmax", "argmin", "broadcast_to", "check", "concatenate", "cond", "constant",
+    "count_nonzero", "diag", "diff", "dot", "elementwise", "expand_dims", "eye", "flip", "full", "identity",
+    "inc_subtensor", "kron", "linspace", "log_softmax", "logsumexp", "matmul", "max", "mean", "min", "moveaxis",
+    "ones", "ones_like", "outer", "pad", "prod", "ravel", "repeat", "reshape", "roll", "set_subtensor", "softmax",
+    "split", "squeeze", "stack", "std", "stop_gradient", "sum", "swapaxes", "tensor", "tile", "trace", "transpose",
+    "tri", "tril", "triu", "var", "zeros", "zeros_like",
 ]  # fmt: skip
 
 globals().update(_creation.CONSTRUCTORS)
