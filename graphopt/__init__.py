@@ -34,6 +34,7 @@ from graphopt.frontend.gradient import grad, vjp
 from graphopt.frontend.state import In
 from graphopt.function import Function, function
 from graphopt.graph import Graph
+from graphopt.graph.draw import draw
 from graphopt.lowering import Lowered, c_source, cuda_source, lower
 from graphopt.ops.custom import define_op
 from graphopt.options import Options
@@ -78,6 +79,7 @@ __all__ = [
     "cuda_source",
     "define_op",
     "dim",
+    "draw",
     "from_sympy",
     "function",
     "grad",

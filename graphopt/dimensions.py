@@ -13,8 +13,10 @@ from __future__ import annotations
 import ast
 import itertools
 import keyword
+import operator
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from contextlib import suppress
+from typing import Any, NamedTuple, SupportsIndex
 
 from graphopt.errors import InvalidArgument
 
@@ -39,6 +41,10 @@ class Opaque(NamedTuple):
 
 Atom = str | Opaque
 Monomial = tuple[Atom, ...]  # sorted, with repetition: n*n*m is ("m", "n", "n"); the empty one is the constant 1
+_EXACT: dict[str, Callable[[Any, Any], Any]] = {
+    "add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "floor_divide": operator.floordiv,
+    "equal": operator.eq, "not_equal": operator.ne,
+}  # fmt: skip
 _FOLD: dict[str, Callable[[int, int], int]] = {"//": lambda a, b: a // b, "min": min, "max": max}
 
 
@@ -106,6 +112,19 @@ class Dim:
 
     def __rfloordiv__(self, other: int) -> DimLike:
         return opaque("//", other, self)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        """NumPy's functions of a size, such as `np.sqrt(x.shape[0])`: those of an int64 scalar.
+
+        Sums, differences, products and quotients of sizes and NumPy's integers stay sizes, and are compared as sizes.
+        """
+        exact = _EXACT.get(ufunc.__name__)
+        if exact and method == "__call__" and not options and all(isinstance(x, Dim | SupportsIndex) for x in inputs):
+            with suppress(TypeError):  # arrays of integers have __index__, and refuse it unless they are scalars
+                return exact(*(x if isinstance(x, Dim) else operator.index(x) for x in inputs))
+        from graphopt.tensor.protocols import array_ufunc
+
+        return array_ufunc(ufunc, method, inputs, options)
 
     def __str__(self) -> str:
         text = ""

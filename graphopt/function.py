@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,15 +11,19 @@ from graphopt.domain_check import check_domains
 from graphopt.errors import InvalidArgument, TypeMismatch, UnusedInput
 from graphopt.frontend.declare import Signature, declare
 from graphopt.graph.checks import require
+from graphopt.graph.draw import bundle
 from graphopt.graph.graph import Graph
 from graphopt.graph.lift import is_liftable, lift
+from graphopt.graph.mathematics import program_text
 from graphopt.lowering import KernelFacts, Lowered, as_pipeline, optimize
+from graphopt.modes import STEPPED, Step, Stepped
 from graphopt.options import Options
 from graphopt.passes.fuse import Fuse
 from graphopt.rewrite.passes import Context
 from graphopt.rewrite.pipeline import Pipeline
 from graphopt.runtime.arguments import as_array, bind
 from graphopt.schedule.program import Program
+from graphopt.schedule.schedule import schedule
 from graphopt.shared_variable import SharedVariable
 from graphopt.variant import Variant, flatten, unflatten
 
@@ -43,6 +47,7 @@ def function(
     allow_input_downcast: bool | None = None,
     types: Mapping[Any, str] | None = None,
     options: Options | None = None,
+    on_node: Callable[[Step], object] | None = None,
 ) -> Function:
     """Compile expressions into a function that is called with arrays.
 
@@ -63,7 +68,9 @@ def function(
     pipeline
         "default", "fast", "none", a text such as "canonicalize,cse,fuse", or a `Pipeline`.
     mode
-        None, or "check": every call is also interpreted as it was written, and compared.
+        None; "check": every call is also interpreted as it was written, and compared; "debug": it is interpreted as it
+        was written, node by node in Python, where a debugger can stop (`graphopt.modes`); "nan": so, and the first
+        node that makes a value that is not finite is an error which names it and the user's line.
     name
         What generated code and messages call the function.
     on_unused_input
@@ -74,6 +81,9 @@ def function(
         Types of SymPy symbols, `{x: "float32[n]"}`; undeclared ones are float64 scalars.
     options
         Compiler, flags, threads, template folders.
+    on_node
+        For mode "debug": called with the `Step` of every node, in order: `.node`, `.op`, `.operands` and `.result`
+        (arrays), `.attributes`, `.name`, `.origin`.
 
     Raises
     ------
@@ -84,8 +94,10 @@ def function(
     """
     if target not in TARGETS:
         raise InvalidArgument(f"unknown target {target!r}; expected one of {', '.join(TARGETS)}")
-    if mode not in (None, "check"):
-        raise InvalidArgument(f"unknown mode {mode!r}; expected None or 'check'")
+    if mode not in (None, "check", *STEPPED):
+        raise InvalidArgument(f"unknown mode {mode!r}; expected None, 'check', 'debug' or 'nan'")
+    if on_node is not None and mode != "debug":
+        raise InvalidArgument(f"on_node is for mode='debug', which visits nodes one by one; found mode={mode!r}")
     label = name or "program"
     if not label.isidentifier() or not label.isascii():
         raise InvalidArgument(f"a function's name must be an ASCII identifier, found {label!r}")
@@ -94,7 +106,7 @@ def function(
     _check_unused(written, on_unused_input)
     return Function(
         written, declared.signature(written), target, as_pipeline(pipeline), mode, label, options or Options(), None,
-        allow_input_downcast,
+        allow_input_downcast, on_node,
     )  # fmt: skip
 
 
@@ -128,6 +140,7 @@ class Function:
         options: Options,
         text: str | None = None,
         allow_input_downcast: bool | None = None,
+        on_node: Callable[[Step], object] | None = None,
     ) -> None:
         self.name = name
         self.target = target
@@ -138,19 +151,23 @@ class Function:
         self._signature = signature
         self._text = text
         self._downcast = allow_input_downcast
+        self._on_node = on_node
         self.graph = written.copy()
         self.log = optimize(self.graph, pipeline, options)
         self._ufunc = signature.is_ufunc and is_liftable(self.graph)
         self._variants: dict[tuple[str, ...], Variant] = {}
-        if not self._ufunc:
+        if not self._ufunc and mode not in STEPPED:
             self._variant(())
 
     # --- looking -----------------------------------------------------------------------------------------------
     @property
     def lowered(self) -> Lowered:
         """The stages of the function; of a ufunc, those of the first form that was needed."""
-        variant = next(iter(self._variants.values()), None) or self._variant(tuple(self.graph.inputs)[:1])
         text_target = "c" if self.target != "cuda-emulated" else "cuda"
+        if self._mode in STEPPED:  # nothing was compiled: the text can be had without a compiler
+            program = schedule(self.graph, self.name, keep=text_target == "c")
+            return Lowered(self.graph, self.log, program, text_target, self.options)
+        variant = next(iter(self._variants.values()), None) or self._variant(tuple(self.graph.inputs)[:1])
         return Lowered(variant.graph, self.log, variant.program, text_target, self.options)
 
     @property
@@ -185,7 +202,7 @@ class Function:
         return {
             "written": self._written, "signature": self._signature, "target": self.target, "pipeline": self.pipeline,
             "mode": self._mode, "name": self.name, "options": self.options, "text": self._text,
-            "allow_input_downcast": self._downcast,
+            "allow_input_downcast": self._downcast, "on_node": self._on_node,
         }  # fmt: skip
 
     def copy(
@@ -241,6 +258,11 @@ class Function:
         listing = ", ".join(f"{n}: {self.graph.type(node)}" for n, node in self.graph.inputs.items())
         return f"<Function {self.name}({listing}), target {self.target}, {len(self.graph)} nodes>"
 
+    def _repr_mimebundle_(
+        self, include: Container[str] | None = None, exclude: Container[str] | None = None
+    ) -> dict[str, str]:
+        return bundle(self.graph, f"{self!r}\n{program_text(self.graph)}", include, exclude)
+
     # --- calling -----------------------------------------------------------------------------------------------
     def __call__(self, /, *arguments: Any, **by_name: Any) -> Any:
         return self._signature.pack(self._call(arguments, by_name, None))
@@ -276,17 +298,22 @@ class Function:
         if self._ufunc:
             shape, arrays = flatten(arrays)
         vectors = tuple(name for name, array in arrays.items() if array.ndim) if self._ufunc else ()
-        variant = self._variant(vectors)
-        results = require(self.name, self.graph, variant.run(arrays, into))
+        if self._mode in STEPPED:
+            stepped = Stepped(self._as_written(vectors), self.name, str(self._mode), self._on_node)
+            results = stepped.run(arrays, into)
+        else:
+            results = self._variant(vectors).run(arrays, into)
+        results = require(self.name, self.graph, results)
         if self._mode == "check":
-            check_against_interpreter(
-                self.name, lift(self._written, vectors) if vectors else self._written, arrays, results
-            )
+            check_against_interpreter(self.name, self._as_written(vectors), arrays, results)
         if shape is not None:
             results = {name: unflatten(value, shape, self.graph, name) for name, value in results.items()}
         for name, shared in signature.updates.items():
             shared.set_value(results[name], borrow=True)
         return results
+
+    def _as_written(self, vectors: tuple[str, ...]) -> Graph:
+        return lift(self._written, vectors) if vectors else self._written
 
     def _variant(self, vectors: tuple[str, ...]) -> Variant:
         if vectors not in self._variants:

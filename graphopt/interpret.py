@@ -17,18 +17,20 @@ from typing import Any, Protocol
 import mpmath
 import numpy as np
 
-from graphopt.dimensions import Dim, evaluate
+from graphopt.dimensions import Dim, evaluate, symbols
 from graphopt.errors import InvalidArgument, MissingInput, ShapeMismatch, UnsupportedExpression
-from graphopt.graph.body import Body
+from graphopt.graph import mismatch
+from graphopt.graph.body import Body, captures_of
 from graphopt.graph.graph import Graph
-from graphopt.graph.unify import broken
+from graphopt.integers import convert, truncated
 from graphopt.op import Attributes, Op
 from graphopt.ops.control import cond
 from graphopt.ops.leaves import input_
 from graphopt.types import TensorType, is_float
 
-__all__ = ["Arithmetic", "Exact", "Native", "Rounded", "bind_dimensions", "interpret"]
+__all__ = ["Arithmetic", "Exact", "Native", "Rounded", "bind_dimensions", "interpret", "value_of", "walk"]
 
+Evaluate = Callable[[int, tuple[Any, ...], Mapping[str, Any]], Any]
 Array = Any  # a NumPy array; of dtype object where it holds mpmath numbers
 
 
@@ -46,7 +48,8 @@ class Native:
     """NumPy, in each node's own dtype."""
 
     def enter(self, value: Any, type: TensorType) -> Array:
-        return np.asarray(value, type.dtype)
+        array = np.asarray(value)
+        return array if array.dtype == type.dtype else convert(array, type.dtype)
 
     def apply(self, op: Op, operands: tuple[Array, ...], attributes: Mapping[str, Any], type: TensorType) -> Array:
         if op.numpy is None:
@@ -206,10 +209,8 @@ def _cast_exact(x: Array, type: TensorType) -> Array:
     if is_float(type.dtype):
         return x if x.dtype == object else _to_mpf(x)
     if x.dtype == object and type.dtype != "bool":
-        return np.asarray(
-            np.frompyfunc(lambda v: int(v) if mpmath.isfinite(v) else np.iinfo(type.dtype).min, 1, 1)(x)
-        ).astype(type.dtype)
-    return np.asarray(x != 0 if type.dtype == "bool" else x).astype(type.dtype)
+        return np.asarray(np.frompyfunc(lambda v: truncated(v, type.dtype), 1, 1)(x)).astype(type.dtype)
+    return convert(x != 0 if type.dtype == "bool" else x, type.dtype)
 
 
 def bind_dimensions(graph: Graph, arrays: Mapping[str, Array]) -> dict[str, int]:
@@ -218,7 +219,9 @@ def bind_dimensions(graph: Graph, arrays: Mapping[str, Array]) -> dict[str, int]
     Raises
     ------
     ShapeMismatch
-        Naming the argument whose rank or size does not fit.
+        Naming the arguments and axes whose sizes do not fit, and what needs them to.
+    InvalidArgument
+        If a size is a formula in a name that no argument has for an axis.
     """
     sizes: dict[str, int] = {}
     source: dict[str, tuple[int, str]] = {}
@@ -232,17 +235,13 @@ def bind_dimensions(graph: Graph, arrays: Mapping[str, Array]) -> dict[str, int]
                 sizes[symbol], source[symbol] = actual, (axis, name)
     for name, node in graph.inputs.items():
         for axis, (size, actual) in enumerate(zip(graph.type(node).shape, arrays[name].shape, strict=True)):
-            wanted = evaluate(size, sizes)
-            if wanted != actual:
-                reason = f"{size} = {wanted}" if isinstance(size, Dim) else str(wanted)
-                known = source.get(size.symbol or "") if isinstance(size, Dim) else None
-                where = f" (from axis {known[0]} of {known[1]})" if known else ""
-                raise ShapeMismatch(
-                    f"argument {name} has shape {arrays[name].shape}: axis {axis} is {actual}, expected {reason}{where}"
-                )
+            if isinstance(size, Dim) and size.symbol is None and not symbols(size) <= sizes.keys():
+                raise InvalidArgument(mismatch.unknown_size(name, axis, size, sizes))
+            if (wanted := evaluate(size, sizes)) != actual:
+                raise ShapeMismatch(mismatch.of_argument(graph, name, arrays[name].shape, axis, wanted, source))
     for a, b in graph.guards:
         if evaluate(a, sizes) != evaluate(b, sizes):
-            raise ShapeMismatch(broken((a, b), evaluate(a, sizes), evaluate(b, sizes)))
+            raise ShapeMismatch(mismatch.of_guard(graph, (a, b), sizes, source))
     return sizes
 
 
@@ -290,56 +289,97 @@ def interpret(
     ShapeMismatch
         If an argument's shape does not fit the graph.
     """
-    arithmetic = arithmetic or Native()
+    chosen = arithmetic or Native()
+
+    def evaluate(node: int, operands: tuple[Array, ...], attributes: Mapping[str, Any]) -> Array:
+        value = value_of(graph.op(node), graph.type(node), operands, attributes, chosen)
+        if on_node is not None:
+            on_node(node, value)
+        return value
+
+    return walk(graph, arguments, evaluate)
+
+
+def value_of(
+    op: Op, type: TensorType, operands: tuple[Array, ...], attributes: Mapping[str, Any], arithmetic: Arithmetic
+) -> Array:
+    """The value of one node. The operand of an input is its argument."""
+    if op is input_:
+        return arithmetic.enter(operands[0], type)
+    if op is cond:
+        condition, *captures = operands
+        return attributes["then" if condition else "otherwise"](*captures, arithmetic=arithmetic)
+    if "leaf" not in op.traits:
+        return arithmetic.apply(op, operands, attributes, type)
+    assert op.numpy is not None, f"the leaf {op.name} has a value"
+    return arithmetic.enter(op.numpy(**attributes), type)
+
+
+def walk(
+    graph: Graph,
+    arguments: Mapping[str, Any],
+    evaluate: Evaluate,
+) -> dict[str, Array]:
+    """Visit what the outputs of a graph need, operands first; values go when nobody needs them.
+
+    Parameters
+    ----------
+    graph, arguments
+        What to run, and an array for each input, by name.
+    evaluate
+        `(node, operands, attributes) -> value`, the attributes' sizes being integers; the operand of an input is its
+        argument. See `value_of`.
+
+    Returns
+    -------
+    dict
+        The value of each output, by name.
+
+    Raises
+    ------
+    MissingInput
+        If an argument is missing.
+    ShapeMismatch
+        If an argument's shape does not fit the graph.
+    """
     if missing := [name for name in graph.inputs if name not in arguments]:
         raise MissingInput(f"no value for input {', '.join(missing)}")
     arrays = {name: np.asarray(arguments[name]) for name in graph.inputs}
     sizes = bind_dimensions(graph, arrays)
-    values = {node: arithmetic.enter(arrays[name], graph.type(node)) for name, node in graph.inputs.items()}
-    _evaluate(graph, values, sizes, arithmetic, on_node)
+    values = _visited(graph, {node: arrays[name] for name, node in graph.inputs.items()}, sizes, evaluate)
     return {name: values[node] for name, node in graph.outputs.items()}
 
 
-def _evaluate(
-    graph: Graph,
-    values: dict[int, Array],
-    sizes: Mapping[str, int],
-    arithmetic: Arithmetic,
-    on_node: Callable[[int, Array], None] | None = None,
-) -> None:
-    """Add the values of the outputs to those of the inputs; others go as soon as nobody needs them."""
+def _visited(
+    graph: Graph, given: Mapping[int, Array], sizes: Mapping[str, int], evaluate: Evaluate
+) -> dict[int, Array]:
+    values: dict[int, Array] = {}
     order = graph.order()
     last_use = {operand: node for node in order for operand in graph.operands(node)}
     held = set(graph.outputs.values())
     for node in order:
-        op, type = graph.op(node), graph.type(node)
-        if op is not input_:
-            attributes = resolve(graph.attributes(node), sizes)
-            operands = tuple([values[operand] for operand in graph.operands(node)])
-            if "leaf" in op.traits:
-                assert op.numpy is not None, f"the leaf {op.name} has a value"
-                values[node] = arithmetic.enter(op.numpy(**attributes), type)
-            elif op is cond:
-                condition, *captures = operands
-                values[node] = attributes["then" if condition else "otherwise"](*captures, arithmetic=arithmetic)
-            else:
-                values[node] = arithmetic.apply(op, operands, attributes, type)
-        if on_node is not None:
-            on_node(node, values[node])
+        operands = tuple([values[operand] for operand in graph.operands(node)])
+        if node in given:
+            operands = (given[node],)
+        values[node] = evaluate(node, operands, resolve(graph.attributes(node), sizes))
         for operand in set(graph.operands(node)):
             if last_use[operand] == node and operand not in held:
                 del values[operand]
+    return values
 
 
 class _Callable:
-    """A body that can be called: its sizes are known."""
+    """A body as a function of arrays: its sizes are known."""
 
     def __init__(self, body: Body, sizes: Mapping[str, int]) -> None:
         self.body = body
         self.sizes = sizes
 
     def __call__(self, *captures: Array, arithmetic: Arithmetic | None = None) -> Array:
-        body = self.body
-        values = dict(zip(body.graph.inputs.values(), captures, strict=True))
-        _evaluate(body.graph, values, self.sizes, arithmetic or Native())
-        return values[body.output]
+        body, chosen = self.body, arithmetic or Native()
+        graph = body.graph
+
+        def evaluate(node: int, operands: tuple[Array, ...], attributes: Mapping[str, Any]) -> Array:
+            return value_of(graph.op(node), graph.type(node), operands, attributes, chosen)
+
+        return _visited(graph, captures_of(body, captures), self.sizes, evaluate)[body.output]

@@ -12,6 +12,7 @@ from graphopt.errors import InvalidArgument
 from graphopt.frontend.declare import declare
 from graphopt.graph.checks import BOUNDS, leave_out
 from graphopt.graph.graph import Graph
+from graphopt.notebook import Listing, Source
 from graphopt.options import Options
 from graphopt.rewrite.log import Log
 from graphopt.rewrite.pipeline import NAMED, Pipeline
@@ -50,19 +51,19 @@ class Lowered:
 
     @cached_property
     def source(self) -> str:
-        """The generated text."""
+        """The generated text, which a notebook highlights."""
         if self.target == "c":
             from graphopt.codegen.c import c_source
 
-            return c_source(self.program, templates=self.options.templates).text
+            return Source(c_source(self.program, templates=self.options.templates).text, "c")
         from graphopt.codegen.cuda import cuda_source
 
-        return cuda_source(self.program, templates=self.options.templates).text
+        return Source(cuda_source(self.program, templates=self.options.templates).text, "cuda")
 
     @property
     def kernels(self) -> list[KernelFacts]:
-        """The kernels and matrix products, in order of execution; of branches, those of both."""
-        facts = []
+        """The kernels, matrix products and host calls, in order of execution, those of both branches; a table."""
+        facts: Listing[KernelFacts] = Listing()
         for step in leaves(self.program.steps):
             form = getattr(step, "form", "product")
             facts.append(

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Protocol
 
 from graphopt.types import TensorType, Unify
 
-__all__ = ["EMPTY", "Applied", "Attributes", "Expression", "Op", "TypeRule"]
+__all__ = ["EMPTY", "Applied", "Attributes", "Expression", "NoDerivative", "Op", "TypeRule"]
 
 
 class Attributes(Mapping[str, Any]):
@@ -67,6 +67,16 @@ class Applied(Protocol):
     def attributes(self) -> Attributes: ...
 
 
+@dataclass(frozen=True)
+class NoDerivative:
+    """What a pullback returns for an operand that the result depends on without a derivative that is known here.
+
+    Differentiating with respect to that operand raises NotDifferentiable with the reason; the others are not affected.
+    """
+
+    reason: str
+
+
 TypeRule = Callable[[tuple[TensorType, ...], Attributes, Unify], TensorType]
 Pullback = Callable[[Any, Applied], Sequence[Any]]
 
@@ -89,6 +99,7 @@ class Op:
         The same over NumPy arrays of mpmath numbers. Elementwise ops give a function of scalars. None: no exact form.
     pullback
         `(cotangent, node) -> one cotangent (or None) per operand`, written with other ops. None: not differentiable.
+        For an operand alone, `NoDerivative(reason)` says so.
         Elementwise rules need not undo broadcasting.
     operand_dtypes
         `(dtypes or Python number types) -> dtypes`: what the operands are cast to before the op meets them.
@@ -112,6 +123,8 @@ class Op:
         "composite": "is recognized and differentiated whole, and expanded by the pass `lower`",
         "transcendental": "needs an elementary function: dear to compute again",
         "hold": "keeps rewrites from seeing through it",
+        "factorization": "costs its operands' elements times the order of the square matrices that the first holds",
+        "host": "has no text in C or CUDA: the program calls its NumPy meaning",
     }
 
     name: str

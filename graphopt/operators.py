@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from graphopt.errors import InvalidArgument, TypeMismatch
+from graphopt.methods import Methods
 from graphopt.ops import arithmetic as a
 from graphopt.ops import logic as l
 
 __all__ = ["Operators"]
 
 
-class Operators:
+class Operators(Methods):
     """Operators and methods; every one is a call of an op or of a function of `graphopt.tensor`."""
 
     __slots__ = ()
@@ -181,13 +182,13 @@ class Operators:
         """The arithmetic mean over axes."""
         return _tensor().mean(self, axis, keepdims)
 
-    def var(self, axis: Any = None, keepdims: bool = False) -> Any:
-        """The variance over axes."""
-        return _tensor().var(self, axis, keepdims=keepdims)
+    def var(self, axis: Any = None, keepdims: bool = False, ddof: Any = 0) -> Any:
+        """The variance over axes; the divisor is the count less `ddof`."""
+        return _tensor().var(self, axis, ddof, keepdims)
 
-    def std(self, axis: Any = None, keepdims: bool = False) -> Any:
-        """The standard deviation over axes."""
-        return _tensor().std(self, axis, keepdims=keepdims)
+    def std(self, axis: Any = None, keepdims: bool = False, ddof: Any = 0) -> Any:
+        """The standard deviation over axes; the divisor is the count less `ddof`."""
+        return _tensor().std(self, axis, ddof, keepdims)
 
     def max(self, axis: Any = None, keepdims: bool = False) -> Any:
         """The largest element over axes."""

@@ -16,7 +16,18 @@ import numpy as np
 from graphopt.dimensions import Dim, DimLike, parse_dim, product
 from graphopt.errors import InvalidArgument, ShapeMismatch, TypeMismatch
 
-__all__ = ["DTYPES", "TensorType", "Unify", "agree", "broadcast", "check_dtype", "is_float", "is_integer", "shape_text"]
+__all__ = [
+    "DTYPES",
+    "TensorType",
+    "Unify",
+    "agree",
+    "broadcast",
+    "check_dtype",
+    "is_float",
+    "is_integer",
+    "refuse_mask",
+    "shape_text",
+]
 
 DTYPES = (
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64",
@@ -43,6 +54,12 @@ def check_dtype(dtype: Any) -> str:
     if name not in DTYPES:
         raise TypeMismatch(f"dtype {name} is not supported; expected one of {', '.join(DTYPES)}")
     return name
+
+
+def refuse_mask(value: Any, what: str) -> None:
+    """Raise TypeMismatch for a masked array: as a plain one it would lose its mask."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeMismatch(f"{what} is a masked array, whose mask would be lost; give .filled(…) of it, or .data")
 
 
 def is_float(dtype: str) -> bool:

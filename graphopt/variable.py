@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import CodeType
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from graphopt import integers
 from graphopt.dimensions import Dim, DimLike
 from graphopt.domain import Domain, canonical_domain
 from graphopt.errors import GraphoptError, InvalidArgument, TypeMismatch
@@ -24,9 +25,9 @@ from graphopt.op import EMPTY, Attributes, Expression, Op
 from graphopt.operators import Operators
 from graphopt.ops.arithmetic import cast
 from graphopt.ops.leaves import ArrayConstant, constant, dimension, input_
-from graphopt.types import TensorType, agree, check_dtype, is_float, is_integer
+from graphopt.types import TensorType, agree, check_dtype, is_float, is_integer, refuse_mask
 
-__all__ = ["Origin", "Variable", "as_variable", "literal", "variable"]
+__all__ = ["Origin", "Variable", "as_variable", "caller", "described", "literal", "variable"]
 
 
 class Origin(NamedTuple):
@@ -45,13 +46,14 @@ class Origin(NamedTuple):
         return (Origin, (str(self), 0))
 
 
-_PACKAGE = str(Path(__file__).parent) + os.sep
+_NOT_THE_USERS = (str(Path(__file__).parent) + os.sep, "<lambdifygenerated")
+"""How the names of files begin that no user wrote: this package's, and the functions that SymPy's lambdify makes."""
 
 
 def caller() -> Origin:
-    """The innermost line outside this package: the user's."""
+    """The innermost line that a user wrote. NumPy's dispatch has no lines of its own on the way."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_THE_USERS):
         frame = frame.f_back
     return Origin(frame.f_code, frame.f_lineno)
 
@@ -131,7 +133,7 @@ class Variable(Operators, Expression):
             variables = _coerce(op, operands)
             type = op.type_rule(tuple([v.type for v in variables]), attributes, agree)
         except GraphoptError as error:
-            listing = ", ".join(_describe(operand) for operand in operands)
+            listing = ", ".join(described(operand) for operand in operands)
             raise _same(error, f"{op.name}({listing}): {error}; at {origin}") from None
         return Variable(type, op, variables, attributes, None, origin)
 
@@ -147,9 +149,16 @@ class Variable(Operators, Expression):
         return f"<{self.name or self.op.name}: {self.type}>"
 
     def __str__(self) -> str:
-        from graphopt.graph.text import expression_text
+        from graphopt.graph.mathematics import expression_text
 
         return expression_text(self)
+
+    def _repr_mimebundle_(
+        self, include: Container[str] | None = None, exclude: Container[str] | None = None
+    ) -> dict[str, str]:
+        from graphopt.graph.draw import bundle
+
+        return bundle(self, f"{self}: {self.type}", include, exclude)
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeMismatch("variables are compared by identity and do not pickle; pickle the compiled function")
@@ -206,7 +215,7 @@ def as_variable(value: Any, dtype: str | None = None) -> Variable:
         return value
     if isinstance(value, Dim):
         dtype = dtype or "int64"
-        return Variable(TensorType(dtype), dimension, (), Attributes(value=value, dtype=dtype))
+        return Variable(TensorType(dtype), dimension, (), Attributes(value=value, dtype=dtype), None, caller())
     if isinstance(value, bool | int | float | Fraction) and not isinstance(value, np.generic):
         return literal(value, dtype or _DEFAULT[type(value)])
     if isinstance(value, Expression):
@@ -214,16 +223,25 @@ def as_variable(value: Any, dtype: str | None = None) -> Variable:
     array = _array(value)
     dtype = dtype or check_dtype(array.dtype)
     if array.ndim == 0:
-        return literal(array.astype(dtype).item(), dtype)
-    frozen = ArrayConstant(array.astype(dtype))
+        return literal(array.item(), dtype)
+    frozen = ArrayConstant(_fitting(array, dtype))
     attributes = Attributes(value=frozen, dtype=dtype, shape=array.shape)
     return Variable(TensorType(dtype, array.shape), constant, (), attributes)
+
+
+def _fitting(array: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
+    """An array in a dtype; no integer is changed on the way. Each of its elements is written down, as a literal is."""
+    converted: np.ndarray[Any, Any] = integers.convert(array, dtype)
+    if is_integer(dtype) and (wrong := converted != array).any():
+        _round(array[wrong][0].item(), dtype)  # says what does not fit
+    return converted
 
 
 _DEFAULT = {bool: "bool", int: "int64", float: "float64", Fraction: "float64"}
 
 
 def _array(value: Any) -> np.ndarray[Any, Any]:
+    refuse_mask(value, "a constant")
     try:
         array = np.asarray(value)
     except ValueError:
@@ -275,12 +293,10 @@ def _round(value: Any, dtype: str) -> bool | int | float:
     if dtype == "bool":
         return bool(value)
     if is_integer(dtype):
-        if isinstance(value, float) and not math.isfinite(value):
-            raise InvalidArgument(f"{value} does not fit {dtype}")
-        number = int(value)
         limits = np.iinfo(dtype)
-        if not limits.min <= number <= limits.max:
-            raise InvalidArgument(f"{number} does not fit {dtype}, which holds {limits.min} to {limits.max}")
+        if not (math.isfinite(value) and int(value) == value and limits.min <= value <= limits.max):
+            raise InvalidArgument(f"{value} does not fit {dtype}, which holds {limits.min} to {limits.max}")
+        number = int(value)
         return number
     assert is_float(dtype)
     try:
@@ -309,7 +325,8 @@ def _round_to_float32(value: Any, wide: float) -> float:
     return float(min(finite, key=lambda c: (abs(Fraction(float(c)) - value), c != narrow)))
 
 
-def _describe(operand: Any) -> str:
+def described(operand: Any) -> str:
+    """An operand as messages name it: its name, or what computes it, and its type."""
     if isinstance(operand, Variable):
         return f"{operand.name or operand.op.name}: {operand.type}"
     return repr(operand)[:40]

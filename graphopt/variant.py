@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,9 +13,10 @@ from graphopt.graph.graph import Graph
 from graphopt.interpret import bind_dimensions, interpret
 from graphopt.options import Options
 from graphopt.runtime.arguments import contiguous
+from graphopt.runtime.extents import Extents
 from graphopt.schedule.schedule import schedule
 
-__all__ = ["Runner", "Variant", "flatten", "unflatten"]
+__all__ = ["Interpreted", "Runner", "Variant", "flatten", "run", "unflatten"]
 
 Array = Any
 
@@ -35,37 +36,48 @@ class Variant:
         self.graph = graph
         self.program = schedule(graph, name, keep=target != "cuda-emulated")
         self.runner = _runner(self, target, options, text)
+        self._extents = Extents(graph)
 
     def run(self, arrays: Mapping[str, Array], into: Mapping[str, Array] | None) -> dict[str, Array]:
-        sizes = bind_dimensions(self.graph, arrays)
-        held = {name: contiguous(array) for name, array in arrays.items()}
-        if into is not None:
-            _check_into(self.graph, into, held, sizes)
-        return self.runner.run(held, sizes, into)
+        return run(self.graph, self.runner, self._extents, arrays, into)
 
 
-class _Interpreted:
-    """The target "numpy": the optimized graph, interpreted."""
+def run(
+    graph: Graph, runner: Runner, extents: Extents, arrays: Mapping[str, Array], into: Mapping[str, Array] | None
+) -> dict[str, Array]:
+    """Run a graph once its arguments, and the arrays for its results if there are any, have been checked."""
+    sizes = bind_dimensions(graph, arrays)
+    extents.check(sizes)
+    held = {name: contiguous(array, name) for name, array in arrays.items()}
+    if into is not None:
+        _check_into(graph, into, held, sizes)
+    return runner.run(held, sizes, into)
 
-    def __init__(self, graph: Graph) -> None:
+
+class Interpreted:
+    """The target "numpy": a graph, interpreted."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        interpret: Callable[[Graph, Mapping[str, Array]], dict[str, Array]] = interpret,
+    ) -> None:
         self.graph = graph
+        self.interpret = interpret
 
     def run(
         self, arrays: Mapping[str, Array], sizes: Mapping[str, int], into: Mapping[str, Array] | None = None
     ) -> dict[str, Array]:
-        values = interpret(self.graph, arrays)
-        if into is None:
-            return {name: np.array(value, order="C") for name, value in values.items()}
-        for name, value in values.items():
-            if name in into:
-                into[name][...] = value
-                values[name] = into[name]
-        return values
+        values = self.interpret(self.graph, arrays)
+        given = into or {}
+        for name in given:
+            given[name][...] = values[name]
+        return {name: given[name] if name in given else np.array(value, order="C") for name, value in values.items()}
 
 
 def _runner(variant: Variant, target: str, options: Options, text: str | None) -> Runner:
     if target == "numpy":
-        return _Interpreted(variant.graph)
+        return Interpreted(variant.graph)
     if target == "c":
         from graphopt.runtime.native import NativeProgram
 

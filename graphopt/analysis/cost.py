@@ -1,8 +1,8 @@
 """What nodes cost: floating-point operations and bytes, as integers or polynomials of dimensions.
 
-Operations are counted as `Op.cost` says: per element of the result, of the operand for reductions, and per
-multiplication of a matrix product; an op with bodies costs what the dearest of them does, and one. Bytes are what a
-node reads and writes if it is computed alone; views move nothing.
+Operations are counted as `Op.cost` says: per element of the result, of the operand for reductions, per multiplication
+of a matrix product, and per element and order of matrices that are factored; an op with bodies costs what the dearest
+of them does, and one. Bytes are what a node reads and writes if it is computed alone; views move nothing.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ def node_cost(graph: Graph, node: int) -> Cost:
     operands = [graph.type(operand) for operand in graph.operands(node)]
     if "contraction" in op.traits:
         elements = type.size * operands[0].shape[-1]
+    elif "factorization" in op.traits:
+        elements = sum((operand.size for operand in operands[1:]), operands[0].size) * operands[0].shape[-1]
     elif "reduction" in op.traits or "composite" in op.traits:
         elements = operands[0].size
     else:

@@ -14,20 +14,27 @@ from typing import TYPE_CHECKING
 
 from graphopt.analysis.views import TRACKABLE, is_view, track
 from graphopt.dimensions import DimLike
+from graphopt.op import Op
+from graphopt.ops.gather import gather
 from graphopt.ops.shape import stack
 
 if TYPE_CHECKING:
     from graphopt.graph.graph import Graph
 
-__all__ = ["IterationSpace", "fusible"]
+__all__ = ["Axes", "IterationSpace", "fusible", "in_loops"]
 
 Axes = tuple[int | None, ...]  # an axis for each dimension; None for length 1
 
 
 def fusible(graph: Graph, node: int) -> bool:
-    """Whether a node can be computed inside a loop nest: elementwise ops, reductions and stacks."""
-    op = graph.op(node)
-    return "elementwise" in op.traits or "reduction" in op.traits or op is stack
+    """Whether a loop nest can compute a node: elementwise ops, reductions, stacks and gathers that have a text."""
+    return in_loops(graph.op(node))
+
+
+def in_loops(op: Op) -> bool:
+    """Whether a loop nest can compute an op."""
+    loops = "elementwise" in op.traits or "reduction" in op.traits or op in (stack, gather)
+    return loops and "host" not in op.traits
 
 
 class IterationSpace:
@@ -96,6 +103,12 @@ class IterationSpace:
         if "reduction" in op.traits:
             return self._add_reduction(node, sources[0], stage)
         shape = graph.type(node).shape
+        if op is gather:
+            if sources[0] is not None:
+                return False  # what it reads from must lie in memory
+            rest = graph.type(graph.operands(node)[0]).ndim - len(sources) + 1
+            axes = self._aligned([s[1] for s in sources[1:] if s], len(shape) - rest)
+            return axes is not None and self._place(node, [*axes, *[None] * rest], shape, stage, 0)
         trailing = len(graph.attributes(node)["shape"]) if op is stack else 0
         shape = shape[: len(shape) - trailing]
         axes = self._aligned([s[1] for s in sources if s], len(shape))

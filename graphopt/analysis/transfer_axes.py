@@ -107,10 +107,46 @@ def _stack(step: Step) -> Facts:
     return found
 
 
+def _scatter(step: Step) -> Facts:
+    whole, values = step.facts[:2]
+    if step.attributes["mode"] != "add":
+        return joined(whole, values)
+    low = whole.lo if values.is_nonnegative else -INF
+    high = whole.hi if values.is_nonpositive else INF
+    wraps = not is_float(step.type.dtype)
+    return anything(step.type.dtype) if wraps else Facts(low, high, True)
+
+
+def _cumsum(step: Step) -> Facts:
+    (a,) = step.facts
+    if not is_float(step.type.dtype):
+        return anything(step.type.dtype)
+    return Facts(a.lo if a.is_nonnegative else -INF, a.hi if a.is_nonpositive else INF, True)
+
+
+def _cumprod(step: Step) -> Facts:
+    (a,) = step.facts
+    if not is_float(step.type.dtype) or not a.is_nonnegative:
+        return anything(step.type.dtype)
+    return Facts(0, 1 if a.hi <= 1 else INF, a.nan or a.hi > 1, True, a.negative_zero)
+
+
+def _argsort(step: Step) -> Facts:
+    size = step.count
+    return Facts(0, 2**62 if size is None else max(size - 1, 0), False)
+
+
+def _searchsorted(step: Step) -> Facts:
+    (size,) = step.types[0].shape
+    return Facts(0, size if isinstance(size, int) else 2**62, False)
+
+
 AXES: dict[str, Transfer] = {
     "sum": _sum, "prod": _prod, "max": _max, "min": _min, "any": _any, "all": _all, "matmul": _matmul,
     "softmax": _softmax, "log_softmax": _log_softmax, "logsumexp": _logsumexp,
     "barrier": _same, "stop_gradient": _same, "stack": _stack, "pick": _same, "reshape": _same, "transpose": _same,
     "squeeze": _same, "expand_dims": _same, "broadcast_to": _same, "slice": _same, "put": _stack, "concatenate": _stack,
+    "gather": _same, "scatter": _scatter, "cumsum": _cumsum, "cumprod": _cumprod,
+    "sort": _same, "argsort": _argsort, "searchsorted": _searchsorted,
 }  # fmt: skip
 """Op name to what it makes of facts."""

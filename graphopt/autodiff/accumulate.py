@@ -14,7 +14,7 @@ from typing import Any
 from graphopt.errors import GraphoptError, NotDifferentiable, TypeMismatch
 from graphopt.graph.graph import Graph
 from graphopt.graph.handle import Handle
-from graphopt.op import Attributes
+from graphopt.op import Attributes, NoDerivative
 from graphopt.ops.arithmetic import add
 from graphopt.ops.reduction import sum_to
 from graphopt.ops.shape import broadcast_to
@@ -65,7 +65,7 @@ def accumulate(
     Raises
     ------
     NotDifferentiable
-        If a node on a path has no derivative.
+        If a node on a path has no derivative, or none with respect to the operand that the path goes through.
     """
     known = known or {}
     order = graph.order([*seeds, *known])
@@ -84,6 +84,11 @@ def accumulate(
             continue
         for operand, part in zip(graph.operands(node), _pull_back(graph, node, cotangent), strict=True):
             if part is not None and operand in active and operand not in known:
+                if isinstance(part, NoDerivative):
+                    raise NotDifferentiable(
+                        f"{graph.op(node).name}: {part.reason}{_where(graph, node)}; keep derivatives from passing it "
+                        "with consider_constant, or ask with respect to something else"
+                    )
                 contribution = graph.add(_fitted(graph, node, operand, part), graph.origins(node))
                 flowing.setdefault(operand, []).append(contribution)
     return result

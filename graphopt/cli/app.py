@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from graphopt.bench import Comparison
-from graphopt.cli import report, study
+from graphopt.cli import ops, report, study
 from graphopt.cli.options import Compiler, Debug, Json, Output, PipelineText, Scale, Threads, about_problem
 from graphopt.cli.problem import Problem
 from graphopt.cli.rules import add_commands
@@ -30,6 +30,7 @@ app = typer.Typer(
 )
 
 add_commands(app)
+ops.add_command(app)
 
 
 @app.command()

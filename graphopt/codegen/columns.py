@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from graphopt.codegen.environment import C_TYPE
-from graphopt.schedule.program import Compute, Keep, Kernel, Load, Local, Position, Recall, Reduce, Statement, Store
+from graphopt.schedule.program import Defining, Kernel, Recall, Reduce, Scan, Statement, used
 
 __all__ = ["carried", "in_columns"]
 
@@ -22,15 +22,17 @@ def carried(kernel: Kernel) -> dict[str, str]:
 def in_columns(statements: tuple[Statement, ...], kernel: Kernel) -> list[Statement | str]:
     """The statements of one loop with the loading and storing of carried values around them, as lines of text."""
     dtypes = _carried(kernel)
-    own = {s.target for s in statements if isinstance(s, Load | Position | Compute | Recall)}
-    wanted = dict.fromkeys(name for s in statements for name in _used(s) if name in dtypes and name not in own)
+    own = {s.target for s in statements if isinstance(s, Defining | Recall | Scan)}
+    wanted = dict.fromkeys(name for s in statements for name in used(s) if name in dtypes and name not in own)
     lines: list[Statement | str] = [f"const {C_TYPE[dtypes[name]]} {name} = {name}_c[lane];" for name in wanted]
     for statement in statements:
-        if isinstance(statement, Reduce):
+        if isinstance(statement, Reduce | Scan):
             lines.append(replace(statement, target=f"{statement.target}_c[lane]"))
+            if isinstance(statement, Scan):  # what follows reads what has been reached
+                lines.append(f"const {C_TYPE[statement.dtype]} {statement.target} = {statement.target}_c[lane];")
             continue
         lines.append(statement)
-        if isinstance(statement, Load | Position | Compute) and statement.target in dtypes:
+        if isinstance(statement, Defining) and statement.target in dtypes:
             lines.append(f"{statement.target}_c[lane] = {statement.target};")
     return lines
 
@@ -40,27 +42,18 @@ def _carried(kernel: Kernel) -> dict[str, str]:
     home: dict[str, tuple[int, str]] = {}
     for number, stage in enumerate(kernel.stages):
         for statement in stage.row:
-            if isinstance(statement, Load | Position | Compute):
+            if isinstance(statement, Defining):
                 dtypes[statement.target], home[statement.target] = statement.dtype, (number, "row")
-        for reduction in stage.reductions:
+        for reduction in stage.accumulators:
             dtypes[reduction.target], home[reduction.target] = reduction.dtype, (number, "lane")
     needed: dict[str, str] = {}
     for number, stage in enumerate(kernel.stages):
         for place, statements in (("row", stage.row), ("lane", stage.lane)):
             for statement in statements:
-                for name in _used(statement):
+                for name in used(statement):
                     if name in home and home[name] != (number, place):
                         needed[name] = dtypes[name]
     for stage in kernel.stages:
-        for reduction in stage.reductions:
+        for reduction in stage.accumulators:
             needed.setdefault(reduction.target, reduction.dtype)
     return needed
-
-
-def _used(statement: Statement) -> list[str]:
-    match statement:
-        case Compute(operands=values):
-            return [value.name for value in values if isinstance(value, Local)]
-        case Store(value=value) | Reduce(value=value) | Keep(value=value):
-            return [value.name] if isinstance(value, Local) else []
-    return []

@@ -13,7 +13,7 @@ import jinja2
 
 from graphopt.codegen.environment import SUFFIX, environment, template_folders
 from graphopt.schedule.launch import COLUMNS, STEPS, THREADS, TILE, Launch, launches
-from graphopt.schedule.program import Axis, Load, MatrixProduct, Position, Program, Reduce, Statement, Store
+from graphopt.schedule.program import Axis, HostCall, Indexed, MatrixProduct, Program, Reduce, Statement
 
 __all__ = ["CudaSource", "cuda_source"]
 
@@ -34,14 +34,14 @@ class CudaSource:
     headers
         What it includes, by file name.
     launches
-        What to launch, in order, for the names of kernels in the text.
+        What to launch, in order, for the names of kernels in the text; and what the host computes in between.
     file
         What compilers' messages call the text.
     """
 
     text: str
     headers: Mapping[str, str]
-    launches: tuple[Launch, ...]
+    launches: tuple[Launch | HostCall, ...]
     file: str = "program.cu"
 
     @cached_property
@@ -93,7 +93,7 @@ def _environment(folders: tuple[str, ...]) -> jinja2.Environment:
 
 def _used_in(axes: Sequence[Axis], statements: Iterable[Statement]) -> set[str]:
     """The names of those axes that the statements' indices mention; nvcc objects to variables that nobody reads."""
-    mentioned = {name for s in statements if isinstance(s, Load | Store | Position) for name, _ in s.index.terms}
+    mentioned = {name for s in statements if isinstance(s, Indexed) for name, _ in s.index.terms}
     return {axis.name for axis in axes} & mentioned
 
 
@@ -102,13 +102,13 @@ def _read_by(batch: Sequence[Any], step: MatrixProduct) -> list[bool]:
     return [any(m.batch_strides[k] != 0 for m in (step.left, step.right)) for k in range(len(batch))]
 
 
-def _warp_reductions(todo: Iterable[Launch]) -> list[dict[str, str]]:
+def _warp_reductions(todo: Iterable[Launch | HostCall]) -> list[dict[str, str]]:
     """Which reductions need the functions that combine a warp's and a block's values, each once."""
     found = {
         (s.op.name, SUFFIX[s.dtype])
         for launch in todo
-        if launch.form in BY_WARPS and not isinstance(launch.step, MatrixProduct)
-        for s in launch.step.statements()
+        if isinstance(launch, Launch) and launch.form in BY_WARPS
+        for s in launch.statements
         if isinstance(s, Reduce)
     }
     return [{"op": op, "t": t} for op, t in sorted(found)]

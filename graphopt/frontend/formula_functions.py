@@ -22,19 +22,33 @@ from graphopt.variable import Variable
 __all__ = ["ATTRIBUTES", "CONSTANTS", "DTYPE_NAMES", "FUNCTIONS", "METHODS", "Callee"]
 
 _FUNCTIONS = """
-    abs absolute acos acosh add all any arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin asin
-    asinh atan atan2 atanh bitwise_and bitwise_or bitwise_xor broadcast_to cast cbrt ceil clip concatenate cond copysign
-    cos cosh count_nonzero deg2rad degrees diag diff digamma divide divmod dot eq equal erf erfc exp exp10 exp2
-    expand_dims expm1 eye fabs fdim flip float_power floor floor_divide fma fmax fmin fmod full gamma gcd ge greater
-    greater_equal gt heaviside hypot identity inc_subtensor invert isfinite isinf isnan kron lcm ldexp le left_shift
-    less less_equal lgamma linspace log log10 log1mexp log1p log2 log_softmax logaddexp logaddexp2 logical_and
-    logical_not logical_or logical_xor logsumexp lt matmul max maximum mean min minimum mod modf moveaxis multiply
-    negative neq nextafter not_equal ones ones_like outer pad positive pow power prod rad2deg radians ravel reciprocal
-    relu remainder repeat reshape right_shift rint roll round set_subtensor sgn sigmoid sign signbit sin sinh softmax
-    softplus sqr sqrt square squeeze stack std stop_gradient subtract sum swapaxes switch tan tanh tile trace transpose
-    tri trigamma tril triu true_divide trunc var where xlogy zeros zeros_like
+    abs absolute acos acosh add airy airy_ai airy_ai_slope airy_bi airy_bi_slope all any arange arccos arccosh
+    arcsin arcsinh arctan arctan2 arctanh argmax argmin argsort asin asinh atan atan2 atanh beta betainc betaln
+    binom bitwise_and bitwise_count bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift
+    bitwise_xor broadcast_to cast cbrt ceil clip concatenate cond conj conjugate copysign cos cosh cosh_integral
+    cosine_integral cosm1 count_nonzero cumprod cumsum dawsn deg2rad degrees diag diff digamma divide divmod dot
+    ellipe ellipk entr eq equal erf erfc erfcinv erfcx erfi erfinv exp exp1 exp10 exp2 expand_dims expi expit
+    expm1 expn exprel eye fabs factorial fdim fix flip float_power floor floor_divide fma fmax fmin fmod fresnel
+    fresnel_cosine fresnel_sine frexp frexp_exponent frexp_mantissa full gamma gammainc gammaincc gammaln gcd ge
+    greater greater_equal gt heaviside hypot i0 i0e i1 i1e identity imag inc_subtensor invert isfinite isinf
+    isnan iv ive j0 j1 jn jv k0 k0e k1 k1e kl_div kron kv kve lambertw lambertw_lower lcm ldexp le left_shift
+    less less_equal lgamma linspace log log10 log1mexp log1p log2 log_expit log_ndtr log_softmax logaddexp
+    logaddexp2 loggamma logical_and logical_not logical_or logical_xor logit logsumexp lt matmul matvec max
+    maximum mean median min minimum mod modf moveaxis multiply ndtr ndtri negative neq nextafter not_equal ones
+    ones_like outer pad percentile polygamma positive pow power prod psi quantile rad2deg radians ravel real
+    reciprocal rel_entr relu remainder repeat reshape riemann_zeta right_shift rint roll round searchsorted
+    set_subtensor sgn shichi sici sigmoid sign signbit sin sinc sine_integral sinh sinh_integral softmax
+    softplus sort spacing spherical_jn spherical_yn sqr sqrt square squeeze stack std stop_gradient subtract sum
+    swapaxes switch take tan tanh tile times_power_of_two trace transpose tri trigamma tril triu true_divide
+    trunc var vecdot vecmat where xlog1py xlogy y0 y1 yn yv zeros zeros_like zeta
 """
-_METHODS = "all any clip dot max mean min prod ravel round squeeze std sum swapaxes var"
+_COMPOSITIONS = """
+    allclose angle append array_equal array_equiv astype average batched_dot column_stack concat corrcoef cov cross
+    diagonal dstack ediff1d empty empty_like flatten fliplr flipud full_like geomspace hstack indices inner isclose
+    iscomplex isin isreal logspace matrix_transpose nan_to_num nanmax nanmean nanmin nanprod nanstd nansum nanvar
+    permute_dims ptp rollaxis rot90 shape_padaxis shape_padleft shape_padright tensordot trapezoid vander vdot vstack
+"""
+_METHODS = "all any clip diagonal dot flatten max mean min prod ravel repeat round squeeze std sum swapaxes trace var"
 
 CONSTANTS: Mapping[str, float] = {"pi": math.pi, "e": math.e, "inf": math.inf, "nan": math.nan}
 DTYPE_NAMES: Mapping[str, str] = {name: name for name in DTYPES}
@@ -64,6 +78,11 @@ def _are_widths(value: Any) -> bool:
     return _is_integer(value) or (isinstance(value, tuple) and all(map(_are_widths, value)))
 
 
+def _is_truth(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+TRUTH = "True or False"
 _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "axis": (_is_axis, "an integer, a tuple of integers or None"),
     "axes": (_is_axis, "a tuple of integers or None"),
@@ -74,11 +93,16 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "ddof": (_is_integer, "an integer"),
     **dict.fromkeys(("n", "N", "M", "k", "num", "offset", "repeats"), (_is_integer, "an integer")),
     "reps": (_is_shape, "an integer or a tuple of integers"),
-    "endpoint": (lambda value: isinstance(value, bool), "True or False"),
+    "tup": (_are_values, "a tuple of arrays, as in hstack((x, y))"),
+    "dimensions": (_is_shape, "an integer or a tuple of integers"),
+    **dict.fromkeys(("endpoint", "equal_nan", "rowvar", "bias", "increasing", "returned", "deg"), (_is_truth, TRUTH)),
     "shift": (_is_integer, "an integer"),
     "arrays": (_are_values, "a tuple of arrays, as in concatenate((x, y))"),
     "pad_width": (_are_widths, "an integer, a pair of integers, or a tuple of pairs"),
-    "keepdims": (lambda value: isinstance(value, bool), "True or False"),
+    "keepdims": (_is_truth, TRUTH),
+    "kind": (lambda value: value is None, "left out; sorting is stable"),
+    "stable": (lambda value: value is None or isinstance(value, bool), "True or False"),
+    "side": (lambda value: value in ("left", "right"), "'left' or 'right'"),
     "shape": (_is_shape, "an integer or a tuple of integers"),
     "dtype": (lambda value: value is None or value in DTYPES, f"one of {', '.join(DTYPES)}"),
 }
@@ -142,7 +166,7 @@ def _shown(value: Any) -> str:
     return str(value.type) if isinstance(value, Variable) else repr(value)[:40]
 
 
-FUNCTIONS: Mapping[str, Callee] = {name: Callee(name, vars(T)[name]) for name in _FUNCTIONS.split()}
+FUNCTIONS: Mapping[str, Callee] = {name: Callee(name, vars(T)[name]) for name in (_FUNCTIONS + _COMPOSITIONS).split()}
 METHODS: Mapping[str, Callee] = {name: Callee(name, vars(T)[name]) for name in _METHODS.split()} | {
     "astype": Callee("astype", T.cast),
     "reshape": Callee("reshape", T.reshape, packs=True),

@@ -16,6 +16,7 @@ from sympy.codegen.scipy_nodes import cosm1, powm1
 from sympy.core.function import AppliedUndef
 from sympy.functions.elementary.exponential import exp_polar
 
+from graphopt.frontend import special_functions
 from graphopt.frontend.arithmetic import exponential, fold
 from graphopt.frontend.builder import Value
 from graphopt.frontend.describe import unsupported
@@ -78,13 +79,6 @@ def _log(reader: Reader, node: Any, values: Sequence[Value]) -> Value:
     return reader.apply(a.divide, reader.apply(e.log, x), reader.apply(e.log, base))
 
 
-def _polygamma(reader: Reader, node: Any, values: Sequence[Value]) -> Value:
-    order, x = values
-    if isinstance(order, Variable) or order not in (0, 1):
-        raise unsupported(node, "polygamma has a meaning for the orders 0 and 1 only")
-    return reader.apply(e.digamma if order == 0 else e.trigamma, x)
-
-
 def _applied(reader: Reader, node: Any, values: Sequence[Value]) -> Value:
     """An undefined function: an input where it is listed, else what the user says it is."""
     if reader.leaves.accepts(node):
@@ -142,7 +136,7 @@ FORMS: dict[type, Form] = {
     s.UnevaluatedExpr: composed(lambda apply, x: x),
     s.factorial: composed(lambda apply, x: apply(e.gamma, apply(a.add, x, 1))),
     s.KroneckerDelta: composed(lambda apply, i, j, *limits: apply(l.where, apply(l.equal, i, j), 1, 0)),
-    s.polygamma: Form(arguments, _polygamma),
+    **special_functions.FORMS,
     AppliedUndef: Form(_applied_parts, _applied),
     exp_polar: _unsupported("polar numbers are complex; write it with exp"),
     s.DiracDelta: _unsupported("a distribution has no values; integrate it first"),

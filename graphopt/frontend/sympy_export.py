@@ -17,6 +17,7 @@ from sympy.matrices.expressions.matexpr import MatrixExpr
 
 from graphopt.dimensions import DimLike
 from graphopt.errors import UnsupportedExpression
+from graphopt.frontend import special_functions
 from graphopt.frontend.describe import Subexpression
 from graphopt.graph.build import topological
 from graphopt.ops.leaves import ArrayConstant
@@ -81,6 +82,7 @@ MAKERS: dict[str, Make] = {
     "where": lambda condition, yes, no: _where(condition, yes, no),
     "not_equal": _kept(s.Ne),
     "matmul": lambda x, y: s.MatMul(x, y),
+    **special_functions.MAKERS,
     "cast": lambda x: x,
     "barrier": lambda x: x,
     "check": lambda x, condition: x,

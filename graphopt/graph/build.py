@@ -12,7 +12,7 @@ from graphopt.errors import GraphoptError, InvalidArgument, MissingInput, ShapeM
 from graphopt.graph.checks import Check, attach, made_of
 from graphopt.graph.handle import Handle
 from graphopt.graph.lazy import Laziness
-from graphopt.graph.unify import Unifier, at_least_one, broken, rename_attributes, rename_type
+from graphopt.graph.unify import Reason, Unifier, at_least_one, broken, rename_attributes, rename_type
 from graphopt.op import Attributes
 from graphopt.ops.control import check, if_else
 from graphopt.ops.leaves import input_
@@ -207,8 +207,10 @@ def _unify(
                 known.setdefault(name)
     unifier = Unifier(known)
     for variable in order:
+        unifier.because = (variable.op.name, variable.origin)
         if lazy is None or lazy.is_eager(variable):  # what is computed in a branch alone has a check instead
-            unifier.guards += map(at_least_one, variable.nonempty)
+            for size in variable.nonempty:
+                unifier.guard(*at_least_one(size))
         if not variable.operands or not any(operand.type.shape for operand in variable.operands):
             continue
         try:
@@ -220,22 +222,24 @@ def _unify(
     for name, value in list(mapping.items()):
         if isinstance(value, Dim) and value.symbol in mapping:
             mapping[name] = mapping[value.symbol]
-    graph.guards = _guards(unifier.guards, mapping)
-    graph.renamed = dict(mapping)
+    guards = _guards(unifier, mapping)
+    graph.guards, graph.renamed = list(guards), dict(mapping)
+    graph.reasons = {key: unifier.reasons[key] for key in unifier.reasons if isinstance(key, str)} | guards
     return mapping
 
 
-def _guards(found: Sequence[tuple[DimLike, DimLike]], mapping: Mapping[str, DimLike]) -> list[tuple[DimLike, DimLike]]:
-    """What still has to be checked once every name is known: each pair once, none that always holds."""
-    guards: dict[tuple[DimLike, DimLike], None] = {}
-    for pair in dict.fromkeys(found):
+def _guards(unifier: Unifier, mapping: Mapping[str, DimLike]) -> dict[tuple[DimLike, DimLike], Reason]:
+    """What still has to be checked once every name is known, and why: each pair once, none that always holds."""
+    guards: dict[tuple[DimLike, DimLike], Reason] = {}
+    for pair in dict.fromkeys(unifier.guards):
         a, b = (substitute(side, mapping) for side in pair)
         difference = a - b
+        op, origin = unifier.reasons[pair]
         if isinstance(difference, int) and difference:
-            raise ShapeMismatch(broken(pair, a, b))
+            raise ShapeMismatch(f"{op}: {broken(pair, a, b)}; at {origin}")
         if difference != 0 and (b, a) not in guards:
-            guards[a, b] = None
-    return list(guards)
+            guards.setdefault((a, b), (op, origin))
+    return guards
 
 
 def _name_anonymous(

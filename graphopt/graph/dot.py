@@ -1,34 +1,42 @@
-"""Graphs in Graphviz's language."""
+"""Programs in Graphviz's language."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from graphopt.graph.mathematics import caption
+from graphopt.graph.outline import Outline
+from graphopt.ops.leaves import input_
 
-if TYPE_CHECKING:
-    from graphopt.graph.graph import Graph
+__all__ = ["dot_text"]
 
-__all__ = ["to_dot"]
+WIDEST = 60  # characters of a label
+
+
+def dot_text(shown: Outline) -> str:
+    """A program as a Graphviz digraph: inputs are boxes, results double circles, edges are labelled by position.
+
+    A node tells the user's line as its tooltip. Whatever users call things stays inside its label.
+    """
+    lines = ["digraph graphopt {", '  node [fontname="sans-serif"];']
+    for position, part in enumerate(shown.parts):
+        label = part.name if part.op is input_ and part.name else caption(shown, position)
+        told = _quote(", ".join(map(str, part.origins)) or part.op.name)
+        shape = "box" if part.op is input_ else "plaintext" if part.is_leaf else "ellipse"
+        lines.append(f"  n{position} [shape={shape}, label={_quote(f'{_cut(label)}: {part.type}')}, tooltip={told}];")
+    for position, part in enumerate(shown.parts):
+        for place, operand in enumerate(part.operands):
+            lines.append(f'  n{operand} -> n{position} [label="{place}"];')
+    for number, (name, position) in enumerate(shown.results):
+        if name is not None:
+            lines.append(f"  out{number} [shape=doublecircle, label={_quote(_cut(name))}];")
+            lines.append(f"  n{position} -> out{number};")
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= WIDEST else text[: WIDEST - 1] + "…"
 
 
 def _quote(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def to_dot(graph: Graph) -> str:
-    """The graph as a Graphviz digraph: inputs are boxes, outputs double circles, edges labelled by position."""
-    from graphopt.graph.text import application_text
-
-    order = [*graph.inputs.values(), *(n for n in graph.order() if n not in set(graph.inputs.values()))]
-    number = {node: position for position, node in enumerate(order)}
-    lines = ["digraph graphopt {", '  node [fontname="sans-serif"];']
-    for node in order:
-        label = graph.name(node) or application_text(graph, node, {})
-        shape = "box" if not graph.op(node).arity and graph.op(node).name == "input" else "ellipse"
-        lines.append(f"  n{number[node]} [shape={shape}, label={_quote(f'{label}: {graph.type(node)}')}];")
-    for node in order:
-        for position, operand in enumerate(graph.operands(node)):
-            lines.append(f'  n{number[operand]} -> n{number[node]} [label="{position}"];')
-    for position, (name, node) in enumerate(graph.outputs.items()):
-        lines.append(f"  out{position} [shape=doublecircle, label={_quote(name)}];")
-        lines.append(f"  n{number[node]} -> out{position};")
-    return "\n".join([*lines, "}"]) + "\n"
+    """A quoted string of Graphviz's: it reads backslashes, quotes and HTML's entities; control characters are shown."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+    return '"' + shown.replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;") + '"'

@@ -6,7 +6,7 @@ and for a program's edges `set_outputs`, `remove_input`) checks types, keeps pro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from graphopt.dimensions import Dim, symbols
@@ -332,6 +332,15 @@ class Graph(NodeStore):
 
     def to_dot(self) -> str:
         """The graph in Graphviz's language."""
-        from graphopt.graph.dot import to_dot
+        from graphopt.graph.dot import dot_text
+        from graphopt.graph.outline import outline
 
-        return to_dot(self)
+        return dot_text(outline(self))
+
+    def _repr_mimebundle_(
+        self, include: Container[str] | None = None, exclude: Container[str] | None = None
+    ) -> dict[str, str]:
+        from graphopt.graph.draw import bundle
+        from graphopt.graph.mathematics import program_text
+
+        return bundle(self, program_text(self), include, exclude)

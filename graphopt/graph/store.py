@@ -18,6 +18,7 @@ import networkx as nx
 from graphopt.dimensions import DimLike
 from graphopt.graph.fusion import FusionPlan
 from graphopt.graph.journal import Journal
+from graphopt.graph.unify import Reason
 from graphopt.op import Attributes, Op
 from graphopt.types import TensorType
 from graphopt.variable import Origin, Variable
@@ -54,6 +55,7 @@ class NodeStore:
         self._output_uses: dict[int, int] = {}
         self._operand_uses: dict[int, int] = {}  # kept, for NetworkX counts edges anew at each question
         self.guards: list[tuple[DimLike, DimLike]] = []
+        self.reasons: dict[str | tuple[DimLike, DimLike], Reason] = {}  # why names were made one; why there are guards
         self.renamed: dict[str, DimLike] = {}  # the user's dimension names that this graph calls otherwise
         self.variables: dict[int, Variable] = {}  # input nodes -> the user's variable
         self._nodes_of: dict[Variable, int] = {}
@@ -69,7 +71,7 @@ class NodeStore:
         self.inputs, self.outputs = dict(other.inputs), dict(other.outputs)
         self._checks = dict(other._checks)
         self._output_uses, self._operand_uses = dict(other._output_uses), dict(other._operand_uses)
-        self.guards, self.renamed = list(other.guards), dict(other.renamed)
+        self.guards, self.renamed, self.reasons = list(other.guards), dict(other.renamed), dict(other.reasons)
         self.variables, self._nodes_of = dict(other.variables), dict(other._nodes_of)
         self.fusion.clear()
         for group in other.fusion.groups:

@@ -1,4 +1,4 @@
-"""Text forms: `str(graph)`, one line a node, which `Graph.parse` reads back; and `str(variable)`, as mathematics.
+"""The text form of a graph: `str(graph)`, one line a node, which `Graph.parse` reads back.
 
 Nodes are renumbered in a stable topological order, so equal graphs have equal text whatever their history:
 
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphopt.dimensions import Dim, DimLike, dim_from_tree, parse_dim
+from graphopt.dimensions import Dim, dim_from_tree, parse_dim
 from graphopt.domain import canonical_domain
 from graphopt.errors import GraphoptError, InvalidArgument
 from graphopt.graph.body import Body, bodies
@@ -34,9 +34,8 @@ from graphopt.types import TensorType
 
 if TYPE_CHECKING:
     from graphopt.graph.graph import Graph
-    from graphopt.variable import Variable
 
-__all__ = ["application_text", "expression_text", "graph_text", "parse_graph"]
+__all__ = ["application_text", "graph_text", "parse_graph"]
 
 
 def stable_order(graph: Graph) -> list[int]:
@@ -259,47 +258,3 @@ def _parse_value(tree: ast.expr, type: TensorType, words: Mapping[str, float]) -
             array = np.array([_parse_value(item, type, words) for item in items], dtype=type.dtype)
             return ArrayConstant(array.reshape([size for size in type.shape if isinstance(size, int)]))
     return dim_from_tree(tree, ast.unparse(tree))
-
-
-# --- as mathematics ------------------------------------------------------------------------------------------------
-
-INFIX = {
-    "add": ("+", 4), "subtract": ("-", 4), "multiply": ("*", 5), "divide": ("/", 5), "floor_divide": ("//", 5),
-    "remainder": ("%", 5), "matmul": ("@", 5), "power": ("**", 7), "equal": ("==", 3), "not_equal": ("!=", 3),
-    "less": ("<", 3), "less_equal": ("<=", 3), "greater": (">", 3), "greater_equal": (">=", 3),
-    "logical_and": ("&", 2), "logical_or": ("|", 1),
-}  # fmt: skip
-_ATOM, _LIMIT = 9, 400
-
-
-def expression_text(variable: Variable) -> str:
-    """An expression as mathematics, `log(x + 1)`; what would grow long is abbreviated by an ellipsis."""
-    from graphopt.graph.build import topological
-
-    text: dict[Variable, tuple[str, int]] = {}  # with the precedence of its outermost operator
-    for current in topological([variable]):
-        text[current] = _one_expression(current, [text[operand] for operand in current.operands])
-    return text[variable][0]
-
-
-def _one_expression(v: Variable, operands: list[tuple[str, int]]) -> tuple[str, int]:
-    if v.op is input_:
-        return v.name or "_", _ATOM
-    if v.op is constant or v.op is dimension:
-        value: DimLike | ArrayConstant | float = v.attributes["value"]
-        if isinstance(value, Dim):
-            return str(value), _ATOM if value.symbol is not None else 4
-        text = f"{value:g}" if isinstance(value, float) else str(value)
-        return text, 6 if text.startswith("-") else _ATOM
-    if sum(len(part) for part, _ in operands) > _LIMIT:
-        return f"{v.op.name}(…)", _ATOM
-    if v.op.name in INFIX:
-        symbol, level = INFIX[v.op.name]
-        (left, a), (right, b) = operands
-        left = f"({left})" if a < level else left
-        right = f"({right})" if b <= level else right
-        return (f"{left}**{right}" if symbol == "**" else f"{left} {symbol} {right}"), level
-    if v.op.name == "negative":
-        return f"-{operands[0][0]}" if operands[0][1] > 5 else f"-({operands[0][0]})", 6
-    attributes = [f"{key}={_value_text(value)}" for key, value in v.attributes.items()]
-    return f"{v.op.name}({', '.join([part for part, _ in operands] + attributes)})", _ATOM

@@ -15,7 +15,11 @@ from graphopt.errors import ShapeMismatch
 from graphopt.op import Attributes
 from graphopt.types import TensorType
 
-__all__ = ["Unifier", "at_least_one", "broken", "rename_attributes", "rename_shape", "rename_type"]
+__all__ = ["Reason", "Unifier", "at_least_one", "broken", "rename_attributes", "rename_shape", "rename_type"]
+
+
+Reason = tuple[str, object]
+"""The op that wants two sizes equal, and where the user wrote it."""
 
 
 class Unifier:
@@ -25,6 +29,8 @@ class Unifier:
         self._parent: dict[str, DimLike] = {}
         self._rank = {name: position for position, name in enumerate(order)}  # earlier names speak for later ones
         self.guards: list[tuple[DimLike, DimLike]] = []
+        self.because: Reason = ("", None)  # what is being typed
+        self.reasons: dict[str | tuple[DimLike, DimLike], Reason] = {}  # of names that are others now, and of guards
 
     def representative(self, value: DimLike) -> DimLike:
         """What speaks for a dimension that is a bare name; other dimensions speak for themselves."""
@@ -56,9 +62,15 @@ class Unifier:
             and (isinstance(first, int) or first.symbol is not None)
         ):
             self._parent[second.symbol] = first
+            self.reasons.setdefault(second.symbol, self.because)
         else:
-            self.guards.append((a, b))
+            self.guard(a, b)
         return first
+
+    def guard(self, a: DimLike, b: DimLike) -> None:
+        """Record an equation for the call to check."""
+        self.guards.append((a, b))
+        self.reasons.setdefault((a, b), self.because)
 
     def mapping(self) -> dict[str, DimLike]:
         """Every name that something else speaks for, with what does."""
@@ -81,11 +93,14 @@ def at_least_one(size: DimLike) -> tuple[DimLike, DimLike]:
 def broken(guard: tuple[DimLike, DimLike], a: DimLike, b: DimLike) -> str:
     """What to say of a guard whose sides turn out to be `a` and `b`."""
     match guard:
+        case (Dim(terms=(((Opaque("min", (position, 0)),), 1),)), 0):
+            return f"there is no element at index {position} = {a}"
         case (Dim(terms=(((Opaque("min", (size, 1)),), 1),)), 1):
             return f"size {size} is 0, and so there is no largest or smallest element along it, and none to be picked"
         case (Dim(terms=(((Opaque("min", (size, int(least))),), 1),)), int(wanted)) if least == wanted:
             return f"size {size} is {a}: there is no element at index {least - 1}"
-    return f"sizes {guard[0]} = {a} and {guard[1]} = {b} must be equal"
+    sides = [str(size) if size == found else f"{size} = {found}" for size, found in ((guard[0], a), (guard[1], b))]
+    return f"sizes {' and '.join(sides)} must be equal"
 
 
 def rename_shape(shape: tuple[DimLike, ...], mapping: Mapping[str, DimLike]) -> tuple[DimLike, ...]:

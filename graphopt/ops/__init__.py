@@ -4,20 +4,44 @@ An op here takes canonical attributes and is what graphs, rules and derivatives 
 NumPy's argument forms and defaults on top.
 """
 
-from graphopt.ops import arithmetic, elementary, indexing, leaves, linear_algebra, logic, neural, reduction, shape
+from graphopt.ops import (
+    arithmetic,
+    bessel,
+    binary_form,
+    decompositions,
+    elementary,
+    gather,
+    indexing,
+    leaves,
+    linear_algebra,
+    logic,
+    neural,
+    reduction,
+    running,
+    shape,
+    sorting,
+    special,
+)
 from graphopt.ops.define import TABLE, define, find
 
 __all__ = [
     "TABLE",
     "arithmetic",
+    "bessel",
+    "binary_form",
+    "decompositions",
     "define",
     "elementary",
     "find",
+    "gather",
     "indexing",
     "leaves",
     "linear_algebra",
     "logic",
     "neural",
     "reduction",
+    "running",
     "shape",
+    "sorting",
+    "special",
 ]

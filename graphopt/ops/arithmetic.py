@@ -12,11 +12,12 @@ import mpmath
 import numpy as np
 
 from graphopt import exact
+from graphopt.integers import convert, integer_power
 from graphopt.op import Attributes, Op
 from graphopt.ops.define import define, elementwise
 from graphopt.ops.leaves import constant
 from graphopt.ops.logic import equal, greater, isnan, less, where
-from graphopt.ops.signatures import floating_signature
+from graphopt.ops.signatures import floating_signature, ufunc_signature
 from graphopt.types import TensorType, Unify, check_dtype, is_float
 
 
@@ -78,7 +79,9 @@ def _log(x: Any) -> Any:
     return log(x)
 
 
-power = elementwise("power", np.power, exact.power, _power_pullback, cost=40)
+power = elementwise(
+    "power", integer_power, exact.power, _power_pullback, signature=ufunc_signature(np.power), arity=2, cost=40
+)
 fma = elementwise(
     "fma", lambda a, b, c: _fma(a, b, c), lambda a, b, c: a * b + c,
     lambda g, y, a, b, c: (g * b, g * a, g),
@@ -183,17 +186,12 @@ def _cast_rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Uni
     return types[0].with_dtype(check_dtype(attributes["dtype"]))
 
 
-def _cast(x: Any, dtype: str) -> Any:
-    with np.errstate(invalid="ignore"):
-        return np.asarray(x).astype(dtype)
-
-
 cast: Op = define(
     Op(
         name="cast",
         arity=1,
         type_rule=_cast_rule,
-        numpy=_cast,
+        numpy=convert,
         exact=lambda x, dtype: x,
         pullback=lambda g, node: (cast(g, dtype=node.operands[0].dtype) if is_float(node.operands[0].dtype) else None,),
         traits=frozenset({"elementwise"}),

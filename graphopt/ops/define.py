@@ -9,6 +9,7 @@ import numpy as np
 
 from graphopt.errors import InvalidArgument
 from graphopt.op import Applied, Op
+from graphopt.ops.element_text import canonical_text
 from graphopt.ops.signatures import Signature, elementwise_rule, ufunc_signature
 
 __all__ = ["TABLE", "define", "elementwise", "find"]
@@ -62,11 +63,13 @@ def elementwise(
     arity: int | None = None,
     traits: str = "",
     cost: float = 1.0,
+    text: str | None = None,
 ) -> Op:
     """Define an elementwise op.
 
     `pullback(g, result, *operands)` returns a cotangent for each operand. The signature is the ufunc's own unless
-    one is given.
+    one is given. `text` is an element in C and CUDA, its operands being `{x}`, `{y}` and `{z}`; without it the
+    templates know the op by its name.
     """
     if signature is None:
         assert isinstance(numpy, np.ufunc), f"{name} needs a signature"
@@ -91,5 +94,6 @@ def elementwise(
             operand_dtypes=lambda kinds: signature(kinds)[0],
             traits=words | {"elementwise"},
             cost=cost,
+            text=None if text is None else dict.fromkeys(("c", "cuda"), canonical_text(name, "c", text, "xyz"[:arity])),
         )
     )

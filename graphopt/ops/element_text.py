@@ -30,7 +30,8 @@ FUNCTIONS = frozenset({
     "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh",
     "erf", "erfc", "tgamma", "lgamma", "digamma", "trigamma", "sigmoid", "softplus", "log1mexp", "logaddexp",
     "logaddexp2", "xlogy", "fabs", "sign", "heaviside", "copysign", "nextafter", "floor", "ceil", "trunc", "rint",
-    "fmod", "floor_mod", "floor_divide", "fma", "fdim", "fmax", "fmin", "maximum", "minimum",
+    "fmod", "floor_mod", "floor_divide", "fma", "fdim", "fmax", "fmin", "maximum", "minimum", "ldexp", "frexp_mantissa",
+    "j0", "j1", "jn", "y0", "y1", "yn",
 })  # fmt: skip
 """What both targets define as go_<name>_f32 and go_<name>_f64."""
 

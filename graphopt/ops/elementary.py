@@ -19,7 +19,7 @@ from graphopt.op import Op
 from graphopt.ops.arithmetic import sqrt, square
 from graphopt.ops.define import elementwise
 from graphopt.ops.logic import equal, where
-from graphopt.ops.signatures import floating_signature
+from graphopt.ops.signatures import floating_signature, scipy_signature
 
 LN2, LN10 = math.log(2), math.log(10)
 
@@ -82,7 +82,7 @@ arctanh = elementwise(
 
 # --- error and gamma functions -----------------------------------------------------------------------------------
 TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
-_unary = floating_signature(1)
+_unary, _scipys = floating_signature(1), scipy_signature(1)
 
 
 def _lgamma(x: Any) -> Any:
@@ -104,33 +104,41 @@ def _trigamma(x: Any) -> Any:
 erf = elementwise(
     "erf", _scipy("erf"), real(mpmath.erf),
     lambda g, y, x: (g * (TWO_OVER_SQRT_PI * exp(-square(x))),),
-    signature=_unary, cost=30,
+    signature=_scipys, cost=30,
 )  # fmt: skip
 erfc = elementwise(
     "erfc", _scipy("erfc"), real(lambda x: mpmath.erfc(x) if x < 1e10 else mpmath.mpf(0)),
     lambda g, y, x: (g * (-TWO_OVER_SQRT_PI * exp(-square(x))),),
-    signature=_unary, cost=40,
+    signature=_scipys, cost=40,
 )  # fmt: skip
 gamma = elementwise(
     "gamma", _scipy("gamma"), _infinite((NAN, INF), lambda x: mpmath.gamma(x) if x else INF),
     lambda g, y, x: (g * (y * digamma(x)),),
-    signature=_unary, cost=60,
+    signature=_scipys, cost=60,
 )  # fmt: skip
 lgamma = elementwise(
     "lgamma", _lgamma, _infinite((INF, INF), _exact_lgamma),
     lambda g, y, x: (g * digamma(x),),
-    signature=_unary, cost=60,
+    signature=_scipys, cost=60,
 )  # fmt: skip
 digamma: Op = elementwise(
     "digamma", _scipy("digamma"), _infinite((NAN, INF), lambda x: mpmath.digamma(x) if x else -INF),
     lambda g, y, x: (g * trigamma(x),),
-    signature=_unary, cost=80,
+    signature=_scipys, cost=80,
 )  # fmt: skip
 trigamma: Op = elementwise(
     "trigamma", _trigamma,
     _infinite((NAN, mpmath.mpf(0)), real(lambda x: mpmath.psi(1, x), INF)),
-    signature=_unary, cost=80,
+    lambda g, y, x: (g * _polygamma(2, x),),
+    signature=_scipys, cost=80,
 )  # fmt: skip
+
+
+def _polygamma(n: int, x: Any) -> Any:
+    from graphopt.ops.special import polygamma
+
+    return polygamma(n, x)
+
 
 # --- stable compositions -----------------------------------------------------------------------------------------
 
@@ -153,7 +161,7 @@ def _log1mexp(x: Any) -> Any:
 sigmoid: Op = elementwise(
     "sigmoid", _sigmoid, real(lambda x: 1 / (1 + mpmath.exp(-x))),
     lambda g, y, x: (g * (y * sigmoid(-x)),),
-    signature=_unary, cost=25,
+    signature=_scipys, cost=25,
 )  # fmt: skip
 softplus = elementwise(
     "softplus", _softplus, lambda x: exact.logaddexp(mpmath.mpf(0), x),
@@ -180,5 +188,5 @@ logaddexp2 = elementwise(
 xlogy = elementwise(
     "xlogy", _scipy("xlogy"), exact.xlogy,
     lambda g, y, a, b: (g * where(equal(a, 0), 0, log(b)), g * where(equal(a, 0), 0, a / b)),
-    arity=2, signature=floating_signature(2), cost=25,
+    arity=2, signature=scipy_signature(2), cost=25,
 )  # fmt: skip

@@ -37,8 +37,11 @@ def _check_region(size: DimLike, first: DimLike, by: int, count: DimLike, unify:
         return
     last = first + by * (count - 1)
     low, high = (first, last) if by > 0 else (last, first)
-    if isinstance(low, int) and low < 0:
-        raise ShapeMismatch(f"the part begins at {low}, before the first of {size} elements")
+    if isinstance(low, int):
+        if low < 0:
+            raise ShapeMismatch(f"the part begins at {low}, before the first of {size} elements")
+    elif isinstance(count, int):  # counted from the end, as x[-5]
+        unify(opaque("min", low, 0), 0)
     room = size - 1 - high
     if isinstance(room, int):
         if room < 0:
@@ -81,7 +84,13 @@ def _concatenate_rule(types: tuple[TensorType, ...], attributes: Attributes, uni
         if other.dtype != first.dtype or other.ndim != first.ndim:
             raise ShapeMismatch(f"{first} and {other} cannot be joined along axis {axis}")
         for k, size in enumerate(other.shape):
-            sizes[k] = sizes[k] + size if k == axis else unify(sizes[k], size)
+            try:
+                sizes[k] = sizes[k] + size if k == axis else unify(sizes[k], size)
+            except ShapeMismatch:
+                shapes = f"{shape_text(first.shape)} and {shape_text(other.shape)}"
+                raise ShapeMismatch(
+                    f"shapes {shapes} cannot be joined along axis {axis}: sizes {sizes[k]} and {size} meet at axis {k}"
+                ) from None
     return first.with_shape(sizes)
 
 

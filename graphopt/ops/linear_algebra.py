@@ -16,7 +16,7 @@ from graphopt.ops.shape import transpose
 from graphopt.ops.signatures import ufunc_signature
 from graphopt.types import TensorType, Unify, broadcast, shape_text
 
-__all__ = ["matmul"]
+__all__ = ["matmul", "swapped"]
 
 _signature = ufunc_signature(np.multiply)
 
@@ -34,13 +34,14 @@ def _matmul_rule(types: tuple[TensorType, ...], attributes: Attributes, unify: U
     return TensorType(_signature((types[0].dtype, types[1].dtype))[1], (*batch, a[-2], b[-1]))
 
 
-def _swap(x: Any) -> Any:
+def swapped(x: Any) -> Any:
+    """Matrices transposed."""
     return transpose(x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
 def _matmul_pullback(g: Any, node: Applied) -> Sequence[Any]:
     a, b = node.operands
-    return sum_to(matmul(g, _swap(b)), a.shape), sum_to(matmul(_swap(a), g), b.shape)
+    return sum_to(matmul(g, swapped(b)), a.shape), sum_to(matmul(swapped(a), g), b.shape)
 
 
 matmul = define(

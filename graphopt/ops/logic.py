@@ -45,6 +45,7 @@ bitwise_xor = elementwise("bitwise_xor", np.bitwise_xor, None, _flat, traits="co
 invert = elementwise("invert", np.invert, None, _flat)
 left_shift = elementwise("left_shift", np.left_shift, None, _flat)
 right_shift = elementwise("right_shift", np.right_shift, None, _flat)
+bitwise_count = elementwise("bitwise_count", np.bitwise_count, None, _flat, cost=4)  # of the absolute value
 gcd = elementwise("gcd", np.gcd, None, _flat, traits="commutative associative", cost=8)
 lcm = elementwise("lcm", np.lcm, None, _flat, traits="commutative", cost=8)  # wraps: not associative
 

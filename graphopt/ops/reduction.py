@@ -42,11 +42,14 @@ def reduced_shape(shape: tuple[DimLike, ...], axis: Axis) -> tuple[DimLike, ...]
     return tuple(size for position, size in enumerate(shape) if position not in axis)
 
 
+def _accumulator(dtype: str) -> str:
+    """What sums and products of a dtype are held in, on every machine."""
+    return dtype if is_float(dtype) else "uint64" if dtype.startswith("u") else "int64"
+
+
 def _rule(accumulates: bool) -> TypeRule:
     def rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Unify) -> TensorType:
-        dtype = types[0].dtype
-        if accumulates and not is_float(dtype):
-            dtype = "uint64" if dtype.startswith("u") else "int64"
+        dtype = _accumulator(types[0].dtype) if accumulates else types[0].dtype
         return TensorType(dtype, reduced_shape(types[0].shape, attributes["axis"]))
 
     return rule
@@ -105,6 +108,14 @@ def extreme(dtype: str, largest: bool) -> bool | int | float:
     return int(np.iinfo(dtype).max if largest else np.iinfo(dtype).min)
 
 
+def _np_sum(x: Any, axis: Axis) -> Any:
+    return np.sum(x, axis=axis, dtype=_accumulator(x.dtype.name))
+
+
+def _np_prod(x: Any, axis: Axis) -> Any:
+    return np.prod(x, axis=axis, dtype=_accumulator(x.dtype.name))
+
+
 def _np_max(x: Any, axis: Axis) -> Any:
     return np.max(x, axis=axis, initial=extreme(x.dtype.name, largest=False))
 
@@ -129,8 +140,8 @@ def _to_bool(kinds: tuple[Any, ...]) -> tuple[str, ...]:
     return ("bool",)
 
 
-sum_ = _reduction("sum", _rule(True), np.sum, _over(lambda a, b: a + b, mpmath.mpf(0)), _sum_pullback, cost=1)
-prod = _reduction("prod", _rule(True), np.prod, _over(lambda a, b: a * b, mpmath.mpf(1)), _prod_pullback, cost=1)
+sum_ = _reduction("sum", _rule(True), _np_sum, _over(lambda a, b: a + b, mpmath.mpf(0)), _sum_pullback, cost=1)
+prod = _reduction("prod", _rule(True), _np_prod, _over(lambda a, b: a * b, mpmath.mpf(1)), _prod_pullback, cost=1)
 max_ = _reduction("max", _rule(False), _np_max, _over(exact.maximum, -mpmath.inf), _extremum_pullback, cost=1)
 min_ = _reduction("min", _rule(False), _np_min, _over(exact.minimum, mpmath.inf), _extremum_pullback, cost=1)
 any_ = _reduction("any", _bool_rule, np.any, np.any, _no_pullback, operand_dtypes=_to_bool)

@@ -17,7 +17,7 @@ from graphopt.errors import TypeMismatch
 from graphopt.op import Attributes, TypeRule
 from graphopt.types import TensorType, Unify, broadcast, check_dtype
 
-__all__ = ["Kinds", "Signature", "elementwise_rule", "floating_signature", "ufunc_signature"]
+__all__ = ["Kinds", "Signature", "elementwise_rule", "floating_signature", "scipy_signature", "ufunc_signature"]
 
 Kinds = tuple[Any, ...]
 """What promotion sees of each operand: a dtype's name, or `int` / `float` for a weak Python number."""
@@ -63,6 +63,17 @@ def floating_signature(arity: int) -> Signature:
             dtype = strong[0]
             for kind in strong:
                 dtype = pair((dtype, kind))[1]
+        return (dtype,) * arity, dtype
+
+    return signature
+
+
+def scipy_signature(arity: int) -> Signature:
+    """SciPy's loops of special functions: float32 if every operand is, else float64. Python numbers are weak."""
+
+    def signature(kinds: Kinds) -> tuple[tuple[str, ...], str]:
+        strong = {k for k in kinds if isinstance(k, str)}
+        dtype = "float32" if strong == {"float32"} else "float64"
         return (dtype,) * arity, dtype
 
     return signature

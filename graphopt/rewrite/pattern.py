@@ -292,7 +292,7 @@ class Application(Pattern):
         return result
 
     def __str__(self) -> str:
-        from graphopt.graph.text import INFIX
+        from graphopt.graph.mathematics import INFIX
 
         def part(operand: Pattern) -> str:
             nested = isinstance(operand, Application) and (operand.op.name in INFIX or operand.op.name == "negative")

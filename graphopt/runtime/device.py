@@ -1,7 +1,7 @@
 """Running a program's CUDA text through a driver: a GPU's, or the emulation's.
 
 Every call allocates what it needs, copies in, launches, copies out and frees. What stays on the device between calls
-is constants alone.
+is constants alone. A host call between two launches waits for the device, and takes its operands out and its result in.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from graphopt.codegen.cuda import CudaSource, cuda_source
 from graphopt.dimensions import DimLike, evaluate
 from graphopt.options import Options
 from graphopt.runtime.driver import Argument, Buffer, Dimensions, Driver
+from graphopt.runtime.host import compute
 from graphopt.schedule.launch import Choice, Extents, Launch, sequence
-from graphopt.schedule.program import Program
+from graphopt.schedule.program import HostCall, Program
+from graphopt.types import TensorType
 
 __all__ = ["DeviceProgram"]
 
@@ -53,7 +55,9 @@ class DeviceProgram:
         source = cuda_source(program, templates=options.templates)
         self.source: CudaSource = source if text is None else replace(source, text=text)
         module = driver.compile(self.source.flat)
-        self._kernels = {launch.name: module.kernel(launch.name) for launch in self.source.launches}
+        self._kernels = {
+            launch.name: module.kernel(launch.name) for launch in self.source.launches if isinstance(launch, Launch)
+        }
         self._constants: dict[str, Buffer] = {}
         weakref.finalize(self, _free, driver, self._constants)
         for buffer in program.of_role("constant"):
@@ -68,6 +72,8 @@ class DeviceProgram:
         ------
         DeviceFailed
             If memory runs out or a kernel does wrong; what the call had allocated is freed.
+        Exception
+            Whatever a host call raises; freed likewise.
         """
         program = self.program
         held: dict[str, Buffer] = {}
@@ -81,17 +87,21 @@ class DeviceProgram:
         finally:
             _free(self.driver, held)
 
-    def _run(self, todo: Iterable[Launch | Choice], held: dict[str, Buffer], sizes: Mapping[str, int]) -> None:
+    def _run(
+        self, todo: Iterable[Launch | HostCall | Choice], held: dict[str, Buffer], sizes: Mapping[str, int]
+    ) -> None:
         for item in todo:
             if isinstance(item, Choice):
                 taken = np.zeros((), np.bool_)
                 self.driver.copy_out({**self._constants, **held}[item.condition], taken)
                 self._run(item.then if taken else item.otherwise, held, sizes)
-                continue
-            for scratch in item.scratch:
-                if scratch.name not in held:
-                    held[scratch.name] = self._allocate(scratch.name, scratch.dtype, scratch.count, sizes)
-            self._launch(item, {**self._constants, **held}, sizes)
+            elif isinstance(item, HostCall):
+                self._call(item, {**self._constants, **held}, sizes)
+            else:
+                for scratch in item.scratch:
+                    if scratch.name not in held:
+                        held[scratch.name] = self._allocate(scratch.name, scratch.dtype, scratch.count, sizes)
+                self._launch(item, {**self._constants, **held}, sizes)
 
     def _launch(self, launch: Launch, buffers: Mapping[str, Buffer], sizes: Mapping[str, int]) -> None:
         grid = _extents(launch.grid, sizes)
@@ -104,6 +114,15 @@ class DeviceProgram:
         ]
         shared = evaluate(launch.shared, sizes)
         self.driver.launch(self._kernels[launch.name], grid, _extents(launch.block, sizes), shared, arguments)
+
+    def _call(self, step: HostCall, buffers: Mapping[str, Buffer], sizes: Mapping[str, int]) -> None:
+        self.driver.synchronize()
+        operands = tuple(_empty(type, sizes) for type in step.types)
+        for name, operand in zip(step.operands, operands, strict=True):
+            self.driver.copy_out(buffers[name], operand)
+        result = _empty(step.type, sizes)
+        compute(step, operands, result, sizes)
+        self.driver.copy_in(buffers[step.result], result)
 
     def _upload(self, name: str, array: Array) -> Buffer:
         buffer = self.driver.allocate(array.nbytes, name)
@@ -126,10 +145,13 @@ class DeviceProgram:
             if into is not None and name in into:
                 results[name] = into[name]
             else:
-                type = self.program.buffers[buffer].type
-                results[name] = np.empty([evaluate(size, sizes) for size in type.shape], type.dtype)
+                results[name] = _empty(self.program.buffers[buffer].type, sizes)
             self.driver.copy_out(held[buffer], results[name])
         return results
+
+
+def _empty(type: TensorType, sizes: Mapping[str, int]) -> Array:
+    return np.empty([evaluate(size, sizes) for size in type.shape], type.dtype)
 
 
 def _extents(extents: Extents, sizes: Mapping[str, int]) -> Dimensions:

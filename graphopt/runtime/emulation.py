@@ -40,6 +40,7 @@ from graphopt.runtime.emulator import (
     compile_kernels,
     load_emulator,
 )
+from graphopt.runtime.memory import memory
 from graphopt.runtime.sourceline import source_line
 
 __all__ = ["EmulatedDriver", "EmulatedEvent", "EmulatedKernel", "EmulatedModule"]
@@ -160,7 +161,9 @@ class EmulatedDriver:
         """
         if nbytes < 0:
             raise InvalidArgument(f"Buffer {name!r} cannot have {nbytes} bytes.")
-        handle = self._emulator.graphopt_memory_create(nbytes, ALIGNMENT, self.guard == "start", self.poison)
+        handle = None
+        if nbytes <= memory():  # the system may promise more than there is, and poison is written at once
+            handle = self._emulator.graphopt_memory_create(nbytes, ALIGNMENT, self.guard == "start", self.poison)
         if not handle:
             raise DeviceFailed(f"There is no memory for buffer {name!r} of {nbytes} bytes.")
         address = self._emulator.graphopt_memory_data(handle)

@@ -18,6 +18,7 @@ from graphopt.dimensions import evaluate
 from graphopt.options import Options
 from graphopt.runtime.blas import find_blas, prepare
 from graphopt.runtime.compile import Library, build_library
+from graphopt.runtime.host import ENTRY, host_entry
 from graphopt.runtime.toolchain import default_flags, find_compiler
 from graphopt.schedule.program import Program
 
@@ -71,7 +72,9 @@ class NativeProgram:
         )
         self._entry = self.library.handle.go_run
         self._entry.restype = ctypes.c_int32
-        self._entry.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32]
+        self._entry.argtypes = [
+            ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32, *([ENTRY] if program.host_calls else []),
+        ]  # fmt: skip
         self._passed = passed_buffers(program)
         self._threads = options.threads or len(os.sched_getaffinity(0))
 
@@ -84,6 +87,8 @@ class NativeProgram:
         ------
         MemoryError
             If a temporary cannot be allocated; no output is returned then.
+        Exception
+            Whatever a host call raises.
         """
         program = self.program
         results: dict[str, Array] = {}
@@ -99,6 +104,13 @@ class NativeProgram:
             *[(b.value if b.role == "constant" else by_buffer[b.name]).ctypes.data for b in self._passed]
         )
         extents = (ctypes.c_int64 * max(len(program.sizes), 1))(*[sizes[name] for name in program.sizes])
-        if self._entry(pointers, extents, self._threads):
+        if program.host_calls:
+            entry, errors = host_entry(program, sizes)
+            failed = self._entry(pointers, extents, self._threads, entry)
+            if errors:
+                raise errors[0]
+        else:
+            failed = self._entry(pointers, extents, self._threads)
+        if failed:
             raise MemoryError(f"function {program.name} found no memory for temporary arrays of sizes {dict(sizes)}")
         return results

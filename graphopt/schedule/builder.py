@@ -26,7 +26,7 @@ from graphopt.schedule.program import (
 if TYPE_CHECKING:
     from graphopt.graph.graph import Graph
 
-__all__ = ["Place", "ProgramBuilder", "axis_name", "label"]
+__all__ = ["Place", "ProgramBuilder", "axis_name", "index_map", "label"]
 
 SUFFIX = {"input": "in", "output": "out", "constant": "const", "temporary": "tmp"}
 
@@ -113,7 +113,7 @@ class ProgramBuilder:
             return Extent(attributes["value"], dtype), ()
         if op is constant and not self.is_stored(view.base):
             return Literal(attributes["value"], dtype), ()
-        index = _index(view.offset, axes, view.strides)
+        index = index_map(view.offset, axes, view.strides)
         if op is iota:
             return Local(target), (Position(target, dtype, index),)
         return Local(target), (Load(target, dtype, self.buffer_of[view.base], index),)
@@ -124,7 +124,7 @@ class ProgramBuilder:
         axes = [None if size == 1 else axis_name(k) for k, size in enumerate(shape)]
         value, fetch = self.element("value_0", view, axes)
         real = [(axis, size) for axis, size in zip(axes, shape, strict=True) if axis is not None]
-        stage = Stage((), (*fetch, Store(to.buffer, _index(to.offset, axes, to.strides), value, dtype)))
+        stage = Stage((), (*fetch, Store(to.buffer, index_map(to.offset, axes, to.strides), value, dtype)))
         self.steps.append(make_kernel(self.step_name([node]), (stage,), real, None, self.note([node])))
 
     def step_name(self, members: list[int]) -> str:
@@ -142,6 +142,7 @@ class ProgramBuilder:
         return f"{len(members)} node{'s' * (len(members) != 1)}: {ops}"
 
 
-def _index(offset: DimLike, axes: Sequence[str | None], strides: Sequence[DimLike]) -> Index:
+def index_map(offset: DimLike, axes: Sequence[str | None], strides: Sequence[DimLike]) -> Index:
+    """Offset plus a stride along every axis; None stands for one of length 1."""
     terms = [(axis, stride) for axis, stride in zip(axes, strides, strict=True) if axis is not None and stride != 0]
     return Index(offset, tuple(sorted(terms, key=lambda term: term[0])))

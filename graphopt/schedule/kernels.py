@@ -6,11 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from graphopt.dimensions import DimLike
-from graphopt.schedule.program import Axis, Index, Kernel, Load, Position, Reduce, Stage, Statement, Store
+from graphopt.schedule.program import (
+    Axis,
+    Index,
+    Indexed,
+    Kernel,
+    Load,
+    Reading,
+    Reduce,
+    Scatter,
+    Stage,
+    Statement,
+    Store,
+    Writing,
+)
 
 __all__ = ["make_kernel"]
-
-Indexed = Load | Store | Position
 
 
 def make_kernel(
@@ -37,13 +48,15 @@ def make_kernel(
     axes_outer = _axes(groups_outer, "i", renamed)
     axes_inner = _axes(groups_inner, "j", renamed)
     stages = tuple(Stage(_rename(stage.row, renamed), _rename(stage.lane, renamed)) for stage in stages)
-    reads = dict.fromkeys(s.buffer for stage in stages for s in (*stage.row, *stage.lane) if isinstance(s, Load))
-    writes = dict.fromkeys(s.buffer for stage in stages for s in (*stage.row, *stage.lane) if isinstance(s, Store))
+    reads = dict.fromkeys(s.buffer for stage in stages for s in (*stage.row, *stage.lane) if isinstance(s, Reading))
+    writes = dict.fromkeys(s.buffer for stage in stages for s in (*stage.row, *stage.lane) if isinstance(s, Writing))
     kernel = Kernel(name, "map", axes_outer, axes_inner, stages, tuple(reads), tuple(writes), note)
     return replace(kernel, form=_form(kernel))
 
 
 def _form(kernel: Kernel) -> str:
+    if kernel.is_ordered:
+        return "columns" if kernel.outer and kernel.inner and _runs_along_outer(kernel) else "ordered"
     if not any(isinstance(s, Reduce) for s in kernel.statements()) or not kernel.inner:
         return "map" if not any(isinstance(s, Reduce) for s in kernel.statements()) else "rows"
     if not kernel.outer:
@@ -57,7 +70,7 @@ def _runs_along_outer(kernel: Kernel) -> bool:
     votes = 0
     for stage in kernel.stages:
         for statement in stage.lane:
-            if isinstance(statement, Load | Store):
+            if isinstance(statement, Load | Store | Scatter):
                 strides = dict(statement.index.terms)
                 votes += (strides.get(across) == 1) - (strides.get(along) == 1)
     return votes > 0

@@ -15,16 +15,18 @@ from graphopt.dimensions import DimLike, opaque, product
 from graphopt.schedule.program import (
     Axis,
     Branch,
+    HostCall,
     Kernel,
-    Load,
     MatrixProduct,
     Program,
+    Reading,
     Stage,
     Statement,
     Step,
     Store,
+    Writing,
+    used,
 )
-from graphopt.schedule.segments import used
 
 __all__ = ["BLOCKS", "COLUMNS", "PARTS", "STEPS", "THREADS", "TILE", "Choice", "Launch", "Scratch", "launches",
            "sequence"]  # fmt: skip
@@ -66,7 +68,7 @@ class Launch:
     name
         The kernel's name in the text.
     form
-        "map", "rows", "columns", "product"; or "parts" and then "join", the two launches of a full reduction.
+        "map", "rows", "columns", "ordered", "product"; or "parts", then "join", the two launches of a full reduction.
     step
         The step of the program that this does, or half of.
     stages
@@ -111,16 +113,16 @@ class Choice:
     """The launches `then` if the element of the buffer `condition` is true, the launches `otherwise` if not."""
 
     condition: str
-    then: tuple[Launch | Choice, ...]
-    otherwise: tuple[Launch | Choice, ...]
+    then: tuple[Launch | HostCall | Choice, ...]
+    otherwise: tuple[Launch | HostCall | Choice, ...]
 
 
-def launches(program: Program) -> tuple[Launch, ...]:
+def launches(program: Program) -> tuple[Launch | HostCall, ...]:
     """The launches of a program that keeps nothing between stages (`schedule(graph, keep=False)`), all of them."""
     return tuple(_all(sequence(program.steps)))
 
 
-def _all(sequence: Iterable[Launch | Choice]) -> Iterator[Launch]:
+def _all(sequence: Iterable[Launch | HostCall | Choice]) -> Iterator[Launch | HostCall]:
     for item in sequence:
         if isinstance(item, Choice):
             yield from _all((*item.then, *item.otherwise))
@@ -128,14 +130,21 @@ def _all(sequence: Iterable[Launch | Choice]) -> Iterator[Launch]:
             yield item
 
 
-def sequence(steps: Iterable[Step]) -> tuple[Launch | Choice, ...]:
-    """What is launched for steps, in order, and where it depends on what was computed."""
-    result: list[Launch | Choice] = []
+def sequence(steps: Iterable[Step]) -> tuple[Launch | HostCall | Choice, ...]:
+    """What is launched for steps, in order, and where it depends on what was computed.
+
+    What the host computes between two launches stands between them.
+    """
+    result: list[Launch | HostCall | Choice] = []
     for step in steps:
         if isinstance(step, Branch):
             result.append(Choice(step.condition, sequence(step.then), sequence(step.otherwise)))
+        elif isinstance(step, HostCall):
+            result.append(step)
         elif isinstance(step, MatrixProduct):
             result.append(_product(step))
+        elif step.is_ordered:
+            result.append(_ordered(step))
         elif step.form == "total":
             result += _total(step)
         else:
@@ -153,6 +162,12 @@ def _map(kernel: Kernel) -> Launch:
 def _rows(kernel: Kernel) -> Launch:
     warps = _at_least(1, _at_most(THREADS // WARP, _portions(_count(kernel.inner), WARP)))
     return _launch(kernel, "rows", kernel.stages, _at_most(BLOCKS, _count(kernel.outer)), (warps * WARP, 1, 1))
+
+
+def _ordered(kernel: Kernel) -> Launch:
+    """A thread for every position of the outer axes, which steps through the inner ones."""
+    blocks = _at_most(BLOCKS, _portions(_count(kernel.outer), THREADS))
+    return _launch(kernel, "ordered", kernel.stages, blocks, (THREADS, 1, 1))
 
 
 def _columns(kernel: Kernel) -> Launch:
@@ -194,8 +209,8 @@ def _launch(
     scratch: tuple[Scratch, ...] = (),
 ) -> Launch:
     statements = [s for stage in stages for s in (*stage.row, *stage.lane)]
-    reads = tuple(dict.fromkeys(s.buffer for s in statements if isinstance(s, Load)))
-    writes = tuple(dict.fromkeys(s.buffer for s in statements if isinstance(s, Store)))
+    reads = tuple(dict.fromkeys(s.buffer for s in statements if isinstance(s, Reading)))
+    writes = tuple(dict.fromkeys(s.buffer for s in statements if isinstance(s, Writing)))
     return Launch(name or kernel.name, form, kernel, stages, reads, writes, (blocks, 1, 1), block, scratch=scratch)
 
 

@@ -13,7 +13,7 @@ __all__ = ["matrix_base", "product"]
 def matrix_base(builder: ProgramBuilder, operand: int) -> int:
     """What must lie in memory for BLAS to read an operand: what it is a view of, or itself where BLAS cannot step."""
     view = builder.views[operand]
-    readable = blas_layout(builder.graph.type(operand).shape, view) is not None
+    readable = blas_layout(builder.graph.type(operand).shape, view) is not None and all(map(_is_forward, view.strides))
     computed = builder.graph.op(view.base).arity != 0
     return view.base if readable and (computed or builder.is_stored(view.base)) else operand
 
@@ -51,15 +51,20 @@ def _matrix(builder: ProgramBuilder, operand: int, batch: tuple[DimLike, ...]) -
     return Matrix(builder.buffer_of[base], view.offset, leading, transposed, strides)
 
 
+def _is_forward(stride: DimLike) -> bool:
+    """Whether a stride is known not to be negative, as that of a flipped axis is: BLAS takes no such matrix."""
+    return stride >= 0 if isinstance(stride, int) else all(factor > 0 for _, factor in stride.terms)
+
+
 def blas_layout(shape: tuple[DimLike, ...], view: View) -> tuple[DimLike, bool] | None:
     """Leading dimension and transposition with which BLAS can read a matrix in place; None if it cannot."""
     (rows, columns), (down, right) = shape[-2:], view.strides[-2:]
+    if rows == 0 or columns == 0:
+        return 1, False  # there is nothing to read
     if right == 1 or columns == 1:
         if rows == 1:
             return columns, False
-        if right == 1 and down != 0:
-            return down, False
-        if columns == 1 and down != 0:
+        if down != 0:
             return down, False
     if down == 1 and right != 0:
         return right, True

@@ -1,4 +1,4 @@
-"""What a schedule produces: kernels, matrix products and buffers in execution order. Plain data, for every target.
+"""What a schedule produces: kernels, matrix products, host calls and buffers, in order. Plain data, for every target.
 
 Dimensions stay symbolic (`graphopt.dimensions`); axes are named; index maps are an offset and a stride per axis. A
 template writes a program down, and decides nothing but the words.
@@ -7,16 +7,17 @@ template writes a program down, and decides nothing but the words.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 from graphopt.dimensions import DimLike, opaque, product
 from graphopt.op import Attributes, Op
 from graphopt.types import TensorType
 
-__all__ = ["Axis", "Branch", "Buffer", "Compute", "Extent", "Index", "Keep", "Kernel", "Literal", "Load", "Local",
-           "Matrix", "MatrixProduct", "Position", "Program", "Recall", "Reduce", "Stage", "Statement", "Step", "Store",
-           "Value", "leaves"]  # fmt: skip
+__all__ = ["Axis", "Branch", "Buffer", "Compute", "Defining", "Extent", "Gather", "HostCall", "Index", "Indexed",
+           "Keep", "Kernel", "Literal", "Load", "Local", "Matrix", "MatrixProduct", "Position", "Program", "Reading",
+           "Recall", "Reduce", "Scan", "Scatter", "Stage", "Statement", "Step", "Store", "Value", "Within", "Writing",
+           "leaves", "used"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,38 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Within:
+    """A position that was computed, brought to 0 ≤ position < `limit`, times a stride: a term of an address."""
+
+    value: Value
+    limit: DimLike
+    stride: DimLike
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """target = buffer[index + Σ positions]"""
+
+    target: str
+    dtype: str
+    buffer: str
+    index: Index
+    positions: tuple[Within, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """buffer[index + Σ positions] = value, or what `op` makes of what stands there and the value."""
+
+    buffer: str
+    index: Index
+    positions: tuple[Within, ...]
+    value: Value
+    dtype: str
+    op: Op | None
+
+
+@dataclass(frozen=True, slots=True)
 class Position:
     """target = index, as a number"""
 
@@ -98,15 +131,20 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """target = op(operands); `loop` is the dtype the operands have, `dtype` the result's."""
+    """target = op(operands); `loops` are the dtypes the operands have, `dtype` the result's."""
 
     target: str
     dtype: str
     op: Op
     operands: tuple[Value, ...]
-    loop: str
+    loops: tuple[str, ...]
     attributes: Attributes
     node: int
+
+    @property
+    def loop(self) -> str:
+        """The dtype the op computes in: that of the last operand, as the first may be a condition."""
+        return self.loops[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +155,17 @@ class Reduce:
     dtype: str
     op: Op
     value: Value
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """target = what the running combination `op` makes of target and values, one position after another."""
+
+    target: str
+    dtype: str
+    op: Op
+    values: tuple[Value, ...]
     node: int
 
 
@@ -148,12 +197,33 @@ class Recall:
     slot: str
 
 
-Statement = Load | Position | Compute | Reduce | Store | Keep | Recall
+Statement = Load | Gather | Position | Compute | Reduce | Scan | Store | Scatter | Keep | Recall
+Reading = Load | Gather
+Writing = Store | Scatter
+Indexed = Load | Gather | Position | Store | Scatter
+Defining = Load | Gather | Position | Compute
+
+
+def used(statement: Statement) -> list[str]:
+    """The locals a statement reads."""
+    values: tuple[Value, ...] = ()
+    match statement:
+        case Compute(operands=operands):
+            values = operands
+        case Scan(values=operands):
+            values = operands
+        case Gather(positions=positions):
+            values = tuple(position.value for position in positions)
+        case Scatter(positions=positions, value=value):
+            values = (value, *(position.value for position in positions))
+        case Store(value=value) | Reduce(value=value) | Keep(value=value):
+            values = (value,)
+    return [value.name for value in values if isinstance(value, Local)]
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Statements done once a row, then statements done for every inner position, which may feed reductions."""
+    """Statements done once a row, then statements done for every inner position, which may feed accumulators."""
 
     row: tuple[Statement, ...]
     lane: tuple[Statement, ...]
@@ -162,6 +232,11 @@ class Stage:
     def reductions(self) -> tuple[Reduce, ...]:
         """The reductions this stage completes."""
         return tuple(s for s in self.lane if isinstance(s, Reduce))
+
+    @property
+    def accumulators(self) -> tuple[Reduce | Scan, ...]:
+        """What is carried from one inner position to the next."""
+        return tuple(s for s in self.lane if isinstance(s, Reduce | Scan))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +249,7 @@ class Kernel:
     - "rows": for every position of `outer`, stages over `inner`, whose last axis runs through memory;
     - "columns": the reduced `inner` axes are stepped through one after the other while a block of the last `outer`
       axis, which runs through memory, is done side by side;
+    - "ordered": for every position of `outer`, the positions of `inner` strictly one after another;
     - "total": no `outer` axes, one stage, results that leave the kernel: `inner` may be split into chunks.
     """
 
@@ -185,6 +261,11 @@ class Kernel:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     note: str = ""
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether inner positions must be done one after another: each may depend on those before it."""
+        return any(isinstance(s, Scan | Scatter) for s in self.statements())
 
     @property
     def slots(self) -> tuple[Keep, ...]:
@@ -204,7 +285,7 @@ class Kernel:
         total: DimLike = 0
         for stage in self.stages:
             for statements, times in ((stage.row, rows), (stage.lane, lanes)):
-                cost = sum(int(s.op.cost) for s in statements if isinstance(s, Compute | Reduce))
+                cost = sum(int(s.op.cost) for s in statements if isinstance(s, Compute | Reduce | Scan))
                 total = total + times * cost
         return total
 
@@ -244,9 +325,44 @@ class MatrixProduct:
         return (self.result,)
 
     @property
+    def is_symmetric(self) -> bool:
+        """Whether the right operand is the left one, transposed, so that half of the result is a copy of the other."""
+        return self.right == replace(self.left, transposed=not self.left.transposed)
+
+    @property
     def flops(self) -> DimLike:
         """Two operations for every product that is added."""
         return product(self.batch) * self.rows * self.columns * self.depth * 2
+
+
+@dataclass(frozen=True, slots=True)
+class HostCall:
+    """result = op(operands), computed by the op's NumPy meaning while the program waits.
+
+    Operands and result are whole buffers, seen as arrays of `types` and `type`. `attributes` may hold dimensions, which
+    get their values at the call; `origin` is the line of the user's file.
+    """
+
+    form: ClassVar[str] = "host"
+
+    name: str
+    op: Op
+    attributes: Attributes
+    operands: tuple[str, ...]
+    types: tuple[TensorType, ...]
+    result: str
+    type: TensorType
+    flops: DimLike
+    note: str = ""
+    origin: str = ""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.operands))
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return (self.result,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,10 +391,10 @@ class Branch:
         return opaque("max", then, otherwise)
 
 
-Step = Kernel | MatrixProduct | Branch
+Step = Kernel | MatrixProduct | HostCall | Branch
 
 
-def leaves(steps: Iterable[Step]) -> Iterator[Kernel | MatrixProduct]:
+def leaves(steps: Iterable[Step]) -> Iterator[Kernel | MatrixProduct | HostCall]:
     """The steps that do something, those of branches in the branches' place, `then` first."""
     for step in steps:
         if isinstance(step, Branch):
@@ -306,6 +422,11 @@ class Program:
     def kernels(self) -> tuple[Kernel, ...]:
         """The steps that are loops, those within branches too."""
         return tuple(step for step in leaves(self.steps) if isinstance(step, Kernel))
+
+    @property
+    def host_calls(self) -> tuple[HostCall, ...]:
+        """The steps that the host computes; generated text calls them by their numbers here."""
+        return tuple(step for step in leaves(self.steps) if isinstance(step, HostCall))
 
     def bytes(self, step: Step) -> DimLike:
         """Bytes a step must move if every buffer it touches is read or written once."""

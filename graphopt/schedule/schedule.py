@@ -4,8 +4,8 @@ What must lie in memory: outputs; what another part, a matrix product or a resha
 kernel's registers. Buffers are contiguous; views of them are read in place. An output that is a contiguous or a
 permuted view of a computed value is written by the kernel that computes the value.
 
-An op that is no loop nest has a row in `STEPS`: how its steps are written, and what must lie in memory for it to read
-an operand.
+An op that is no loop nest has a row in `STEPS`, or the trait "host": `step_rule` says how its steps are written, and
+what must lie in memory for it to read an operand.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from graphopt.dimensions import DimLike, symbols
 from graphopt.errors import UnsupportedExpression
 from graphopt.op import Op
 from graphopt.ops.control import cond
+from graphopt.ops.gather import gather, scatter
 from graphopt.ops.indexing import concatenate, put
 from graphopt.ops.leaves import ArrayConstant, constant
 from graphopt.ops.linear_algebra import matmul
+from graphopt.ops.running import cumprod, cumsum, recurrence
 from graphopt.ops.shape import stack
-from graphopt.schedule import assembly, branch, matrix
+from graphopt.schedule import assembly, branch, host, matrix, ordered
 from graphopt.schedule.builder import Place, ProgramBuilder, axis_name
 from graphopt.schedule.kernels import make_kernel
 from graphopt.schedule.partition import Part, partition
@@ -33,7 +35,7 @@ from graphopt.schedule.statements import Destination, StageBuilder
 if TYPE_CHECKING:
     from graphopt.graph.graph import Graph
 
-__all__ = ["STEPS", "StepRule", "schedule"]
+__all__ = ["STEPS", "StepRule", "schedule", "step_rule"]
 
 
 def view_base(builder: ProgramBuilder, operand: int) -> int | None:
@@ -58,7 +60,17 @@ STEPS: dict[Op, StepRule] = {
     concatenate: StepRule(assembly.join),
     cond: StepRule(branch.choose, branch.whole),
     put: StepRule(assembly.write_part),
+    scatter: StepRule(ordered.write_where),
+    cumsum: StepRule(ordered.run_along),
+    cumprod: StepRule(ordered.run_along),
+    recurrence: StepRule(ordered.run_along),
 }
+HOST = StepRule(host.call, host.host_base)
+
+
+def step_rule(op: Op) -> StepRule | None:
+    """How an op becomes steps; None for an op of loops."""
+    return HOST if "host" in op.traits else STEPS.get(op)
 
 
 def schedule(graph: Graph, name: str = "program", *, keep: bool = True) -> Program:
@@ -148,12 +160,16 @@ class _Scheduler:
 
         for part in parts:
             for node in part.members:
-                rule = STEPS.get(graph.op(node))
+                rule = step_rule(graph.op(node))
                 if rule is not None or graph.op(node) is stack:
                     store(node)
-                for operand in graph.operands(node):
-                    if part.space is None or part.space.source(operand) is None:
-                        store((rule.base if rule is not None else view_base)(self.builder, operand))
+                for position, operand in enumerate(graph.operands(node)):
+                    if rule is not None:
+                        store(rule.base(self.builder, operand))
+                    elif graph.op(node) is gather and position == 0:  # even numbers, to be read at any position
+                        store(self.views[operand].base)
+                    elif part.space is None or part.space.source(operand) is None:
+                        store(view_base(self.builder, operand))
         for node in graph.outputs.values():
             if is_view(graph, self.views[node].base):
                 store(self.views[node].base)
@@ -239,7 +255,10 @@ class _Scheduler:
 
     def _emit_part(self, part: Part) -> None:
         if part.space is None:
-            STEPS[self.graph.op(part.members[0])].write(self.builder, *part.members)
+            op = self.graph.op(part.members[0])
+            rule = step_rule(op)
+            assert rule is not None, f"{op} has neither loops nor a rule for its steps"
+            rule.write(self.builder, *part.members)
             return
         destinations: dict[int, list[Destination]] = {}
         for node in part.members:

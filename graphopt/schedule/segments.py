@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphopt.schedule.program import Compute, Keep, Kernel, Load, Local, Position, Reduce, Statement, Store, Value
+from graphopt.schedule.program import Defining, Kernel, Statement, used
 
 __all__ = ["LIMIT", "Live", "Segment", "is_long", "live_slots", "segments"]
 
@@ -58,7 +58,7 @@ def segments(kernel: Kernel) -> tuple[Segment, ...]:
         for statement in piece:
             for name in used(statement):
                 last[name] = number
-            if isinstance(statement, Load | Position | Compute):
+            if isinstance(statement, Defining):
                 defined[statement.target], dtype[statement.target] = number, statement.dtype
     free: dict[str, list[int]] = {}
     count: dict[str, int] = {}
@@ -69,9 +69,7 @@ def segments(kernel: Kernel) -> tuple[Segment, ...]:
         takes = dict.fromkeys(n for s in piece for n in used(s) if defined[n] < number)
         for name in ending.pop(number - 1, []):
             free.setdefault(dtype[name], []).append(slot[name])
-        leaves = [
-            s.target for s in piece if isinstance(s, Load | Position | Compute) and last.get(s.target, number) > number
-        ]
+        leaves = [s.target for s in piece if isinstance(s, Defining) and last.get(s.target, number) > number]
         for name in leaves:
             kind = dtype[name]
             if free.get(kind):
@@ -97,13 +95,3 @@ def live_slots(parts: tuple[Segment, ...]) -> dict[str, int]:
         for live in segment.leaves:
             counts[live.dtype] = max(counts.get(live.dtype, 0), live.slot + 1)
     return counts
-
-
-def used(statement: Statement) -> list[str]:
-    """The locals a statement reads."""
-    values: tuple[Value, ...] = ()
-    if isinstance(statement, Compute):
-        values = statement.operands
-    elif isinstance(statement, Store | Reduce | Keep):
-        values = (statement.value,)
-    return [value.name for value in values if isinstance(value, Local)]

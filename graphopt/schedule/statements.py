@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from graphopt.analysis.iteration import IterationSpace
+from graphopt.analysis.iteration import Axes, IterationSpace
 from graphopt.analysis.views import row_major
 from graphopt.dimensions import DimLike
+from graphopt.ops.gather import gather
 from graphopt.ops.shape import stack
-from graphopt.schedule.builder import ProgramBuilder, axis_name, label
+from graphopt.schedule.builder import ProgramBuilder, axis_name, index_map, label
 from graphopt.schedule.program import (
     Compute,
+    Gather,
     Index,
     Keep,
     Load,
@@ -26,6 +28,7 @@ from graphopt.schedule.program import (
     Statement,
     Store,
     Value,
+    Within,
 )
 
 __all__ = ["Destination", "StageBuilder"]
@@ -170,34 +173,50 @@ class StageBuilder:
         loads: Known,
     ) -> None:
         op, type = self.graph.op(node), self.graph.type(node)
+        domain = self.space.domain[node]
+        if op is gather:
+            self._gather(node, row, here, row_loads, loads)
+            return
         operands = tuple(
-            self._operand(node, position, row, here, row_loads, loads)
-            for position in range(len(self.graph.operands(node)))
+            self._operand(operand, domain, row, here, row_loads, loads) for operand in self.graph.operands(node)
         )
         if op is stack:
             self._store_stack(node, operands, here)
         elif node in self.space.reductions:
             here.append(Reduce(self.names[node], type.dtype, op, operands[0], node))
         else:
-            loop = self.graph.type(self.graph.operands(node)[-1]).dtype
+            loops = tuple(self.graph.type(operand).dtype for operand in self.graph.operands(node))
             attributes = self.graph.attributes(node)
-            here.append(Compute(self.names[node], type.dtype, op, operands, loop, attributes, node))
+            here.append(Compute(self.names[node], type.dtype, op, operands, loops, attributes, node))
+
+    def _gather(self, node: int, row: list[Statement], here: list[Statement], row_loads: Known, loads: Known) -> None:
+        """Read a stored value where other values say."""
+        whole, *indices = self.graph.operands(node)
+        view, type = self.builder.views[whole], self.graph.type(whole)
+        count = len(indices)
+        domain = self.space.domain[node]
+        lead = len(domain) - (type.ndim - count)
+        positions = tuple(
+            Within(self._operand(index, domain[:lead], row, here, row_loads, loads), limit, stride)
+            for index, limit, stride in zip(indices, type.shape, view.strides, strict=False)
+        )
+        axes = [None if axis is None else axis_name(axis) for axis in domain[lead:]]
+        index = index_map(view.offset, axes, view.strides[count:])
+        here.append(Gather(self.names[node], type.dtype, self.builder.buffer_of[view.base], index, positions))
 
     def _operand(
         self,
-        node: int,
-        position: int,
+        operand: int,
+        domain: Axes,
         row: list[Statement],
         here: list[Statement],
         row_loads: Known,
         loads: Known,
     ) -> Value:
-        operand = self.graph.operands(node)[position]
         source = self.space.source(operand)
         if source is not None:
             return Local(self.names[source[0]])
         view = self.builder.views[operand]
-        domain = self.space.domain[node]
         axes = [None if axis is None else axis_name(axis) for axis in domain[len(domain) - len(view.strides) :]]
         name = f"{label(self.graph.name(view.base) or self.graph.op(view.base).name)}_{self._loads}"
         value, fetch = self.builder.element(name, view, axes)

@@ -11,6 +11,8 @@ from graphopt.errors import InvalidArgument
 from graphopt.types import TensorType, check_dtype
 from graphopt.variable import Variable, as_variable, literal, variable
 
+__all__ = ["constant", "full", "ones", "ones_like", "tensor", "zeros", "zeros_like"]
+
 PREFIXES = {
     "": None, "b": "int8", "w": "int16", "i": "int32", "l": "int64", "f": "float32", "d": "float64",
 }  # fmt: skip
@@ -55,7 +57,6 @@ for _prefix, _dtype in PREFIXES.items():
         CONSTRUCTORS[_prefix + _kind] = _single
         if _kind in PLURALS:
             CONSTRUCTORS[_prefix + PLURALS[_kind]] = _plural(_single, _prefix + PLURALS[_kind])
-globals().update(CONSTRUCTORS)
 
 
 def tensor(name: str | None, dtype: Any, shape: Sequence[DimLike | None]) -> Variable:

@@ -1,7 +1,7 @@
 """NumPy's arrays with a pattern (arange, eye, tri, …), diagonals and triangles, and repetition.
 
-Sizes are integers here: a range as long as a named dimension has no op yet. Patterns are constants, so that what is
-made with them is folded, seen through and stored like any other constant.
+Patterns of known sizes are constants, so that what is made with them is folded and seen through like any other. With
+sizes that have names they are comparisons of positions (`iota`), which take no memory.
 """
 
 from __future__ import annotations
@@ -12,19 +12,37 @@ from typing import Any
 import numpy as np
 
 from graphopt.config import config
-from graphopt.dimensions import Dim, DimLike
+from graphopt.dimensions import Dim, DimLike, opaque
 from graphopt.errors import InvalidArgument, ShapeMismatch, UnsupportedExpression
+from graphopt.ops import indexing as ops
 from graphopt.ops import shape as views
+from graphopt.ops.arithmetic import add
+from graphopt.ops.gather import gather
 from graphopt.ops.indexing import put
-from graphopt.ops.logic import where
+from graphopt.ops.leaves import iota
+from graphopt.ops.logic import equal, greater_equal, where
 from graphopt.tensor.creation import zeros
-from graphopt.tensor.indexing import getitem
+from graphopt.tensor.parts import concatenate
 from graphopt.tensor.reduction import sum as total
-from graphopt.tensor.shape import broadcast_to, canonical_axes, expression, moveaxis
+from graphopt.tensor.shape import broadcast_to, canonical_axes, expression, moveaxis, rank
 from graphopt.types import check_dtype
 from graphopt.variable import Variable, as_variable
 
-__all__ = ["arange", "diag", "eye", "identity", "kron", "linspace", "repeat", "tile", "trace", "tri", "tril", "triu"]
+__all__ = [
+    "arange",
+    "diag",
+    "diagonal",
+    "eye",
+    "identity",
+    "kron",
+    "linspace",
+    "repeat",
+    "tile",
+    "trace",
+    "tri",
+    "tril",
+    "triu",
+]
 
 
 def _known(value: Any, what: str) -> Any:
@@ -34,74 +52,142 @@ def _known(value: Any, what: str) -> Any:
 
 
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Variable:
-    """Evenly spaced values from `start` up to, not including, `stop`; int64 for integers, as in NumPy."""
-    bounds = [_known(value, "arange") for value in (start, stop, step)]
-    return as_variable(np.arange(*bounds, dtype=None if dtype is None else check_dtype(dtype)))
+    """Evenly spaced values from `start` up to, not including, `stop`, as NumPy gives them; int64 for integers.
+
+    Parameters
+    ----------
+    start, stop, step
+        Integers, dimensions or floats. With dimensions, the step is an integer other than 0.
+
+    Raises
+    ------
+    InvalidArgument
+        If NumPy has no meaning for them.
+    UnsupportedExpression
+        If one is a variable: the length would depend on data.
+    """
+    low, high = (0, start) if stop is None else (start, stop)
+    if any(isinstance(bound, Dim) for bound in (low, high)) and isinstance(step, int) and step:
+        room = high - low if step > 0 else low - high
+        values = iota(size=opaque("max", (room + (abs(step) - 1)) // abs(step), 0) if low else room) * step + low
+        return values if dtype is None else values.astype(check_dtype(dtype))  # type: ignore[no-any-return]
+    bounds = [_known(value, "arange") for value in (low, high, step)]
+    try:
+        return as_variable(np.arange(*bounds, dtype=None if dtype is None else check_dtype(dtype)))
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        raise InvalidArgument(f"arange({start}, {stop}, {step}, dtype={dtype}): {error}") from None
 
 
 def linspace(start: float, stop: float, num: int = 50, endpoint: bool = True, dtype: Any = None) -> Variable:
     """`num` evenly spaced values from `start` to `stop`, of dtype `go.config.floatX` unless another is given."""
-    values = np.linspace(_known(start, "linspace"), _known(stop, "linspace"), _known(num, "linspace"), endpoint)
-    return as_variable(values.astype(check_dtype(dtype or config.floatX)))
+    low, high, count = (_known(value, "linspace") for value in (start, stop, num))
+    return as_variable(np.linspace(low, high, count, endpoint, dtype=check_dtype(dtype or config.floatX)))
 
 
-def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Variable:
+def _positions(rows: DimLike, columns: DimLike, k: int) -> tuple[Any, Any]:
+    """Row + k and column of every element of a matrix."""
+    return views.expand_dims(add(iota(size=rows), k), axis=(1,)), iota(size=columns)
+
+
+def eye(N: DimLike, M: DimLike | None = None, k: int = 0, dtype: Any = None) -> Variable:
     """Ones on the k-th diagonal, zeros elsewhere, of dtype `go.config.floatX` unless another is given."""
-    return as_variable(np.eye(_known(N, "eye"), _known(M, "eye"), k, dtype=check_dtype(dtype or config.floatX)))
+    dtype = check_dtype(dtype or config.floatX)
+    if isinstance(N, int) and isinstance(M, int | None):
+        return as_variable(np.eye(N, M, k, dtype=dtype))
+    return equal(*_positions(N, N if M is None else M, k)).astype(dtype)  # type: ignore[no-any-return]
 
 
-def identity(n: int, dtype: Any = None) -> Variable:
+def identity(n: DimLike, dtype: Any = None) -> Variable:
     """The identity matrix."""
     return eye(n, dtype=dtype)
 
 
-def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Variable:
+def _lower(rows: DimLike, columns: DimLike, k: int) -> Any:
+    """Whether an element lies on or below the k-th diagonal."""
+    if isinstance(rows, int) and isinstance(columns, int):
+        return as_variable(np.tri(rows, columns, k, dtype=bool))
+    return greater_equal(*_positions(rows, columns, k))
+
+
+def tri(N: DimLike, M: DimLike | None = None, k: int = 0, dtype: Any = None) -> Variable:
     """Ones on and below the k-th diagonal."""
-    return as_variable(np.tri(_known(N, "tri"), _known(M, "tri"), k, dtype=check_dtype(dtype or config.floatX)))
+    return _lower(N, N if M is None else M, k).astype(check_dtype(dtype or config.floatX))  # type: ignore[no-any-return]
 
 
 def tril(x: Any, k: int = 0) -> Any:
     """The elements on and below the k-th diagonal of the last two axes, zeros elsewhere."""
-    x = expression(x)
-    rows, columns = _matrix(x, "tril")
-    return where(np.tri(rows, columns, k, dtype=bool), x, 0)
+    x = _matrices(x, "tril")
+    return where(_lower(x.shape[-2], x.shape[-1], k), x, as_variable(0, x.dtype))
 
 
 def triu(x: Any, k: int = 0) -> Any:
     """The elements on and above the k-th diagonal of the last two axes, zeros elsewhere."""
+    x = _matrices(x, "triu")
+    return where(_lower(x.shape[-2], x.shape[-1], k - 1), as_variable(0, x.dtype), x)
+
+
+def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """The diagonal of two axes, at the end of the others; `offset` columns to the right of the main one.
+
+    Lengths need not be known. Raises ShapeMismatch if there are no two axes, InvalidArgument if they are one.
+    """
     x = expression(x)
-    rows, columns = _matrix(x, "triu")
-    return where(np.tri(rows, columns, k - 1, dtype=bool), 0, x)
+    if rank(x, "diagonal") < 2:
+        raise ShapeMismatch(f"diagonal takes an array of at least two axes, found {x.type}")
+    canonical_axes((axis1, axis2), x.ndim, "diagonal")
+    pair = (axis1 % x.ndim, axis2 % x.ndim)
+    order = (*(k for k in range(x.ndim) if k not in pair), *pair)
+    x = x if order == tuple(range(x.ndim)) else views.transpose(x, axes=order)
+    *lead, rows, columns = x.shape
+    if isinstance(rows, int) and isinstance(columns, int):
+        start, length = (offset, min(rows, columns - offset)) if offset >= 0 else (-offset * columns, rows + offset)
+        length = max(min(length, columns), 0)
+        flat = views.reshape(x, shape=(*lead, rows * columns))
+        return _steps(flat, start if length else 0, columns + 1, length)
+    down, right = max(-offset, 0), max(offset, 0)
+    position = iota(size=opaque("max", opaque("min", rows - down, columns - right), 0))
+    count = x.ndim - 2
+    pair_first = views.transpose(x, axes=(count, count + 1, *range(count)))
+    found = gather(pair_first, add(position, down), add(position, right))
+    return moveaxis(found, 0, -1) if count else found
+
+
+def _steps(x: Any, start: int, step: int, length: DimLike) -> Any:
+    """So many elements along the last axis."""
+    lead = x.ndim - 1
+    return ops.slice_(x, start=(0,) * lead + (start,), step=(1,) * lead + (step,), shape=(*x.shape[:-1], length))
 
 
 def diag(x: Any, k: int = 0) -> Any:
     """The k-th diagonal of a matrix, or the matrix that has a vector as its k-th diagonal."""
     x = expression(x)
     if x.ndim == 1:
-        size = _known(x.shape[0], "diag") + abs(k)
-        flat = zeros(size * size, x.dtype)
-        start = k if k >= 0 else -k * size
-        return views.reshape(put(flat, x, start=(start,), step=(size + 1,)), shape=(size, size))
+        return _with_diagonal(x, k)
     if x.ndim != 2:
         raise ShapeMismatch(f"diag takes a vector or a matrix, found {x.type}")
-    rows, columns = _matrix(x, "diag")
-    start, length = (k, min(rows, columns - k)) if k >= 0 else (-k * columns, min(rows + k, columns))
-    if length <= 0:
-        return zeros(0, x.dtype)
-    flat = views.reshape(x, shape=(rows * columns,))
-    return getitem(flat, slice(start, start + length * (columns + 1) - columns, columns + 1))
+    return diagonal(x, k)
 
 
-def trace(x: Any, offset: int = 0) -> Any:
-    """The sum of a diagonal of a matrix."""
-    return total(diag(x, offset))
+def _with_diagonal(x: Any, k: int) -> Any:
+    size = x.shape[0] + abs(k)
+    if isinstance(size, int):
+        flat = put(zeros(size * size, x.dtype), x, start=(k if k >= 0 else -k * size,), step=(size + 1,))
+        return views.reshape(flat, shape=(size, size))
+    rest = zeros(abs(k), x.dtype)
+    column = concatenate([x, rest] if k > 0 else [rest, x]) if k else x
+    return where(equal(*_positions(size, size, k)), views.expand_dims(column, axis=(1,)), as_variable(0, x.dtype))
 
 
-def _matrix(x: Any, what: str) -> tuple[int, int]:
+def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """The sum of the diagonal of two axes."""
+    return total(diagonal(x, offset, axis1, axis2), -1)
+
+
+def _matrices(x: Any, what: str) -> Any:
+    x = expression(x)
     if x.ndim < 2:
         raise ShapeMismatch(f"{what} takes a matrix, found {x.type}")
-    rows, columns = (_known(size, what) for size in x.shape[-2:])
-    return rows, columns
+    return x
 
 
 def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:

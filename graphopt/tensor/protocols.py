@@ -11,46 +11,126 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from graphopt.errors import GraphoptError, TypeMismatch
+from graphopt.op import Op
 from graphopt.ops.shape import expand_dims
+from graphopt.tensor.shape import expression
+from graphopt.types import check_dtype
+from graphopt.variable import Variable
 
-__all__ = ["array_function", "array_ufunc"]
+__all__ = ["REFUSED", "array_function", "array_ufunc"]
 
-ALIASES: Mapping[str, str] = {
-    "conjugate": "positive", "expit": "sigmoid", "gammaln": "lgamma", "psi": "digamma", "permute_dims": "transpose",
-    "amax": "max", "amin": "min", "bitwise_invert": "invert", "bitwise_not": "invert", "acos": "arccos",
-}  # fmt: skip
-"""Names of NumPy's and SciPy's that are called otherwise here."""
+ALIASES: Mapping[str, str] = {"permute_dims": "transpose", "amax": "max", "amin": "min"}
+"""Names of NumPy's that are called otherwise here."""
+
+REFUSED: Mapping[str, str] = {"isnat": "dates and times are not among the dtypes"}
+"""The ufuncs of NumPy that have no meaning here, and why."""
 
 REDUCTIONS: Mapping[str, str] = {
     "add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logical_and": "all", "logical_or": "any",
 }  # fmt: skip
 """What `np.add.reduce` and its like are."""
 
+RUNNING: Mapping[str, str] = {"add": "cumsum", "multiply": "cumprod"}
+"""What `np.add.accumulate` and its like are."""
+
 PROPERTIES: Mapping[str, Callable[[Any], Any]] = {
     "shape": lambda x: x.shape, "ndim": lambda x: x.ndim, "size": lambda x: x.size,
 }  # fmt: skip
 
+WITHOUT_MEMORY: Mapping[str, str] = {
+    "out": "a symbolic value has no memory that a result could be put into: use the value that is returned",
+    "where": "it would leave memory as it is elsewhere, and a symbolic value has none: use np.where or T.where",
+}
+"""Keywords of ufuncs that are about memory."""
+
 
 def array_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    """What a ufunc of NumPy's or SciPy's means for symbolic operands.
+    """What a ufunc of NumPy's or SciPy's, or a method of it, means for symbolic operands.
 
     Raises
     ------
     TypeMismatch
         If there is no such function here, or an option such as `out=` has no meaning for values without memory.
     """
-    name = ufunc.__name__
-    options = {key: given for key, given in options.items() if given is not None and (key, given) != ("where", True)}
-    if method == "reduce" and name in REDUCTIONS:
-        return _called(f"np.{name}.reduce", _function(REDUCTIONS[name]), inputs, {"axis": 0, **options})
-    if method == "outer" and not options:
-        first, second = inputs
-        axes = tuple(range(first.ndim, first.ndim + second.ndim))
-        return array_ufunc(ufunc, "__call__", (expand_dims(first, axis=axes) if axes else first, second), {})
-    if method != "__call__":
-        raise TypeMismatch(f"np.{name}.{method} has no meaning for symbolic values; use functions of graphopt.tensor")
-    return _called(f"np.{name}", _function(name, f"np.{name}"), inputs, options)
+    label = f"np.{ufunc.__name__}" if method == "__call__" else f"np.{ufunc.__name__}.{method}"
+    options = {
+        key: given for key, given in options.items()
+        if (given is not None or key == "axis") and not (key == "where" and given is True)
+    }  # fmt: skip
+    for keyword, reason in WITHOUT_MEMORY.items():
+        if keyword in options:
+            raise TypeMismatch(f"{label} of symbolic values takes no {keyword}=; {reason}")
+    if ufunc.__name__ in REFUSED:
+        raise TypeMismatch(f"{label} has no meaning for symbolic values: {REFUSED[ufunc.__name__]}")
+    answer = METHODS.get(method)
+    if answer is None:
+        raise TypeMismatch(
+            f"{label} changes memory or reads it by places, and symbolic values have none; "
+            "x.at[places].add(values) and its kin give a new value, and sums of parts are x[…].sum()"
+        )
+    return answer(ufunc, label, inputs, options)
+
+
+def _call(ufunc: Any, label: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    function = _function(ufunc.__name__, label)
+    if isinstance(function, Op) and (unknown := options.keys() - {"dtype"}):
+        raise TypeMismatch(f"{label} of symbolic values takes dtype= and no other keyword, found {', '.join(unknown)}")
+    if "dtype" not in options:
+        return _called(label, function, inputs, options)
+    dtype = check_dtype(options.pop("dtype"))
+    values = [expression(x) for x in inputs]
+    if not all(isinstance(x, Variable) for x in values):
+        raise TypeMismatch(f"{label} takes dtype= beside variables, whose dtypes are known, and not beside patterns")
+    kinds = [type(x) if type(x) in (int, float) else np.dtype(v.dtype) for x, v in zip(inputs, values, strict=True)]
+    results = (np.dtype(dtype),) * ufunc.nout
+    try:
+        loop = ufunc.resolve_dtypes((*kinds, *[None] * ufunc.nout), signature=(*[None] * ufunc.nin, *results))
+    except TypeError as error:
+        found = ", ".join(str(v.type) for v in values)
+        raise TypeMismatch(f"{label} of {found} has no meaning in {dtype}: {error}") from None
+    cast = _function("cast")
+    operands = tuple(cast(v, loop[k]) for k, v in enumerate(values))
+    return _called(label, function, operands, options)
+
+
+def _reduce(ufunc: Any, label: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    return _along(ufunc, label, inputs, options, REDUCTIONS)
+
+
+def _accumulate(ufunc: Any, label: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    return _along(ufunc, label, inputs, options, RUNNING)
+
+
+def _along(ufunc: Any, label: str, inputs: tuple[Any, ...], options: dict[str, Any], names: Mapping[str, str]) -> Any:
+    """A combination along an axis, the first unless another is given; in the dtype that is asked for."""
+    if ufunc.__name__ not in names:
+        raise TypeMismatch(
+            f"{label} has no meaning for symbolic values; there are {', '.join(f'np.{name}' for name in names)} of its "
+            "kind, and functions of graphopt.tensor"
+        )
+    function, cast = _function(names[ufunc.__name__], label), _function("cast")
+    dtype, initial = options.pop("dtype", None), options.pop("initial", None)
+    given = inputs if dtype is None else (cast(inputs[0], dtype), *inputs[1:])
+    if len(given) == 1:
+        options = {"axis": 0, **options}
+    result = _called(label, function, given, options)
+    result = result if dtype is None else cast(result, dtype)
+    return result if initial is None else _function(ufunc.__name__)(result, initial)
+
+
+def _outer(ufunc: Any, label: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    first, second = (expression(operand) for operand in inputs)
+    axes = tuple(range(first.ndim, first.ndim + second.ndim))
+    return _call(ufunc, label, (expand_dims(first, axis=axes) if axes else first, second), options)
+
+
+METHODS: Mapping[str, Callable[[Any, str, tuple[Any, ...], dict[str, Any]], Any]] = {
+    "__call__": _call, "reduce": _reduce, "accumulate": _accumulate, "outer": _outer,
+}  # fmt: skip
+"""What answers for each method of a ufunc."""
 
 
 def array_function(function: Any, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:

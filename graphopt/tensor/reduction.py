@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from graphopt.dimensions import Dim, DimLike, product
-from graphopt.errors import InvalidArgument, ShapeMismatch, UnsupportedExpression
+from graphopt.dimensions import Dim, DimLike, opaque, product
+from graphopt.errors import InvalidArgument, ShapeMismatch
 from graphopt.op import Attributes, Op
 from graphopt.ops import neural
 from graphopt.ops import reduction as ops
-from graphopt.ops.arithmetic import multiply, sqrt, square
+from graphopt.ops.arithmetic import sqrt, square
+from graphopt.ops.leaves import iota
 from graphopt.ops.logic import equal, isnan, logical_or, not_equal, where
+from graphopt.ops.shape import expand_dims
 from graphopt.tensor.shape import canonical_axes, expression, reshape
-from graphopt.tensor.ufuncs import cast
+from graphopt.tensor.ufuncs import cast, floating
 from graphopt.types import agree, is_float, shape_text
 from graphopt.variable import Variable, caller
 
@@ -26,7 +26,7 @@ __all__ = ["all", "any", "argmax", "argmin", "count_nonzero", "log_softmax", "lo
 
 
 def _axes(x: Any, axis: Any, what: str) -> Any:
-    return canonical_axes(axis, x.ndim, what) if isinstance(x, Variable) else axis
+    return canonical_axes(axis, x.ndim, what, x) if isinstance(x, Variable) else axis
 
 
 def _reduce(op: Op, x: Any, axis: Any, keepdims: bool) -> Any:
@@ -107,18 +107,16 @@ def _place(op: Op, x: Any, axis: int | None, keepdims: bool, what: str) -> Any:
     ndim = x.ndim
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
-    axes = canonical_axes(axis, x.ndim, what)
+    axes = canonical_axes(axis, x.ndim, what, x)
     size = x.shape[axes[0]]
-    if not isinstance(size, int):
-        raise UnsupportedExpression(
-            f"{what}: the length {size} of axis {axes[0]} must be known; give the type a number"
-        )
     if size == 0:
         raise ShapeMismatch(f"{what}: axis {axes[0]} of shape {shape_text(x.shape)} has no elements")
     hit = equal(x, ops.spread(op(x, axis=axes), axes))
     hit = logical_or(hit, isnan(x)) if is_float(x.dtype) else hit
-    places = np.arange(size).reshape((-1, *[1] * (x.ndim - 1 - axes[0])))
+    after = tuple(range(1, x.ndim - axes[0]))
+    places = expand_dims(iota(size=size), axis=after) if after else iota(size=size)
     found = ops.min_(where(hit, places, size), axis=axes)
+    found = found.needing((size,)) if isinstance(size, Dim) else found
     if not keepdims:
         return found
     return reshape(found, (1,) * ndim) if x.ndim != ndim else ops.spread(found, axes)
@@ -142,36 +140,45 @@ def _count(x: Any, axis: Any) -> DimLike:
 def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The arithmetic mean over axes; integers give float64."""
     x = expression(x)
+    axis = _axes(x, axis, "mean")
     total = sum(x if is_float(x.dtype) else x.astype("float64"), axis, keepdims)
     return total / _count(x, axis)
 
 
-def var(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    """The variance over axes, by the two-pass formula; the divisor is the count less `ddof`."""
+def var(x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, *, correction: Any = 0) -> Any:
+    """The variance over axes, by the two-pass formula; the divisor is the count less `ddof`, or `correction`.
+
+    Raises InvalidArgument if both are given.
+    """
+    if ddof and correction:
+        raise InvalidArgument(f"ddof and correction are one thing; found both, {ddof} and {correction}")
     x = expression(x)
+    axis = _axes(x, axis, "var")
     deviation = x - mean(x, axis, keepdims=True)
-    return sum(square(deviation), axis, keepdims) / (_count(x, axis) - ddof)
+    return sum(square(deviation), axis, keepdims) / opaque("max", _count(x, axis) - (ddof or correction), 0)
 
 
-def std(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    """The standard deviation over axes."""
-    return sqrt(var(x, axis, ddof, keepdims))
+def std(x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, *, correction: Any = 0) -> Any:
+    """The standard deviation over axes; `ddof` and `correction` as for `var`."""
+    return sqrt(var(x, axis, ddof, keepdims, correction=correction))
 
 
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """log of the sum of exp over axes, without overflow."""
-    return _reduce(neural.logsumexp, _floating(x), axis, keepdims)
+    x = expression(x)
+    x = x if not isinstance(x, Variable) or is_float(x.dtype) else cast(x, "float64")
+    return _reduce(neural.logsumexp, x, axis, keepdims)
 
 
 def softmax(x: Any, axis: Any = -1) -> Any:
     """exp(x) over its sum along axes, without overflow."""
-    x = _floating(x)
+    x = floating(x)
     return neural.softmax(x, axis=_nonempty(_axes(x, axis, "softmax")))
 
 
 def log_softmax(x: Any, axis: Any = -1) -> Any:
     """The logarithm of softmax, without overflow or cancellation."""
-    x = _floating(x)
+    x = floating(x)
     return neural.log_softmax(x, axis=_nonempty(_axes(x, axis, "log_softmax")))
 
 
@@ -179,8 +186,3 @@ def _nonempty(axes: Any) -> Any:
     if axes == ():
         raise InvalidArgument("softmax needs an axis; a scalar has none")
     return axes
-
-
-def _floating(x: Any) -> Any:
-    x = expression(x)
-    return multiply(x, 1.0) if isinstance(x, Variable) and not is_float(x.dtype) else x

@@ -14,7 +14,7 @@ from graphopt.errors import InvalidArgument, ShapeMismatch, TypeMismatch
 from graphopt.op import Expression
 from graphopt.ops import shape as ops
 from graphopt.types import shape_text
-from graphopt.variable import Variable, as_variable
+from graphopt.variable import Variable, as_variable, caller, described
 
 __all__ = ["broadcast_to", "canonical_axes", "expand_dims", "expression", "moveaxis", "ravel", "reshape", "squeeze",
            "swapaxes", "transpose"]  # fmt: skip
@@ -25,8 +25,8 @@ def expression(x: Any) -> Any:
     return x if isinstance(x, Expression) else as_variable(x)
 
 
-def canonical_axes(axis: Any, ndim: int, what: str) -> tuple[int, ...]:
-    """Ascending, non-negative, distinct axes; None means all.
+def canonical_axes(axis: Any, ndim: int, what: str, of: Variable | None = None) -> tuple[int, ...]:
+    """Ascending, non-negative, distinct axes; None means all. `of` is the array that messages name.
 
     Raises
     ------
@@ -38,12 +38,15 @@ def canonical_axes(axis: Any, ndim: int, what: str) -> tuple[int, ...]:
     axes = tuple(axis) if isinstance(axis, Sequence) else (axis,)
     for a in axes:
         if not isinstance(a, int) or isinstance(a, bool):
-            raise InvalidArgument(f"{what}: axis must be an integer, a tuple of integers or None, found {axis!r}")
+            raise InvalidArgument(
+                f"{what}: axis must be an integer, a tuple of integers or None, found {axis!r}; at {caller()}"
+            )
         if not -ndim <= a < ndim:
-            raise InvalidArgument(f"{what}: axis {a} is outside an array of rank {ndim}")
+            array = described(of) if of is not None else f"an array of rank {ndim}"
+            raise InvalidArgument(f"{what}: axis {a} is outside {array}; at {caller()}")
     result = tuple(sorted(a % ndim for a in axes))
     if len(set(result)) != len(result):
-        raise InvalidArgument(f"{what}: axis {axis!r} names an axis twice")
+        raise InvalidArgument(f"{what}: axis {axis!r} names an axis twice; at {caller()}")
     return result
 
 
@@ -67,14 +70,18 @@ def reshape(x: Any, shape: Any) -> Any:
     x = expression(x)
     sizes: list[DimLike] = list(shape) if isinstance(shape, Sequence) else [shape]
     if any(not isinstance(size, int | Dim) for size in sizes):
-        raise InvalidArgument(f"reshape: sizes are integers or dimensions, found {shape!r}")
+        raise InvalidArgument(f"reshape: sizes are integers or dimensions, found {shape!r}; at {caller()}")
+    if any(isinstance(size, int) and size < -1 for size in sizes):
+        raise InvalidArgument(
+            f"reshape: sizes are at least 0, or one of them -1, found {shape_text(sizes)}; at {caller()}"
+        )
     unknown = [k for k, size in enumerate(sizes) if size == -1]
     if len(unknown) > 1:
-        raise InvalidArgument(f"reshape: at most one size may be -1, found {shape_text(sizes)}")
+        raise InvalidArgument(f"reshape: at most one size may be -1, found {shape_text(sizes)}; at {caller()}")
     if unknown:
         rest = product(size for size in sizes if size != -1)
         if isinstance(rest, int) and isinstance(x.size, int) and (rest == 0 or x.size % rest):
-            raise ShapeMismatch(f"reshape: {shape_text(x.shape)} does not divide into {shape_text(sizes)}")
+            raise ShapeMismatch(f"reshape({described(x)}): no size makes it {shape_text(sizes)}; at {caller()}")
         sizes[unknown[0]] = x.size // rest
     return ops.reshape(x, shape=tuple(sizes))
 
@@ -91,7 +98,8 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """Two axes exchanged."""
     x = expression(x)
     order = list(range(rank(x, "swapaxes")))
-    order[axis1], order[axis2] = order[axis2], order[axis1]
+    (first,), (second,) = (canonical_axes(axis, len(order), "swapaxes") for axis in (axis1, axis2))
+    order[first], order[second] = order[second], order[first]
     return transpose(x, order)
 
 
@@ -99,7 +107,8 @@ def moveaxis(x: Any, source: int, destination: int) -> Any:
     """One axis moved to another position."""
     x = expression(x)
     order = list(range(rank(x, "moveaxis")))
-    order.insert(destination % len(order), order.pop(source))
+    (source,), (destination,) = (canonical_axes(axis, len(order), "moveaxis") for axis in (source, destination))
+    order.insert(destination, order.pop(source))
     return transpose(x, order)
 
 
@@ -120,7 +129,7 @@ def squeeze(x: Any, axis: Any = None) -> Any:
     axes = (
         tuple(k for k, size in enumerate(x.shape) if size == 1)
         if axis is None
-        else canonical_axes(axis, x.ndim, "squeeze")
+        else canonical_axes(axis, x.ndim, "squeeze", x)
     )
     return ops.squeeze(x, axis=axes) if axes else x
 

@@ -5,15 +5,22 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 from typing import Any
 
+import numpy as np
+
+from graphopt.errors import TypeMismatch, UnsupportedExpression
 from graphopt.ops import arithmetic as a
+from graphopt.ops import binary_form as f
 from graphopt.ops import elementary as e
 from graphopt.ops import logic as l
 from graphopt.ops.define import TABLE
+from graphopt.ops.signatures import floating_signature, ufunc_signature
+from graphopt.tensor.creation import zeros_like
 from graphopt.tensor.shape import expression
-from graphopt.types import check_dtype
+from graphopt.types import check_dtype, is_float, is_integer
 from graphopt.variable import Variable
 
 FUNCTIONS: dict[str, Any] = {
@@ -28,8 +35,12 @@ FUNCTIONS |= {
     "atan": e.arctan,
     "atan2": e.arctan2,
     "atanh": e.arctanh,
-    "concat": None,
+    "bitwise_invert": l.invert,
+    "bitwise_left_shift": l.left_shift,
+    "bitwise_not": l.invert,
+    "bitwise_right_shift": l.right_shift,
     "eq": l.equal,
+    "fix": a.trunc,
     "ge": l.greater_equal,
     "gt": l.greater,
     "le": l.less_equal,
@@ -42,7 +53,6 @@ FUNCTIONS |= {
     "switch": l.where,
     "true_divide": a.divide,
 }
-del FUNCTIONS["concat"]
 
 
 def _composed(function: Any) -> Any:
@@ -50,43 +60,88 @@ def _composed(function: Any) -> Any:
     return function
 
 
+def floating(x: Any) -> Any:
+    """As floats, of the width in which NumPy computes elementary functions of the dtype."""
+    x = expression(x)
+    return a.cast(x, dtype=floating_signature(1)((x.dtype,))[1]) if _has_dtype(x) and not is_float(x.dtype) else x
+
+
+def _has_dtype(x: Any) -> bool:
+    return isinstance(x, Variable)  # a pattern has none yet
+
+
+def _in_loop_of(ufunc: np.ufunc, x: Any) -> Any:
+    """A value in the dtype that NumPy's function of one value computes in."""
+    x = expression(x)
+    return cast(x, ufunc_signature(ufunc)((x.dtype,))[0][0]) if _has_dtype(x) else x
+
+
 @_composed
 def positive(x: Any) -> Any:
+    """The value itself; not for bools."""
+    return _in_loop_of(np.positive, x)
+
+
+@_composed
+def conjugate(x: Any) -> Any:
+    """The value itself, for it is real; a bool as int8."""
+    return _in_loop_of(np.conjugate, x)
+
+
+@_composed
+def real(x: Any) -> Any:
     """The value itself."""
     return expression(x)
 
 
 @_composed
+def imag(x: Any) -> Any:
+    """Zeros: values are real."""
+    x = expression(x)
+    return zeros_like(x) if _has_dtype(x) else x * 0
+
+
+FUNCTIONS["conj"] = conjugate
+
+
+@_composed
 def reciprocal(x: Any) -> Any:
-    """1/x."""
-    return 1 / expression(x)
+    """1/x; of integers the integral part, as in NumPy: 0 for all but 1, -1, and 0 itself."""
+    x = _in_loop_of(np.reciprocal, x)
+    if _has_dtype(x) and is_integer(x.dtype):
+        return l.where(l.equal(a.absolute(x), 1), x, 0)
+    return 1 / x
 
 
 @_composed
 def clip(x: Any, low: Any = None, high: Any = None) -> Any:
     """Held between two bounds, either of which may be None."""
     x = expression(x)
+    if _has_dtype(x) and is_integer(x.dtype):  # bounds that every number of the dtype keeps
+        least, greatest = np.iinfo(x.dtype).min, np.iinfo(x.dtype).max
+        low = None if type(low) is int and low <= least else low
+        high = None if type(high) is int and high >= greatest else high
     x = x if low is None else a.maximum(x, low)
     return x if high is None else a.minimum(x, high)
 
 
 @_composed
 def relu(x: Any) -> Any:
-    """max(x, 0), with derivative 0 at 0."""
+    """max(x, 0), with derivative 0 at 0; NaN stays NaN."""
     x = expression(x)
-    return l.where(l.greater(x, 0), x, 0)
+    return l.where(l.less_equal(x, 0), 0, x)
 
 
 @_composed
 def deg2rad(x: Any) -> Any:
     """Degrees to radians."""
-    return expression(x) * (math.pi / 180)
+    return floating(x) * (math.pi / 180)
 
 
 @_composed
 def rad2deg(x: Any) -> Any:
     """Radians to degrees."""
-    return expression(x) * (180 / math.pi)
+    return floating(x) * (180 / math.pi)
 
 
 FUNCTIONS |= {"radians": deg2rad, "degrees": rad2deg}
@@ -100,14 +155,38 @@ def exp10(x: Any) -> Any:
 
 @_composed
 def ldexp(x: Any, exponent: Any) -> Any:
-    """x · 2^exponent."""
-    return expression(x) * e.exp2(expression(exponent) * 1.0)
+    """x · 2^exponent, exactly.
+
+    Raises
+    ------
+    TypeMismatch
+        If the exponent is a float, or of uint64.
+    """
+    x, exponent = floating(x), expression(exponent)
+    if _has_dtype(exponent) and not np.can_cast(exponent.dtype, "int64"):
+        raise TypeMismatch(f"ldexp: an exponent is an integer that int64 holds, found {exponent.type}")
+    both = _has_dtype(x) and _has_dtype(exponent)
+    return f.times_power_of_two(x, cast(exponent, x.dtype) if both else exponent)
+
+
+@_composed
+def frexp(x: Any) -> tuple[Any, Any]:
+    """The significand m, 0.5 <= |m| < 1, and the int32 exponent e of x = m · 2^e; zero and what is not finite has 0."""
+    x = floating(x)
+    return f.frexp_mantissa(x), f.frexp_exponent(x)
+
+
+@_composed
+def spacing(x: Any) -> Any:
+    """The distance to the next number away from zero, with the sign of x."""
+    x = floating(x)
+    return a.nextafter(x, a.copysign(math.inf, x)) - x
 
 
 @_composed
 def fabs(x: Any) -> Any:
     """The absolute value as a float."""
-    return a.absolute(expression(x) * 1.0)
+    return a.absolute(floating(x))
 
 
 @_composed
@@ -117,15 +196,23 @@ def float_power(x: Any, y: Any) -> Any:
 
 
 @_composed
-def round(x: Any) -> Any:
-    """To the nearest integer, halves to even, as a float."""
-    return a.rint(x)
+def round(x: Any, decimals: int = 0) -> Any:
+    """To the nearest number of so many decimals, halves to even; integers are whole already."""
+    x = expression(x)
+    if _has_dtype(x) and is_integer(x.dtype):
+        if decimals < 0:
+            raise UnsupportedExpression(f"round: integers are not rounded to {decimals} decimals; make them floats")
+        return x
+    if not decimals:
+        return a.rint(x)
+    scale = 10.0 ** builtins.abs(decimals)
+    return a.rint(x * scale) / scale if decimals > 0 else a.rint(x / scale) * scale
 
 
 @_composed
 def modf(x: Any) -> tuple[Any, Any]:
     """Fractional and integral part, both with the sign of x."""
-    x = expression(x)
+    x = floating(x)
     whole = a.trunc(x)
     return a.copysign(l.where(l.isinf(x), 0, x - whole), x), whole
 
@@ -138,6 +225,6 @@ def divmod(x: Any, y: Any) -> tuple[Any, Any]:
 
 @_composed
 def cast(x: Any, dtype: Any) -> Any:
-    """The values in another dtype; out of range and NaN to integer is the least integer, as on x86."""
+    """The values in another dtype. What becomes of NaN and of what is out of range: docs/semantics.md."""
     x, name = expression(x), check_dtype(dtype)
     return x if isinstance(x, Variable) and x.dtype == name else a.cast(x, dtype=name)

@@ -7,13 +7,13 @@ program's and not the rounding's. Edges and special values are tested on their o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import graphopt.tensor as T
 from graphopt.types import is_float
 
-__all__ = ["CONFINED", "DOMAINS", "SAFE", "SMOOTH", "Interval", "domain"]
+__all__ = ["CONFINED", "DOMAINS", "PARAMETERS", "SAFE", "SMOOTH", "WHOLE", "Interval", "domain"]
 
 Interval = tuple[float, float]
 
@@ -45,8 +45,49 @@ DOMAINS: dict[str, tuple[Interval, ...]] = {
     "trigamma": ((0.3, 5.0),),
     "log1mexp": ((-5.0, -0.1),),
     "xlogy": (_POSITIVE, _POSITIVE),
+    # special functions
+    "logit": ((0.05, 0.95),),
+    "xlog1py": (_POSITIVE, _POSITIVE),
+    "rel_entr": (_POSITIVE, _POSITIVE),
+    "erfinv": ((-0.9, 0.9),),
+    "erfcinv": ((0.1, 1.9),),
+    "erfcx": ((-2.0, 4.0),),
+    "ndtri": ((0.05, 0.95),),
+    "erfi": ((-2.0, 2.0),),
+    "gammainc": ((0.3, 5.0), _POSITIVE),
+    "gammaincc": ((0.3, 5.0), _POSITIVE),
+    "beta": (_POSITIVE, _POSITIVE),
+    "betaln": (_POSITIVE, _POSITIVE),
+    "betainc": (_POSITIVE, _POSITIVE, (0.1, 0.9)),
+    "binom": ((4.0, 9.0), (0.2, 3.0)),
+    "polygamma": ((1.0, 4.0), _POSITIVE),
+    "zeta": ((1.5, 5.0), _POSITIVE),
+    "riemann_zeta": ((1.5, 5.0),),
+    "expi": (_POSITIVE,),
+    "exp1": (_POSITIVE,),
+    "expn": ((0.0, 4.0), _POSITIVE),
+    "cosine_integral": (_POSITIVE,),
+    "cosh_integral": (_POSITIVE,),
+    "ellipk": ((-3.0, 0.9),),
+    "ellipe": ((-3.0, 0.9),),
+    "lambertw": ((-0.3, 4.0),),
+    "lambertw_lower": ((-0.35, -0.05),),
+    **dict.fromkeys(("y0", "y1", "k0", "k1", "k0e", "k1e"), (_POSITIVE,)),
+    **dict.fromkeys(("jn", "yn"), ((-2.0, 5.0), _POSITIVE)),
+    **dict.fromkeys(("jv", "yv", "iv", "kv", "ive", "kve"), ((-1.5, 3.0), _POSITIVE)),
+    **dict.fromkeys(("spherical_jn", "spherical_yn"), ((0.0, 4.0), _POSITIVE)),
 }
 """Op name to an interval for each operand; operands without an entry are in [-4, 4]."""
+
+PARAMETERS: Mapping[str, int] = {
+    "betainc": 2,
+    **dict.fromkeys(("gammainc", "gammaincc", "polygamma", "zeta", "riemann_zeta", "expn"), 1),
+    **dict.fromkeys(("jn", "yn", "jv", "yv", "iv", "kv", "ive", "kve", "spherical_jn", "spherical_yn"), 1),
+}  # fmt: skip
+"""How many of an op's operands, the first ones, are orders or shapes with respect to which it has no derivative."""
+
+WHOLE: frozenset[str] = frozenset({"polygamma", "expn", "jn", "yn", "spherical_jn", "spherical_yn"})
+"""The ops whose first operand is a whole number."""
 
 SMOOTH: tuple[str, ...] = (
     "add", "multiply", "subtract", "negative", "divide", "square", "exp", "log", "sqrt", "tanh", "sin", "cos",

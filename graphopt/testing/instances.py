@@ -25,7 +25,7 @@ from graphopt.rewrite import AnyOp, Attr, Log, Pipeline, Rule, V
 from graphopt.rewrite.pattern import Application, Literal, Pattern
 from graphopt.rewrite.through import THROUGH, seen_through
 from graphopt.testing.attributes import DTYPES, Unbuildable, all_drawn, drawn
-from graphopt.testing.domains import CONFINED
+from graphopt.testing.domains import CONFINED, WHOLE
 from graphopt.types import TensorType, is_float
 from graphopt.variable import Variable, as_variable, literal, variable
 
@@ -260,7 +260,11 @@ class _Builder:
         if pattern.trait == "leaf":
             self.input(TensorType(self.dtype))
             return self.array()
-        choices = [op for op in TABLE.values() if pattern.trait in op.traits and op.exact is not None and op.arity]
+        choices = [
+            op for op in TABLE.values()
+            if pattern.trait in op.traits and op.exact is not None and op.arity
+            and "host" not in op.traits and op.name not in WHOLE
+        ]  # fmt: skip
         op = self.chance.choice(choices)
         inner = self.chance.choice(sorted(pattern.over, key=lambda o: o.name)) if pattern.over else None
         operands = [self.operand(inner) for _ in range(op.arity or 1)]

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 import graphopt as go
+from graphopt.ops import TABLE
 from graphopt.runtime.doctor import Finding
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("compare", "compile", "source", "passes", "doctor", "cache")
+COMMANDS = ("compare", "compile", "source", "passes", "ops", "doctor", "cache")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -28,6 +29,14 @@ def test_the_help_lists_the_commands_and_the_exit_codes(run):
     assert result.exit_code == 0
     assert all(command in result.stdout for command in COMMANDS)
     assert "Exit codes" in result.stdout
+
+
+def test_ops_lists_every_op_or_those_with_a_word_and_prints_the_page(run, record):
+    assert [row["name"] for row in record("ops")] == list(TABLE)
+    assert {"reduction"} == {row["family"] for row in record("ops", "reduction")}
+    shown = run("ops", "commutative", "logic").stdout
+    assert "logical_and" in shown and "the result is bool" in shown and "exp" not in shown.split()
+    assert run("ops", "--markdown").stdout == (ROOT / "docs" / "ops.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,9 @@ from graphopt.ops.shape import stack
 from graphopt.types import DTYPES
 
 INTEGERS = [dtype for dtype in DTYPES if "int" in dtype]
-ELEMENTWISE = [name for name, op in TABLE.items() if "elementwise" in op.traits and name != "cast"]
+ELEMENTWISE = [
+    name for name, op in TABLE.items() if "elementwise" in op.traits and "host" not in op.traits and name != "cast"
+]
 
 
 def matrix(dtype="float32", name="x"):

@@ -10,20 +10,27 @@ from hypothesis import strategies as st
 
 from graphopt.interpret import Exact, Native, from_mpf
 from graphopt.ops import TABLE
-from graphopt.testing.domains import domain
+from graphopt.testing.domains import WHOLE, domain
 from graphopt.types import TensorType, agree
 
 NAMES = sorted(
     name for name, op in TABLE.items()
     if "elementwise" in op.traits and op.exact is not None and name not in ("cast", "barrier")
+    and "host" not in op.traits and name not in WHOLE  # those are in test_special_functions.py
 )  # fmt: skip
-WITHOUT = {"nextafter", "bitwise_and", "bitwise_or", "bitwise_xor", "invert", "left_shift", "right_shift", "gcd", "lcm"}
+WITHOUT = {
+    "nextafter", "bitwise_count", "bitwise_and", "bitwise_or", "bitwise_xor", "invert", "left_shift", "right_shift",
+    "gcd", "lcm",
+}  # fmt: skip
 # Results that depend on the sign of zero, which mpmath does not have.
 SEES_SIGN_OF_ZERO = {"divide", "arctan2", "copysign", "signbit", "power", "floor_divide", "gamma", "digamma"}
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 3.0, -3.5, np.inf, -np.inf, np.nan, 1e-310, 1e300]
 NEEDS_HUGE_REDUCTION = {
-    "sin", "cos", "tan", "gamma", "lgamma", "digamma", "trigamma", "power", "remainder", "fmod", "floor_divide"
+    "sin", "cos", "tan", "gamma", "lgamma", "digamma", "trigamma", "power", "remainder", "fmod", "floor_divide",
+    "sinc", "j0", "j1", "y0", "y1",
 }  # fmt: skip
+
+LEAST = {"sinc": 1e-16, "j1": 1e-321}  # sin(π) is not 0, as π has been rounded; SciPy's j1 is less good for subnormals
 
 
 def both(op, values):
@@ -63,7 +70,8 @@ def test_exact_and_float64_agree_at_special_values(name):
         if name == "power" and values == (-np.inf, 0.5):
             continue  # NumPy takes a square root there: NaN, where C and IEEE 754 have +inf
         found, truth = both(op, values)
-        np.testing.assert_allclose(found, truth, rtol=1e-13, atol=0, equal_nan=True, err_msg=f"{name}{values}")
+        least = LEAST.get(name, 0)
+        np.testing.assert_allclose(found, truth, rtol=1e-13, atol=least, equal_nan=True, err_msg=f"{name}{values}")
 
 
 def test_every_op_but_those_on_bits_has_an_exact_meaning():

@@ -10,7 +10,7 @@ NEEDED = {"numpy", "networkx", "sympy", "mpmath", "jinja2"}
 BROUGHT_ALONG = {"markupsafe", "gmpy2", "flint"}  # jinja2's, and those that mpmath takes when they are there
 OTHERS = (
     "scipy", "platformdirs", "typer", "rich", "scipy_openblas32", "matplotlib", "pytest", "hypothesis", "pycuda",
-    "egglog", "dask", "numba", "numexpr", "jax", "torch", "pytensor", "symengine",
+    "egglog", "dask", "numba", "numexpr", "jax", "torch", "pytensor", "symengine", "opt_einsum", "sklearn",
 )  # fmt: skip
 
 BLOCK = f"""

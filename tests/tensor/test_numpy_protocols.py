@@ -31,16 +31,16 @@ def ufuncs(module, arity):
 
 UNARY = {**ufuncs(np, 1), **{n: getattr(scipy.special, n) for n in ("erf", "erfc", "expit", "gammaln", "psi")}}
 BINARY = ufuncs(np, 2)
-ABSENT = {"spacing", "vecdot", "matvec", "vecmat"}  # no op yet, or signatures of their own
+UNLIKE = {"vecdot", "matvec", "vecmat", "matmul", "ldexp"}  # not elementwise, or not of two floats
 
 
-@pytest.mark.parametrize("name", sorted(UNARY.keys() - ABSENT))
+@pytest.mark.parametrize("name", sorted(UNARY))
 def test_unary_ufuncs_take_variables(name):
     with np.errstate(all="ignore"):
         np.testing.assert_allclose(value(UNARY[name](x)), UNARY[name](VALUES["x"]), rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", sorted(BINARY.keys() - ABSENT - {"matmul", "ldexp"}))
+@pytest.mark.parametrize("name", sorted(BINARY.keys() - UNLIKE))
 def test_binary_ufuncs_take_variables_and_arrays_on_either_side(name):
     ufunc = BINARY[name]
     for a, b, first, second in ((x, v, VALUES["x"], VALUES["v"]), (VALUES["x"], v, VALUES["x"], VALUES["v"]),
@@ -59,7 +59,14 @@ def program(x, v):
         np.roll(x, 1, axis=0), np.diff(x), np.pad(v, 1), np.moveaxis(x, 0, 1), np.swapaxes(x, 0, 1), np.outer(v, v),
         np.broadcast_to(v, (3, 4)), np.zeros_like(x), np.ones_like(x), np.add.reduce(x), np.multiply.reduce(x, axis=1),
         np.subtract.outer(v, v), np.split(v, 2)[1], np.any(x > 1), np.all(x > 0), VALUES["x"] * v, VALUES["x"] @ v,
-        np.float64(2) * v, VALUES["v"] - x, np.round(v),
+        np.float64(2) * v, VALUES["v"] - x, np.round(v), np.frexp(v)[0], np.frexp(v)[1], np.modf(v)[1],
+        np.add.reduce(x, axis=None), np.add.reduce(x, axis=1, dtype="float32", initial=2.0),
+        np.maximum.reduce(x, axis=1, keepdims=True, initial=0.5), np.logical_or.reduce(x > 0.5),
+        np.logical_and.reduce(x > 0.5, axis=1), np.add(x, v, dtype="float32"),
+        np.add(np.float32(1), v, dtype="float64"), np.multiply.outer(v, 2.0),
+        np.less(x, v, dtype=bool), np.add.outer(v, v, dtype="float32"), np.vecdot(x, v), np.matvec(x, v),
+        np.vecmat(v, np.transpose(x)), np.vecdot(x, x, axis=0), np.sinc(v), np.i0(v), np.real(v), np.imag(v),
+        np.spacing(v), np.divmod(v, 2.0)[1], np.fix(v), np.conj(v),
     ]  # fmt: skip
     return parts, np.shape(x), np.ndim(x), np.size(x)
 
@@ -71,7 +78,18 @@ def test_a_program_in_numpys_manner_runs_on_arrays_and_on_variables():
     for found, expected in zip(symbolic, wanted, strict=True):
         result = value(found)
         assert result.shape == np.shape(expected)
-        np.testing.assert_allclose(result, expected, rtol=1e-12)
+        assert result.dtype == np.asarray(expected).dtype
+        np.testing.assert_allclose(result, expected, rtol=1e-12 if result.dtype != "float32" else 1e-6)
+
+
+def test_running_combinations_are_numpys_or_say_what_is_missing():
+    for ufunc, name in ((np.add, "cumsum"), (np.multiply, "cumprod")):
+        if hasattr(T, name):
+            np.testing.assert_allclose(value(ufunc.accumulate(x, axis=1)), ufunc.accumulate(VALUES["x"], axis=1))
+            np.testing.assert_allclose(value(ufunc.accumulate(x)), ufunc.accumulate(VALUES["x"]))
+        else:
+            with pytest.raises(TypeMismatch, match=name):
+                ufunc.accumulate(x)
 
 
 def test_pattern_variables_are_taken_as_well():
@@ -80,14 +98,39 @@ def test_pattern_variables_are_taken_as_well():
 
 @pytest.mark.parametrize(
     ("call", "words"),
-    [(lambda: np.sin(x, out=np.empty(3)), "np.sin of symbolic"), (lambda: np.linalg.svd(x), "np.linalg.svd takes"),
-     (lambda: np.add.accumulate(x), "np.add.accumulate"), (lambda: np.asarray(x), "no array"),
+    [(lambda: np.sin(x, out=np.empty(3)), "np.sin of symbolic values takes no out="),
+     (lambda: np.add(x, v, where=x > 0), "takes no where=.*T.where"), (lambda: np.isnat(x), "dates"),
+     (lambda: np.add.at(x, [0], 1.0), r"np.add.at changes memory.*x\.at\[places\]"),
+     (lambda: np.add.reduceat(x, [0, 1]), r"x\.at\[places\]"), (lambda: np.divide.reduce(x), "np.divide.reduce has no"),
+     (lambda: np.subtract.accumulate(x), "np.subtract.accumulate has no"),
+     (lambda: np.exp(x, dtype="int64"), "np.exp of float64.* has no meaning in int64"),
+     (lambda: np.add(x, v, casting="unsafe"), "casting"), (lambda: np.linalg.svd(x), "np.linalg.svd takes"),
+     (lambda: np.asarray(x), "no array"),
      (lambda: np.sort(x), "sort"), (lambda: np.sum(x, dtype="float32"), "np.sum of symbolic"),
-     (lambda: np.frexp(x), "frexp"), (lambda: float(x), "go.function")],
+     (lambda: float(x), "go.function")],
 )  # fmt: skip
 def test_what_has_no_meaning_gets_one_clear_error(call, words):
     with pytest.raises(TypeMismatch, match=words):
         call()
+
+
+def test_numpys_functions_take_sizes_as_integers():
+    n = go.dim("n")
+    y = go.variable("y", "float32[n]")
+    for made in (y * np.sqrt(y.shape[0]), np.log(n) + y, y / (np.float64(2) * n)):
+        assert made.dtype == "float64" and made.shape == (n,)
+    assert np.multiply.outer([1, 2], n).shape == (2,)
+    expected = np.sqrt(5) * np.ones(5, "float32") + np.arange(3).sum() * 5
+    found = go.function([y], y * np.sqrt(n) + np.sum(np.arange(3) * n))(np.ones(5, "float32"))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_sizes_and_numpys_integers_are_sizes():
+    n = go.dim("n")
+    three = np.int64(3)
+    found = [three * n, n * three, three + n, n - three, three - n, (three * n) // three]
+    assert found == [3 * n, 3 * n, n + 3, n - 3, 3 - n, n] and all(isinstance(size, type(n)) for size in found)
+    assert (three == n) is (n == three) is False and (three != n) is True
 
 
 def test_arrays_keep_their_own_functions():

@@ -1,0 +1,92 @@
+"""Running combinations along the one axis in the attribute `axis`: sums, products, and linear recurrences.
+
+All are computed from the front to the back, each step rounded, as NumPy does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from graphopt.dimensions import opaque
+from graphopt.errors import ShapeMismatch
+from graphopt.op import Applied, Attributes, Op
+from graphopt.ops.define import define
+from graphopt.ops.indexing import put, slice_
+from graphopt.ops.leaves import constant
+from graphopt.types import TensorType, Unify
+
+__all__ = ["cumprod", "cumsum", "recurrence"]
+
+
+def _rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Unify) -> TensorType:
+    (axis,) = attributes["axis"]
+    first, *others = types
+    if axis >= first.ndim:
+        raise ShapeMismatch(f"axis {axis} is outside an array of rank {first.ndim}")
+    for other in others:
+        if other.dtype != first.dtype or other.ndim != first.ndim:
+            raise ShapeMismatch(f"operands of types {first} and {other} differ")
+        first = first.with_shape([unify(a, b) for a, b in zip(first.shape, other.shape, strict=True)])
+    return first
+
+
+def _accumulate(ufunc: np.ufunc) -> Callable[..., Any]:
+    def compute(x: Any, axis: tuple[int, ...]) -> Any:
+        return ufunc.accumulate(x, axis[0], dtype=x.dtype)
+
+    return compute
+
+
+def _recurrence(a: Any, b: Any, axis: tuple[int, ...]) -> Any:
+    factors, terms = np.moveaxis(a, axis[0], 0), np.moveaxis(b, axis[0], 0)
+    result, state = np.empty_like(terms), 0 * terms[:1].sum(axis=0)
+    for k in range(len(terms)):
+        result[k] = state = factors[k] * state + terms[k]
+    return np.moveaxis(result, 0, axis[0])
+
+
+def _reversed(x: Any, axis: int) -> Any:
+    shape = tuple(x.shape)
+    start = tuple(size - 1 if k == axis else 0 for k, size in enumerate(shape))
+    return slice_(x, start=start, step=tuple(-1 if k == axis else 1 for k in range(len(shape))), shape=shape)
+
+
+def _shifted(x: Any, axis: int, first: float) -> Any:
+    """One place later along an axis: `first`, then all elements but the last."""
+    shape = tuple(x.shape)
+    rest = tuple(opaque("max", size - 1, 0) if k == axis else size for k, size in enumerate(shape))
+    step = (1,) * len(shape)
+    part = slice_(x, start=(0,) * len(shape), step=step, shape=rest)
+    whole = constant(value=first, dtype=x.dtype, shape=shape)
+    return put(whole, part, start=tuple(int(k == axis) for k in range(len(shape))), step=step)
+
+
+def _adjoint(factors: Any, g: Any, axis: int) -> Any:
+    """The cotangent of a recurrence's terms: the same recurrence from the back, λₜ = gₜ + aₜ₊₁ λₜ₊₁."""
+    return _reversed(recurrence(_shifted(_reversed(factors, axis), axis, 0.0), _reversed(g, axis), axis=(axis,)), axis)
+
+
+def _unsum(g: Any, node: Applied) -> tuple[Any]:
+    (axis,) = node.attributes["axis"]
+    return (_reversed(cumsum(_reversed(g, axis), axis=(axis,)), axis),)
+
+
+def _unproduct(g: Any, node: Applied) -> tuple[Any]:
+    # yₜ = xₜ yₜ₋₁ is a recurrence, so that nothing is divided and zeros do no harm.
+    (axis,) = node.attributes["axis"]
+    return (_adjoint(node.operands[0], g, axis) * _shifted(node.result, axis, 1.0),)
+
+
+def _unrecurrence(g: Any, node: Applied) -> tuple[Any, Any]:
+    (axis,) = node.attributes["axis"]
+    terms = _adjoint(node.operands[0], g, axis)
+    return terms * _shifted(node.result, axis, 0.0), terms
+
+
+cumsum: Op = define(Op("cumsum", 1, _rule, _accumulate(np.add), _accumulate(np.add), _unsum, cost=1))
+cumprod: Op = define(Op("cumprod", 1, _rule, _accumulate(np.multiply), _accumulate(np.multiply), _unproduct, cost=1))
+recurrence: Op = define(Op("recurrence", 2, _rule, _recurrence, _recurrence, _unrecurrence, cost=2))
+"""yₜ = aₜ yₜ₋₁ + bₜ along an axis, beginning with 0."""
