@@ -181,7 +181,9 @@ STACKED: tuple[tuple[Shape, Shape], ...] = (
     *PRODUCTS, ((K, N, M), (M, N)), ((K, N, M), (K, M, 2)), ((N, M), (2, M, K)), ((2, 1, N, M), (3, M, 1)),
     ((K, N, M), (M,)),
 )  # fmt: skip
-SCALED: tuple[tuple[Shape, Shape], ...] = (*PRODUCTS, ((), (N, M)), ((N,), ()), ((), ()))
+SCALED: tuple[tuple[Shape, Shape], ...] = (
+    *PRODUCTS, ((), (N, M)), ((N,), ()), ((), ()), ((K, N, M), (2, M, N)), ((M,), (N, M, K)), ((K, N, M), (M, 2)),
+)  # fmt: skip
 PAIRS: tuple[tuple[Shape, Shape], ...] = (((N,), (M,)), ((N, M), (M, K)), ((), (N,)), ((2, 2), (3,)), ((0,), (N,)))
 ALIKE: tuple[tuple[Shape, Shape], ...] = (((N,), (M,)), ((N, M), (M, K)), ((2, 3), (1, 2)), ((0, 2), (N, M)))
 PLACES: tuple[tuple[Shape, Shape], ...] = (((N,), (M, K)), ((N,), ()), ((0,), (M,)), ((3,), (0,)))

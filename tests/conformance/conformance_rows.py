@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from conformance_compositions import COMPOSITIONS, ELSEWHERE, unless_scalar
 from conformance_families import (
     ALIKE,
     MEDIANS,
@@ -41,7 +42,7 @@ from conformance_families import (
     unary,
     with_one_of,
 )
-from conformance_programs import Program, Row
+from conformance_programs import M, N, Program, Row
 from conformance_values import narrowed
 from scipy import special
 
@@ -55,6 +56,7 @@ WIDE, POSITIVE, UNIT, ABOVE_ONE = (-4.0, 4.0), (0.2, 4.0), (-0.9, 0.9), (1.1, 9.
 QUOTIENT, BASE = (WIDE, POSITIVE), (POSITIVE, (-3.0, 3.0))
 
 WITHOUT = {
+    **ELSEWHERE,
     "elementwise": "a type rule for go.define_op, not a function of arrays",
     "tensor": "makes a variable, like T.matrix",
 }
@@ -286,12 +288,12 @@ ROWS: list[Row] = [
     Row("repeat", np.repeat, along(0, repeats=(0, 1, 3))),
     Row("tile", np.tile, shaped(TILED)),
     # --- diagonals
-    Row("diag", np.diag, matrices((4,), (1,), (2, 3), (3, 3), (0, 2), (5, 1)), known=True),
-    Row("trace", np.trace, matrices((2, 3), (3, 3), (0, 2), (5, 1)), 16, known=True, **SUMS),
+    Row("diag", np.diag, matrices((4,), (1,), (N,), (N, M), (2, 3), (3, 3), (0, 2), (5, 1))),
+    Row("trace", np.trace, matrices((2, 3), (3, 3), (0, 2), (5, 1), (N, M), (N, N, M)), 16, **SUMS),
     Row("tril", np.tril, matrices((2, 3), (3, 3), (0, 2), (2, 4, 3)), known=True),
     Row("triu", np.triu, matrices((2, 3), (3, 3), (0, 2), (2, 4, 3)), known=True),
     # --- products
-    Row("dot", np.dot, pairs(SCALED), 16, **SUMS),
+    Row("dot", unless_scalar(np.dot), pairs(SCALED), 16, **SUMS),
     Row("matmul", np.matmul, pairs(STACKED), 16, **SUMS),
     Row("outer", np.outer, pairs(PAIRS)),
     Row("kron", np.kron, pairs(ALIKE)),
@@ -310,4 +312,5 @@ ROWS: list[Row] = [
     # --- parts
     Row("set_subtensor", set_part, parts, least=2, ours=lambda x, y, key: T.set_subtensor(x[key], y)),
     Row("inc_subtensor", add_to_part, parts, least=2, ours=lambda x, y, key: T.inc_subtensor(x[key], y)),
+    *COMPOSITIONS,
 ]
