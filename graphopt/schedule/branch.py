@@ -13,17 +13,13 @@ from typing import TYPE_CHECKING
 from graphopt.graph.body import Body, transplant
 from graphopt.graph.graph import Graph
 from graphopt.ops.leaves import input_
+from graphopt.schedule.host import host_base
 from graphopt.schedule.program import Branch
 
 if TYPE_CHECKING:
     from graphopt.schedule.builder import ProgramBuilder
 
-__all__ = ["choose", "whole"]
-
-
-def whole(builder: ProgramBuilder, operand: int) -> int:
-    """What must lie in memory for a body to take an operand: the operand itself, as an array of its own."""
-    return operand
+__all__ = ["choose"]
 
 
 def choose(builder: ProgramBuilder, *nodes: int) -> None:
@@ -39,7 +35,7 @@ def choose(builder: ProgramBuilder, *nodes: int) -> None:
         results = {str(node): builder.buffer_of[node] for node in nodes}
         branches.append(body_steps(builder, united, bound, results, f"{name}_{attribute}"))
     note = builder.note(list(nodes))
-    builder.steps.append(Branch(name, builder.buffer_of[condition], branches[0], branches[1], note))
+    builder.steps.append(Branch(name, builder.buffer_of[host_base(builder, condition)], branches[0], branches[1], note))
 
 
 def _united(builder: ProgramBuilder, bodies: list[tuple[int, Body]]) -> tuple[Graph, dict[int, str]]:
@@ -56,7 +52,7 @@ def _united(builder: ProgramBuilder, bodies: list[tuple[int, Body]]) -> tuple[Gr
             if operand not in inputs:
                 fresh = united._add_node(input_, (), body.graph.attributes(node), body.graph.type(node))
                 inputs[operand] = united.inputs[f"c{len(inputs)}"] = fresh
-                bound[fresh] = builder.buffer_of[operand]
+                bound[fresh] = builder.buffer_of[host_base(builder, operand)]
             nodes[node] = inputs[operand]
         transplant(body.graph, body.graph.order(), united, nodes)
         united._set_output(str(conditional), nodes[body.output])

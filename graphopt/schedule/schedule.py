@@ -58,7 +58,7 @@ class StepRule(NamedTuple):
 STEPS: dict[Op, StepRule] = {
     matmul: StepRule(matrix.product, matrix.matrix_base),
     concatenate: StepRule(assembly.join),
-    cond: StepRule(branch.choose, branch.whole),
+    cond: StepRule(branch.choose, host.host_base),
     put: StepRule(assembly.write_part),
     scatter: StepRule(ordered.write_where),
     cumsum: StepRule(ordered.run_along),

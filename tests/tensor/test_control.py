@@ -112,6 +112,9 @@ def test_every_target_computes_every_form_of_branch(target):
         "one after another": T.cond(d, T.cos(T.cond(c, x, x + 1)), x),
         "a size": T.cond(c, n, 0),
         "an array": T.cond(c, T.constant(np.arange(4.0)), T.constant(np.ones(4))),
+        "of the host": T.cond(c, T.sort(x), x),
+        "picked": T.cond(c, lambda: x[T.cast(x < -99, "int64")], x),
+        "running": T.cond(c, T.cumsum(x), x),
         "kept": T.sum(T.softmax(T.cond(c, m, m * 2), axis=1), axis=0),
     }
     f = go.function([c, d, x, m, w], results, target=target)
