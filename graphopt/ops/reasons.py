@@ -13,6 +13,8 @@ __all__ = ["REASONS"]
 FLAT = "piecewise constant: 0 wherever there is one"
 CHECKED = "expressions alone have it: a graph holds the value, and the condition as an output that the call looks at"
 
+WRITTEN_OUT = "expressions alone have it: a graph has `cond`"
+
 REASONS: Mapping[str, Mapping[str, str]] = {
     "derivative": {
         "sign": FLAT, "floor": FLAT, "ceil": FLAT, "trunc": FLAT, "rint": FLAT, "floor_divide": FLAT,
@@ -23,7 +25,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nextafter": "real numbers have no neighbours",
         "input": "the call gives its value",
     },
-    "c": {"check": CHECKED},
-    "cuda": {"check": CHECKED},
+    "c": {"check": CHECKED, "if_else": WRITTEN_OUT},
+    "cuda": {"check": CHECKED, "if_else": WRITTEN_OUT},
 }  # fmt: skip
 """For each column of the table of ops, the ops that have nothing there, and why."""
