@@ -20,6 +20,7 @@ import numpy as np
 from graphopt.dimensions import Dim, evaluate, symbols
 from graphopt.errors import InvalidArgument, MissingInput, ShapeMismatch, UnsupportedExpression
 from graphopt.graph import mismatch
+from graphopt.graph.counts import COUNTING, known_guards, settle
 from graphopt.graph.graph import Graph
 from graphopt.integers import convert, truncated
 from graphopt.op import Attributes, Op
@@ -236,7 +237,7 @@ def bind_dimensions(graph: Graph, arrays: Mapping[str, Array]) -> dict[str, int]
                 raise InvalidArgument(mismatch.unknown_size(name, axis, size, sizes))
             if (wanted := evaluate(size, sizes)) != actual:
                 raise ShapeMismatch(mismatch.of_argument(graph, name, arrays[name].shape, axis, wanted, source))
-    for a, b in graph.guards:
+    for a, b in known_guards(graph):
         if evaluate(a, sizes) != evaluate(b, sizes):
             raise ShapeMismatch(mismatch.of_guard(graph, (a, b), sizes, source))
     return sizes
@@ -347,7 +348,11 @@ def walk(
         operands = tuple([values[operand] for operand in graph.operands(node)])
         if node in given:
             operands = (given[node],)
-        values[node] = evaluate(node, operands, resolve(graph.attributes(node), sizes))
+        if COUNTING in graph.op(node).traits:
+            values[node] = evaluate(node, operands, {})
+            settle(graph, node, len(values[node]), sizes)
+        else:
+            values[node] = evaluate(node, operands, resolve(graph.attributes(node), sizes))
         for operand in set(graph.operands(node)):
             if last_use[operand] == node and operand not in held:
                 del values[operand]

@@ -17,9 +17,9 @@ from graphopt.codegen.cuda import CudaSource, cuda_source
 from graphopt.dimensions import DimLike, evaluate
 from graphopt.options import Options
 from graphopt.runtime.driver import Argument, Buffer, Dimensions, Driver
-from graphopt.runtime.host import compute
+from graphopt.runtime.host import Settling, compute
 from graphopt.schedule.launch import Extents, Launch
-from graphopt.schedule.program import HostCall, Program
+from graphopt.schedule.program import HostCall, Program, Settle
 from graphopt.types import TensorType
 
 __all__ = ["DeviceProgram"]
@@ -64,25 +64,40 @@ class DeviceProgram:
             self._constants[buffer.name] = self._upload(buffer.name, np.asarray(buffer.value, order="C"))
 
     def run(
-        self, arrays: Mapping[str, Array], sizes: Mapping[str, int], into: Mapping[str, Array] | None = None
+        self,
+        arrays: Mapping[str, Array],
+        sizes: dict[str, int],
+        into: Mapping[str, Array] | None = None,
+        settle: Settling | None = None,
     ) -> dict[str, Array]:
         """The outputs, by name, for contiguous arrays of the inputs' dtypes and known sizes.
+
+        Parameters
+        ----------
+        settle
+            Is told what the program counts, and enters it into `sizes`.
 
         Raises
         ------
         DeviceFailed
             If memory runs out or a kernel does wrong; what the call had allocated is freed.
         Exception
-            Whatever a host call raises; freed likewise.
+            Whatever a host call or `settle` raises; freed likewise.
         """
         program = self.program
         held: dict[str, Buffer] = {}
         try:
             for name, buffer in program.inputs.items():
                 held[buffer] = self._upload(buffer, arrays[name])
-            for made in (*program.of_role("output"), *program.of_role("temporary")):
+            for made in (*program.early("output"), *program.early("temporary")):
                 held[made.name] = self._allocate(made.name, made.type.dtype, made.type.size, sizes)
             for launch in self.source.launches:
+                if isinstance(launch, Settle):
+                    assert settle is not None, f"{program.name} counts; whoever runs it has to be told"
+                    settle(launch.node, self._counted(held[launch.counter]))
+                    for made in program.settled_by[launch.name]:
+                        held[made.name] = self._allocate(made.name, made.type.dtype, made.type.size, sizes)
+                    continue
                 if isinstance(launch, HostCall):
                     self._call(launch, {**self._constants, **held}, sizes)
                     continue
@@ -101,10 +116,17 @@ class DeviceProgram:
         arguments: list[Argument] = [
             *(buffers[name] for name in launch.buffers),
             *(buffers[scratch.name] for scratch in launch.scratch),
-            *(np.int64(sizes[name]) for name in self.program.sizes),
+            *(np.int64(sizes.get(name, 0)) for name in self.program.sizes),
         ]
         shared = evaluate(launch.shared, sizes)
         self.driver.launch(self._kernels[launch.name], grid, _extents(launch.block, sizes), shared, arguments)
+
+    def _counted(self, counter: Buffer) -> int:
+        """What a kernel has counted: the device is waited for."""
+        count = np.empty((), np.int64)
+        self.driver.synchronize()
+        self.driver.copy_out(counter, count)
+        return int(count)
 
     def _call(self, step: HostCall, buffers: Mapping[str, Buffer], sizes: Mapping[str, int]) -> None:
         self.driver.synchronize()

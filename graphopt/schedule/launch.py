@@ -19,6 +19,7 @@ from graphopt.schedule.program import (
     MatrixProduct,
     Program,
     Reading,
+    Settle,
     Stage,
     Statement,
     Store,
@@ -105,14 +106,14 @@ class Launch:
         return tuple(s for stage in self.stages for s in (*stage.row, *stage.lane))
 
 
-def launches(program: Program) -> tuple[Launch | HostCall, ...]:
+def launches(program: Program) -> tuple[Launch | HostCall | Settle, ...]:
     """The launches of a program that keeps nothing between stages (`schedule(graph, keep=False)`), in order.
 
-    What the host computes between two launches stands between them.
+    What the host computes or is told between two launches stands between them.
     """
-    result: list[Launch | HostCall] = []
+    result: list[Launch | HostCall | Settle] = []
     for step in program.steps:
-        if isinstance(step, HostCall):
+        if isinstance(step, HostCall | Settle):
             result.append(step)
         elif isinstance(step, MatrixProduct):
             result.append(_product(step))
