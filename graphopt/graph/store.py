@@ -153,7 +153,9 @@ class NodeStore:
         """The sizes that no argument has, with the nodes that count them; of several that count the same, the first."""
         if not self._counting:
             return {}
-        given = {size.symbol for node in self.inputs.values() for size in self.type(node).shape if isinstance(size, Dim)}
+        given = {
+            size.symbol for node in self.inputs.values() for size in self.type(node).shape if isinstance(size, Dim)
+        }
         found: dict[str, int] = {}
         for node in sorted(self._counting):
             count = self.attributes(node)["count"]
