@@ -21,8 +21,8 @@ from typing import Any, NamedTuple, SupportsIndex
 from graphopt.errors import InvalidArgument
 
 __all__ = [
-    "Counted", "Dim", "DimLike", "Opaque", "anonymous_dim", "counted", "counted_dim", "dim", "dim_from_tree", "evaluate",
-    "parse_dim", "product", "substitute", "symbols",
+    "Counted", "Dim", "DimLike", "Opaque", "anonymous_dim", "counted", "counted_dim", "dim", "dim_from_tree",
+    "evaluate", "parse_dim", "product", "substitute", "symbols",
 ]  # fmt: skip
 
 

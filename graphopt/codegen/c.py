@@ -89,7 +89,7 @@ def _environment(folders: tuple[str, ...]) -> jinja2.Environment:
 
 
 def passed_buffers(program: Program) -> list[Buffer]:
-    """The buffers a call passes, in order: inputs, outputs, constants, and temporary ones that have to wait for a size."""
+    """The buffers a call passes, in order: inputs, outputs, constants, and temporary ones that wait for a size."""
     passed = [buffer for role in ("input", "output", "constant") for buffer in program.of_role(role)]
     return [*passed, *(buffer for buffer in program.late if buffer.role == "temporary")]
 

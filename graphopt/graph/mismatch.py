@@ -36,10 +36,12 @@ def of_guard(graph: Graph, guard: tuple[DimLike, DimLike], sizes: Mapping[str, i
     """A guard that does not hold."""
     a, b = (evaluate(side, sizes) for side in guard)
     names = sorted({name for side in guard for name in symbols(side)})
-    listing = ", ".join(f"{n} = {sizes[n]} is axis {sources[n][0]} of {sources[n][1]}" for n in names if n in sources)
-    counting = [f"{n} = {sizes[n]} is how many elements {_mask(graph, at)} chooses" for n, at in graph.settlers().items()
-                if n in names and n not in sources]  # fmt: skip
-    listing = ", ".join([*([listing] if listing else []), *counting])
+    arguments = ", ".join(f"{n} = {sizes[n]} is axis {sources[n][0]} of {sources[n][1]}" for n in names if n in sources)
+    settlers = graph.settlers()
+    counts = [
+        f"{n} = {sizes[n]} is how many elements {_mask(graph, settlers[n])} chooses" for n in names if n in settlers
+    ]
+    listing = ", ".join([*filter(None, [arguments]), *counts])
     return broken(guard, a, b) + (f" ({listing})" if listing else "") + _because(graph, guard)
 
 

@@ -6,6 +6,8 @@ op checks it; where not, running the op settles it, and everything that mentions
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from graphopt.errors import ShapeMismatch, TypeMismatch
@@ -25,10 +27,13 @@ def _rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Unify) -
     return TensorType("int64", (attributes["count"],))
 
 
+def _positions(mask: Any, count: int | None = None) -> Any:
+    return np.flatnonzero(mask)
+
+
 nonzero: Op = define(
     Op(
-        "nonzero", 1, _rule, lambda mask, count=None: np.flatnonzero(mask), lambda mask, count=None: np.flatnonzero(mask),
-        lambda g, node: (None,),
+        "nonzero", 1, _rule, _positions, _positions, lambda g, node: (None,),
         traits=frozenset({"counting"}),
     )
 )  # fmt: skip

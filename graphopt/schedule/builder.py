@@ -23,7 +23,6 @@ from graphopt.schedule.program import (
     Store,
     Value,
 )
-
 from graphopt.types import TensorType
 
 if TYPE_CHECKING:

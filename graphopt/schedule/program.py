@@ -15,10 +15,10 @@ from graphopt.dimensions import DimLike, product, symbols
 from graphopt.op import Attributes, Op
 from graphopt.types import TensorType
 
-__all__ = ["Append", "Axis", "Buffer", "Compute", "Defining", "Extent", "Gather", "HostCall", "Index", "Indexed", "Keep",
-           "Kernel", "Literal", "Load", "Local", "Matrix", "MatrixProduct", "Position", "Program", "Reading", "Recall",
-           "Reduce", "Scan", "Scatter", "Settle", "Stage", "Statement", "Step", "Store", "Value", "Within", "Writing",
-           "used"]  # fmt: skip
+__all__ = ["Append", "Axis", "Buffer", "Compute", "Defining", "Extent", "Gather", "HostCall", "Index", "Indexed",
+           "Keep", "Kernel", "Literal", "Load", "Local", "Matrix", "MatrixProduct", "Position", "Program", "Reading",
+           "Recall", "Reduce", "Scan", "Scatter", "Settle", "Stage", "Statement", "Step", "Store", "Value", "Within",
+           "Writing", "used"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,9 +129,9 @@ class Selection:
         part = self._cut()
         if not self.arrays:
             return part
-        moved = views.transpose(part, axes=self._order(part.ndim))
+        moved = _transposed(part, self._order(part.ndim))
         found = gathers.gather(moved, *[index for _, index in self.arrays])
-        return views.transpose(found, axes=_inverse(self._result_order(found.ndim)))
+        return _transposed(found, _inverse(self._result_order(found.ndim)))
 
     def write(self, value: Any, mode: str) -> Any:
         """The array with another value there, of the selection's type: "set", "add", "maximum" or "minimum"."""
@@ -140,10 +140,10 @@ class Selection:
             return self._paste(value if combine is None else combine(self.read(), value))
         part = self._cut()
         order = self._order(part.ndim)
-        value = views.transpose(value, axes=self._result_order(value.ndim))
-        moved = views.transpose(part, axes=order)
+        value = _transposed(value, self._result_order(value.ndim))
+        moved = _transposed(part, order)
         moved = gathers.scatter(moved, value, *[index for _, index in self.arrays], mode=mode)
-        return self._paste(views.transpose(moved, axes=_inverse(order)))
+        return self._paste(_transposed(moved, _inverse(order)))
 
     def _cut(self) -> Any:
         """What slices, integers and `None` select."""
@@ -177,6 +177,10 @@ class Selection:
         count = len(broadcast([index.shape for _, index in self.arrays]))
         chosen = tuple(range(self.place, self.place + count))
         return (*chosen, *(axis for axis in range(ndim) if axis not in chosen))
+
+
+def _transposed(x: Any, order: tuple[int, ...]) -> Any:
+    return x if order == tuple(range(len(order))) else views.transpose(x, axes=order)
 
 
 def _inverse(order: tuple[int, ...]) -> tuple[int, ...]:
