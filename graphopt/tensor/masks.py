@@ -41,7 +41,12 @@ def nonzero(x: Any) -> tuple[Any, ...]:
 
 def flatnonzero(x: Any) -> Any:
     """The positions of the elements that are not 0, among all elements row by row: int64, ascending."""
-    return nonzero(ravel(x))[0]
+    return nonzero(_flat(x))[0]
+
+
+def _flat(x: Any) -> Any:
+    x = expression(x)
+    return x if rank(x, "flatnonzero") == 1 else ravel(x)
 
 
 def argwhere(x: Any) -> Any:
@@ -70,7 +75,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
 
 def extract(condition: Any, arr: Any) -> Any:
     """The elements of an array where a condition of its size is not 0, in one axis."""
-    return getitem(ravel(arr), truth(ravel(condition)))
+    return getitem(_flat(arr), truth(_flat(condition)))
 
 
 def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
@@ -87,7 +92,7 @@ def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
     if condition.ndim != 1:
         raise InvalidArgument(f"compress: the condition is a vector, found {condition.type}; at {caller()}")
     if axis is None:
-        a, axis = ravel(a), 0
+        a, axis = _flat(a), 0
     (axis,) = canonical_axes(axis, rank(a, "compress"), "compress", a)
     if condition.shape[0] == a.shape[axis]:
         return getitem(a, (*[slice(None)] * axis, condition))
