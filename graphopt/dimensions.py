@@ -183,9 +183,9 @@ def counted_dim(count: Callable[[Dim], Any]) -> Any:
 
 
 def counted(value: object) -> list[Counted]:
-    """The counted names in a dimension or a tuple of them; none in anything else."""
+    """The counted names in a dimension or a tuple of them, oldest first; none in anything else."""
     if isinstance(value, Dim):
-        return [name for name in symbols(value) if isinstance(name, Counted)]
+        return sorted((n for n in symbols(value) if isinstance(n, Counted)), key=lambda n: (len(n), n))
     if isinstance(value, tuple):
         return [name for item in value if isinstance(item, Dim) for name in counted(item)]
     return []

@@ -276,6 +276,8 @@ class Function:
             If an array does not fit.
         CheckFailed
             If a check of the program does not hold. The arrays have been written then; shared variables have not.
+        MemoryError
+            If temporary arrays do not fit into memory. The arrays may have been written in part.
         """
         if self._ufunc:
             raise InvalidArgument("into is for functions of declared types; declare them with types=")

@@ -20,15 +20,18 @@ import numpy as np
 from graphopt.dimensions import Dim, evaluate, symbols
 from graphopt.errors import InvalidArgument, MissingInput, ShapeMismatch, UnsupportedExpression
 from graphopt.graph import mismatch
+from graphopt.graph.body import Body, captures_of
 from graphopt.graph.counts import COUNTING, known_guards, settle
 from graphopt.graph.graph import Graph
 from graphopt.integers import convert, truncated
 from graphopt.op import Attributes, Op
+from graphopt.ops.control import cond
 from graphopt.ops.leaves import input_
 from graphopt.types import TensorType, is_float
 
 __all__ = ["Arithmetic", "Exact", "Native", "Rounded", "bind_dimensions", "interpret", "value_of", "walk"]
 
+Evaluate = Callable[[int, tuple[Any, ...], Mapping[str, Any]], Any]
 Array = Any  # a NumPy array; of dtype object where it holds mpmath numbers
 
 
@@ -244,11 +247,13 @@ def bind_dimensions(graph: Graph, arrays: Mapping[str, Array]) -> dict[str, int]
 
 
 def resolve(attributes: Attributes, sizes: Mapping[str, int]) -> dict[str, Any]:
-    """Attributes with every dimension as an integer."""
+    """Attributes with every dimension as an integer, and bodies as functions of arrays."""
 
     def value(item: Any) -> Any:
         if isinstance(item, Dim):
             return evaluate(item, sizes)
+        if isinstance(item, Body):
+            return _Callable(item, sizes)
         return tuple(value(part) for part in item) if isinstance(item, tuple) else item
 
     return {key: value(item) for key, item in attributes.items()}
@@ -302,6 +307,9 @@ def value_of(
     """The value of one node. The operand of an input is its argument."""
     if op is input_:
         return arithmetic.enter(operands[0], type)
+    if op is cond:
+        condition, *captures = operands
+        return attributes["then" if condition else "otherwise"](*captures, arithmetic=arithmetic)
     if "leaf" not in op.traits:
         return arithmetic.apply(op, operands, attributes, type)
     assert op.numpy is not None, f"the leaf {op.name} has a value"
@@ -311,7 +319,7 @@ def value_of(
 def walk(
     graph: Graph,
     arguments: Mapping[str, Any],
-    evaluate: Callable[[int, tuple[Array, ...], Mapping[str, Any]], Array],
+    evaluate: Evaluate,
 ) -> dict[str, Array]:
     """Visit what the outputs of a graph need, operands first; values go when nobody needs them.
 
@@ -339,7 +347,11 @@ def walk(
         raise MissingInput(f"no value for input {', '.join(missing)}")
     arrays = {name: np.asarray(arguments[name]) for name in graph.inputs}
     sizes = bind_dimensions(graph, arrays)
-    given = {node: arrays[name] for name, node in graph.inputs.items()}
+    values = _visited(graph, {node: arrays[name] for name, node in graph.inputs.items()}, sizes, evaluate)
+    return {name: values[node] for name, node in graph.outputs.items()}
+
+
+def _visited(graph: Graph, given: Mapping[int, Array], sizes: dict[str, int], evaluate: Evaluate) -> dict[int, Array]:
     values: dict[int, Array] = {}
     order = graph.order()
     last_use = {operand: node for node in order for operand in graph.operands(node)}
@@ -356,4 +368,21 @@ def walk(
         for operand in set(graph.operands(node)):
             if last_use[operand] == node and operand not in held:
                 del values[operand]
-    return {name: values[node] for name, node in graph.outputs.items()}
+    return values
+
+
+class _Callable:
+    """A body as a function of arrays: its sizes are known."""
+
+    def __init__(self, body: Body, sizes: Mapping[str, int]) -> None:
+        self.body = body
+        self.sizes = sizes
+
+    def __call__(self, *captures: Array, arithmetic: Arithmetic | None = None) -> Array:
+        body, chosen = self.body, arithmetic or Native()
+        graph = body.graph
+
+        def evaluate(node: int, operands: tuple[Array, ...], attributes: Mapping[str, Any]) -> Array:
+            return value_of(graph.op(node), graph.type(node), operands, attributes, chosen)
+
+        return _visited(graph, captures_of(body, captures), dict(self.sizes), evaluate)[body.output]

@@ -16,7 +16,7 @@ from graphopt.notebook import Listing, Source
 from graphopt.options import Options
 from graphopt.rewrite.log import Log
 from graphopt.rewrite.pipeline import NAMED, Pipeline
-from graphopt.schedule.program import Program
+from graphopt.schedule.program import Program, leaves
 from graphopt.schedule.schedule import schedule
 
 __all__ = ["KernelFacts", "Lowered", "as_pipeline", "c_source", "cuda_source", "lower", "optimize"]
@@ -62,9 +62,9 @@ class Lowered:
 
     @property
     def kernels(self) -> list[KernelFacts]:
-        """The kernels, matrix products and host calls, in order of execution; a notebook shows a table."""
+        """The kernels, matrix products and host calls, in order of execution, those of both branches; a table."""
         facts: Listing[KernelFacts] = Listing()
-        for step in self.program.steps:
+        for step in leaves(self.program.steps):
             form = getattr(step, "form", "product")
             facts.append(
                 KernelFacts(step.name, form, len(step.reads), len(step.writes), step.flops, self.program.bytes(step))

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from graphopt.dimensions import evaluate, symbols
-from graphopt.errors import InvalidArgument
+from graphopt.errors import InvalidArgument, ShapeMismatch
 from graphopt.graph.counts import settle
 from graphopt.graph.graph import Graph
 from graphopt.interpret import bind_dimensions, interpret
@@ -104,8 +104,15 @@ def _runner(variant: Variant, target: str, options: Options, text: str | None) -
 
 
 def flatten(arrays: dict[str, Array]) -> tuple[tuple[int, ...], dict[str, Array]]:
-    """Broadcast a ufunc's arguments; those with more than one element become vectors of one length."""
-    shape = np.broadcast_shapes(*[array.shape for array in arrays.values()])
+    """Broadcast a ufunc's arguments; those with more than one element become vectors of one length.
+
+    Raises ShapeMismatch, naming the arguments, if their shapes do not go together.
+    """
+    try:
+        shape = np.broadcast_shapes(*[array.shape for array in arrays.values()])
+    except ValueError:
+        listing = ", ".join(f"{name} {array.shape}" for name, array in arrays.items() if array.ndim)
+        raise ShapeMismatch(f"the arguments' shapes do not broadcast: {listing}") from None
     if shape == ():
         return shape, arrays
     flat = {}

@@ -9,6 +9,8 @@ Contract: afterwards
 - `broadcast_to`, `expand_dims` and `transpose` stand after elementwise ops, not before, wherever all operands allow
   it; `reshape` and `squeeze` stand before; nothing is broadcast that the op itself would broadcast;
 - operands of an elementwise op are scalars or have the rank of the result;
+- a slice stands before elementwise ops, reductions, matrix products and views other than `reshape`, unless what it is
+  taken from has other users;
 - a constant of equal elements is a scalar value with a (symbolic) shape, and a scalar where it meets an op; it is the
   last operand of a commutative op;
 - a negation is the outermost factor of a product or quotient, and is merged into sums: x - y, never x + (-y);
@@ -30,6 +32,7 @@ from graphopt.passes import (
     canonical_facts,
     canonical_logic,
     canonical_operands,
+    canonical_parts,
     canonical_products,
     canonical_reductions,
     canonical_shapes,
@@ -53,6 +56,7 @@ RULES = (
     *canonical_arithmetic.RULES,
     *canonical_shapes.RULES,
     *canonical_operands.RULES,
+    *canonical_parts.RULES,
     *canonical_reductions.RULES,
     *canonical_logic.RULES,
     *canonical_products.RULES,

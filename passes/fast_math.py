@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 
 import graphopt.tensor as T
 from graphopt.ops.leaves import ArrayConstant
-from graphopt.passes import canonical_facts
+from graphopt.passes import canonical_facts, fast_linear_algebra
 from graphopt.rewrite import Match, RealOnly, Rule, RulePass, V, floating, refuse, rule
 from graphopt.rewrite.measures import Measure, decreasing
-from graphopt.rewrite.standard_measures import HAZARDS
+from graphopt.rewrite.standard_measures import FACTORIZATIONS, HAZARDS, OPERATIONS, REORDERINGS
 from graphopt.variable import literal
 
 x, y = V("x"), V("y")
@@ -44,5 +44,8 @@ class FastMath(RulePass):
 
     name: ClassVar[str] = "fast-math"
     excludes: ClassVar[frozenset[str]] = frozenset({"lowered"})
-    rules: ClassVar[Sequence[Rule]] = decreasing(HAZARDS, *TABLE, times_inverse, *canonical_facts.FAST)
-    order: ClassVar[Sequence[Measure]] = (HAZARDS,)
+    rules: ClassVar[Sequence[Rule]] = (
+        *decreasing(HAZARDS, *TABLE, times_inverse, *canonical_facts.FAST),
+        *fast_linear_algebra.RULES,
+    )
+    order: ClassVar[Sequence[Measure]] = (HAZARDS, REORDERINGS, OPERATIONS, FACTORIZATIONS)

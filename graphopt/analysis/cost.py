@@ -1,16 +1,18 @@
 """What nodes cost: floating-point operations and bytes, as integers or polynomials of dimensions.
 
 Operations are counted as `Op.cost` says: per element of the result, of the operand for reductions, per multiplication
-of a matrix product, and per element and order of matrices that are factored. Bytes are what a node reads and writes if
-it is computed alone; views move nothing.
+of a matrix product, and per element and order of matrices that are factored; an op with bodies costs what the dearest
+of them does, and one. Bytes are what a node reads and writes if it is computed alone; views move nothing.
 """
 
 from __future__ import annotations
 
+from functools import partial, reduce
 from typing import NamedTuple
 
-from graphopt.dimensions import DimLike, product
+from graphopt.dimensions import DimLike, opaque, product
 from graphopt.graph import Graph
+from graphopt.graph.body import bodies
 
 __all__ = ["Cost", "graph_cost", "node_cost"]
 
@@ -33,6 +35,7 @@ def node_cost(graph: Graph, node: int) -> Cost:
     op, type = graph.op(node), graph.type(node)
     if "leaf" in op.traits or "view" in op.traits:
         return Cost(0, 0)
+    branches = [graph_cost(body.graph).flops + 1 for body in bodies(graph.attributes(node)).values()]
     operands = [graph.type(operand) for operand in graph.operands(node)]
     if "contraction" in op.traits:
         elements = type.size * operands[0].shape[-1]
@@ -45,7 +48,7 @@ def node_cost(graph: Graph, node: int) -> Cost:
     moved: DimLike = type.size * type.itemsize
     for operand in dict.fromkeys(graph.operands(node)):
         moved = moved + product(graph.type(operand).shape) * graph.type(operand).itemsize
-    return Cost(elements * round(op.cost), moved)
+    return Cost(reduce(partial(opaque, "max"), branches) if branches else elements * round(op.cost), moved)
 
 
 def graph_cost(graph: Graph) -> Cost:

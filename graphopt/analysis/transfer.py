@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from graphopt.analysis.facts import Facts, anything, settled
 from graphopt.analysis.transfer_arithmetic import ARITHMETIC
 from graphopt.analysis.transfer_axes import AXES
+from graphopt.analysis.transfer_control import CONTROL
 from graphopt.analysis.transfer_elementary import ELEMENTARY
 from graphopt.analysis.transfer_leaves import LEAVES
 from graphopt.analysis.transfer_logic import LOGIC
@@ -41,6 +42,7 @@ TRANSFER: dict[str, Transfer] = {
     **ARITHMETIC,
     **ELEMENTARY,
     **AXES,
+    **CONTROL,
     **{name: _logical(decide) for name, decide in LOGIC.items()},
 }
 """Op name to what it makes of facts."""

@@ -81,6 +81,12 @@ def _wave(step: Step) -> Facts:
     return Facts(low, high, a.nan or a.infinite)
 
 
+def _fading_wave(step: Step) -> Facts:
+    (a,) = step.facts
+    low, high = widened(-1.0, 1.0, step.type.dtype)
+    return Facts(low, high, a.nan)
+
+
 def _sqrt(step: Step) -> Facts:
     (a,) = step.facts
     if a.hi < 0:
@@ -105,6 +111,7 @@ HALF_PI = math.pi / 2
 
 ELEMENTARY: dict[str, Transfer] = {
     "sqrt": _sqrt, "hypot": _hypot, "logaddexp": _logaddexp, "sin": _wave, "cos": _wave,
+    "j0": _fading_wave, "j1": _fading_wave,
     "exp": Monotone(math.exp, limits=(0.0, INF), negative_zero=False),
     "exp2": Monotone(lambda x: math.pow(2.0, x), limits=(0.0, INF), negative_zero=False),
     "expm1": Monotone(math.expm1, limits=(-1.0, INF)),

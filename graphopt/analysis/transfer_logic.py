@@ -53,6 +53,7 @@ LOGIC: dict[str, Callable[..., Facts]] = {
     "logical_and": lambda a, b: _truth(_true(a) and _true(b), _false(a) or _false(b)),
     "logical_or": lambda a, b: _truth(_true(a) or _true(b), _false(a) and _false(b)),
     "logical_not": lambda a: _truth(_false(a), _true(a)),
+    "bitwise_count": lambda a: Facts(0, 64, False, True, False, True),
     "isnan": lambda a: _truth(False, a.is_number),
     "isinf": lambda a: _truth(False, not a.infinite),
     "isfinite": lambda a: _truth(a.is_finite, False),

@@ -12,7 +12,7 @@ import jinja2
 
 from graphopt.codegen.columns import carried, in_columns
 from graphopt.codegen.environment import SUFFIX, environment, size_text, template_folders, tidy
-from graphopt.schedule.program import Axis, Buffer, Compute, Kernel, MatrixProduct, Program, Reduce, Step
+from graphopt.schedule.program import Axis, Buffer, Compute, Kernel, MatrixProduct, Program, Reduce, Step, leaves
 from graphopt.schedule.segments import is_long, live_slots, segments
 
 __all__ = ["CSource", "c_source", "passed_buffers"]
@@ -49,7 +49,8 @@ def c_source(
         The prefix of BLAS's names; None writes matrix products as loops.
     """
     jinja = _environment(template_folders(templates))
-    products = [step for step in program.steps if isinstance(step, MatrixProduct)]
+    steps = list(leaves(program.steps))
+    products = [step for step in steps if isinstance(step, MatrixProduct)]
     calls_blas = blas is not None and any(step.dtype in ("float32", "float64") for step in products)
     headers = {name: jinja.get_template(f"c/{name}.j2").render() for name in HEADERS}
     if calls_blas:
@@ -57,6 +58,7 @@ def c_source(
     touched = {name for step in program.steps for name in arguments(step)}
     text = jinja.get_template("c/program.c.j2").render(
         program=program,
+        steps=steps,
         headers=list(headers),
         openmp=openmp,
         blas=blas,

@@ -25,7 +25,7 @@ from graphopt.codegen.environment import SUFFIX, environment, literal_text
 from graphopt.codegen.own_text import own_text
 from graphopt.errors import GraphoptError, UnsupportedExpression
 from graphopt.graph.graph import Graph
-from graphopt.op import Expression, Op
+from graphopt.op import Expression, NoDerivative, Op
 from graphopt.ops import TABLE
 from graphopt.ops.reasons import REASONS
 from graphopt.schedule.schedule import schedule, step_rule
@@ -49,6 +49,9 @@ integers are NumPy's there. What is missing has its reason in the last column.
 
 Written by `{COMMAND}`.
 """
+PART = "in part"
+"""For a derivative that exists with respect to some operands only."""
+
 _OPERANDS = ("x", "y", "z")
 _ATTRIBUTES: tuple[Mapping[str, Any], ...] = ({}, {"axis": (0,)}, *({"dtype": dtype} for dtype in DTYPES))
 _USED = re.compile(r"\bgo_\w+(?=\()")
@@ -68,7 +71,7 @@ class Coverage:
     cells
         What it has in each column: "c", "cuda", "exact", "derivative". Empty for nothing.
     reasons
-        For every empty cell, why it is; empty if nobody says.
+        For every cell that is empty or says "in part", why it does; empty if nobody says.
     """
 
     name: str
@@ -125,16 +128,20 @@ def _covered(op: Op, family: str) -> Coverage:
     samples = list(_samples(op))
     cells = {target: _computed(op, target, samples) for target in TARGETS}
     cells |= {"exact": _exact(op, samples), "derivative": _derivative(op, samples)}
-    reasons = {column: _reason(op, column, samples) for column, cell in cells.items() if not cell}
+    reasons = {column: _reason(op, column, samples) for column, cell in cells.items() if cell in ("", PART)}
     return Coverage(op.name, family, tuple(sorted(op.traits)), cells, reasons)
 
 
 def _reason(op: Op, column: str, samples: Sequence[Variable]) -> str:
     if given := REASONS[column].get(op.name):
         return given
-    if column == "derivative" and op.arity == 0:
+    if column != "derivative":
+        return ""
+    if op.arity == 0:
         return "a leaf"
-    if column == "derivative" and samples and not any(is_float(sample.dtype) for sample in samples):
+    if unknown := [part.reason for part in _pulled_back(op, samples) if isinstance(part, NoDerivative)]:
+        return unknown[0]
+    if samples and not any(is_float(sample.dtype) for sample in samples):
         kinds = {"bool" if sample.dtype == "bool" else "an integer" for sample in samples}
         return f"the result is {' or '.join(sorted(kinds, reverse=True))}"
     return ""
@@ -167,16 +174,23 @@ def _derivative(op: Op, samples: Sequence[Variable]) -> str:
     """Whether some operand gets a cotangent; an op that could not be applied here is taken at its word."""
     if op.pullback is None or op.arity == 0:
         return ""
-    floats = [sample for sample in samples if is_float(sample.dtype)]
-    if samples and not floats:
+    if samples and not any(is_float(sample.dtype) for sample in samples):
         return ""
-    return "yes" if not floats or any(isinstance(part, Expression) for part in _pulled_back(op, floats[-1])) else ""
+    parts = _pulled_back(op, samples)
+    if not any(isinstance(part, Expression) for part in parts):
+        return "" if parts else "yes"
+    return PART if any(isinstance(part, NoDerivative) for part in parts) else "yes"
 
 
-def _pulled_back(op: Op, sample: Variable) -> Sequence[Any]:
-    assert op.pullback is not None
-    applied = _Applied(sample.operands, sample, sample.attributes)
-    return op.pullback(variable("g", sample.type), applied)
+def _pulled_back(op: Op, samples: Sequence[Variable]) -> Sequence[Any]:
+    """What the operands of a sample get; nothing if there is none, or one without the attributes that it needs."""
+    sample = next((sample for sample in reversed(samples) if is_float(sample.dtype)), None)
+    if sample is None or op.pullback is None:
+        return ()
+    try:
+        return op.pullback(variable("g", sample.type), _Applied(sample.operands, sample, sample.attributes))
+    except KeyError:
+        return ()
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ _FUNCTIONS = """
     abs absolute acos acosh add airy airy_ai airy_ai_slope airy_bi airy_bi_slope all any arange arccos arccosh
     arcsin arcsinh arctan arctan2 arctanh argmax argmin argsort argwhere asin asinh atan atan2 atanh beta
     betainc betaln binom bitwise_and bitwise_count bitwise_invert bitwise_left_shift bitwise_not bitwise_or
-    bitwise_right_shift bitwise_xor broadcast_to cast cbrt ceil clip compress concatenate conj conjugate
+    bitwise_right_shift bitwise_xor broadcast_to cast cbrt ceil clip compress concatenate cond conj conjugate
     copysign cos cosh cosh_integral cosine_integral cosm1 count_nonzero cumprod cumsum dawsn deg2rad degrees
     diag diff digamma divide divmod dot ellipe ellipk entr eq equal erf erfc erfcinv erfcx erfi erfinv exp exp1
     exp10 exp2 expand_dims expi expit expm1 expn exprel extract eye fabs factorial fdim fix flatnonzero flip

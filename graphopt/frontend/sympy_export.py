@@ -80,6 +80,7 @@ MAKERS: dict[str, Make] = {
     "trigamma": lambda x: s.polygamma(1, x, evaluate=False),
     "digamma": lambda x: s.polygamma(0, x, evaluate=False),
     "where": lambda condition, yes, no: _where(condition, yes, no),
+    "if_else": lambda condition, yes, no: _where(condition, yes, no),
     "not_equal": _kept(s.Ne),
     "matmul": lambda x, y: s.MatMul(x, y),
     **special_functions.MAKERS,

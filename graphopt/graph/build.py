@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from graphopt.errors import GraphoptError, InvalidArgument, MissingInput, ShapeM
 from graphopt.graph.checks import Check, attach, made_of
 from graphopt.graph.counts import COUNTING, unify_equal_counts
 from graphopt.graph.handle import Handle
+from graphopt.graph.lazy import Laziness
 from graphopt.graph.unify import (
     Reason,
     Unifier,
@@ -22,7 +23,7 @@ from graphopt.graph.unify import (
     rename_type,
 )
 from graphopt.op import Attributes
-from graphopt.ops.control import check
+from graphopt.ops.control import check, if_else
 from graphopt.ops.leaves import input_
 from graphopt.types import TensorType
 from graphopt.variable import Variable
@@ -42,18 +43,24 @@ def build(
     with collector_paused():
         order = topological(list(targets.values()))
         _check_inputs(order, inputs)
-        mapping = _unify(graph, order, inputs, names)
-        renamed_types: dict[TensorType, TensorType] = {}  # a program has few types: each is renamed once
-        renamed_attributes: dict[Attributes, Attributes] = {}
+        lazy = None
+        if any(variable.op is if_else for variable in order):
+            lazy = Laziness(list(targets.values()), order)
+        mapping = _unify(graph, order, lazy, inputs, names)
+        renamed = _renaming(mapping)
         nodes = graph._nodes_of
         checks: dict[tuple[int, str, str | None], Check] = {}
         for name, variable in zip(names, inputs, strict=True):
-            attributes = rename_attributes(variable.attributes, mapping)
-            node = graph._add_node(input_, (), attributes, rename_type(variable.type, mapping), name, variable.origin)
-            graph.inputs[name] = nodes[variable] = node
-            graph.variables[node] = variable
+            type, attributes = renamed(variable)
+            graph.inputs[name] = nodes[variable] = graph._add_node(input_, (), attributes, type, name, variable.origin)
+            graph.variables[nodes[variable]] = variable
         for variable in order:
-            if variable in nodes:
+            if variable in nodes or (lazy is not None and not lazy.is_eager(variable)):
+                continue
+            if variable.op is if_else:
+                assert lazy is not None
+                nodes[variable], found = lazy.place(graph, variable, nodes.__getitem__, renamed)
+                checks |= {(condition, said.message, said.kind): said for condition, said in found}
                 continue
             operands = tuple([nodes[operand] for operand in variable.operands])
             if variable.op is check:
@@ -61,17 +68,7 @@ def build(
                 said = made_of(variable)
                 checks.setdefault((condition, said.message, said.kind), said)
                 continue
-            type, attributes = variable.type, variable.attributes
-            if mapping and type.shape:
-                known = renamed_types.get(type)
-                if known is None:
-                    known = renamed_types[type] = rename_type(type, mapping)
-                type = known
-            if mapping and attributes:
-                found = renamed_attributes.get(attributes)
-                if found is None:
-                    found = renamed_attributes[attributes] = rename_attributes(attributes, mapping)
-                attributes = found
+            type, attributes = renamed(variable)
             nodes[variable] = graph._add_node(variable.op, operands, attributes, type, variable.name, variable.origin)
             if COUNTING in variable.op.traits:
                 graph.variables[nodes[variable]] = variable
@@ -82,6 +79,28 @@ def build(
     graph._nodes_of = {variable: graph.inputs[name] for name, variable in zip(names, inputs, strict=True)}
     graph.journal.clear()
     return graph
+
+
+def _renaming(mapping: Mapping[str, DimLike]) -> Callable[[Variable], tuple[TensorType, Attributes]]:
+    """What gives a variable's type and attributes in the graph's names; a program has few, each is renamed once."""
+    types: dict[TensorType, TensorType] = {}
+    known: dict[Attributes, Attributes] = {}
+
+    def renamed(variable: Variable) -> tuple[TensorType, Attributes]:
+        type, attributes = variable.type, variable.attributes
+        if mapping and type.shape:
+            found = types.get(type)
+            if found is None:
+                found = types[type] = rename_type(type, mapping)
+            type = found
+        if mapping and attributes:
+            other = known.get(attributes)
+            if other is None:
+                other = known[attributes] = rename_attributes(attributes, mapping)
+            attributes = other
+        return type, attributes
+
+    return renamed
 
 
 def topological(targets: Sequence[Variable]) -> list[Variable]:
@@ -211,7 +230,7 @@ def _check_inputs(order: Sequence[Variable], inputs: Sequence[Variable]) -> None
 
 
 def _unify(
-    graph: Graph, order: Sequence[Variable], inputs: Sequence[Variable], names: Sequence[str]
+    graph: Graph, order: Sequence[Variable], lazy: Laziness | None, inputs: Sequence[Variable], names: Sequence[str]
 ) -> dict[str, DimLike]:
     """Collect the equations between dimensions; set the graph's guards; return how its dimensions are renamed."""
     known: dict[str, None] = {}
@@ -223,8 +242,9 @@ def _unify(
     unify_equal_counts(order, unifier)
     for variable in order:
         unifier.because = (variable.op.name, variable.origin)
-        for size in variable.nonempty:
-            unifier.guard(*at_least_one(size))
+        if lazy is None or lazy.is_eager(variable):  # what is computed in a branch alone has a check instead
+            for size in variable.nonempty:
+                unifier.guard(*at_least_one(size))
         if not variable.operands or not any(operand.type.shape for operand in variable.operands):
             continue
         try:
@@ -278,8 +298,10 @@ def _name_counts(mapping: dict[str, DimLike], order: Sequence[Variable], taken: 
     for variable in order:
         if COUNTING not in variable.op.traits:
             continue
-        symbol = variable.attributes["count"].symbol
-        if symbol.startswith("?") and symbol not in mapping:
+        count = variable.attributes["count"]
+        count = mapping.get(count.symbol, count)
+        symbol = count.symbol if isinstance(count, Dim) else None
+        if symbol is not None and symbol.startswith("?") and symbol not in mapping:
             while (fresh := f"count_{serial}") in taken:
                 serial += 1
             taken.add(fresh)

@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from graphopt.dimensions import Dim, DimLike
+from graphopt.graph.body import BRANCHES, captures_of
 from graphopt.graph.unify import rename_attributes
-from graphopt.op import Attributes
+from graphopt.op import EMPTY, Attributes
+from graphopt.ops.control import cond, if_else
 from graphopt.types import TensorType, agree
 from graphopt.variable import Variable
 
@@ -40,11 +42,19 @@ def to_variables(
     list of Variable
         One for each node. Names and origins are kept; a shared node is one variable.
     """
-    made: dict[int, Variable] = {**graph.variables, **(substitutions or {})}
-    names = user_dimensions(graph)
+    return _exported(graph, nodes, {**graph.variables, **(substitutions or {})}, user_dimensions(graph))
+
+
+def _exported(
+    graph: Graph, nodes: Sequence[int], made: dict[int, Variable], names: Mapping[str, DimLike]
+) -> list[Variable]:
+    """As `to_variables`, given what stands for nodes and the users' names of sizes."""
     renamed: dict[Attributes, Attributes] = {}
     for node in _needed(graph, nodes, made):
         operands = tuple([made[operand] for operand in graph.operands(node)])
+        if graph.op(node) is cond:
+            made[node] = _conditional(graph, node, operands, names)
+            continue
         attributes, type = graph.attributes(node), graph.type(node)
         if names and attributes:
             known = renamed.get(attributes)
@@ -58,6 +68,18 @@ def to_variables(
             type, graph.op(node), operands, attributes, graph.name(node), origins[0] if origins else None
         )
     return [made[node] for node in nodes]
+
+
+def _conditional(graph: Graph, node: int, operands: tuple[Variable, ...], names: Mapping[str, DimLike]) -> Variable:
+    """A conditional with its bodies written out: an expression again, like any other."""
+    condition, *captures = operands
+    branches: list[Variable] = []
+    for body in (graph.attributes(node)[name] for name in BRANCHES):
+        branches += _exported(body.graph, [body.output], captures_of(body, captures), names)
+    operands = (condition, *branches)
+    type = if_else.type_rule(tuple([operand.type for operand in operands]), EMPTY, agree)
+    origins = graph.origins(node)
+    return Variable(type, if_else, operands, EMPTY, graph.name(node), origins[0] if origins else None)
 
 
 def user_dimensions(graph: Graph) -> dict[str, DimLike]:

@@ -14,7 +14,7 @@ from graphopt.errors import InvalidArgument, MissingInput, TypeMismatch
 from graphopt.graph.checks import attach, made_of
 from graphopt.graph.handle import Handle
 from graphopt.graph.store import NodeStore
-from graphopt.ops.control import check
+from graphopt.ops.control import check, if_else
 from graphopt.ops.leaves import input_
 from graphopt.variable import Origin, Variable, as_variable
 
@@ -218,6 +218,9 @@ class Graph(NodeStore):
                 fresh[current] = known
                 stack.pop()
                 continue
+            if current.op is if_else:
+                stack += self._add_lazy(current, fresh)
+                continue
             waiting = [operand for operand in current.operands if operand not in fresh]
             if waiting:
                 stack.extend(reversed(waiting))
@@ -232,6 +235,29 @@ class Graph(NodeStore):
                 current.op, operands, current.attributes, current.type, current.name, current.origin
             )
         return fresh[root]
+
+    def _add_lazy(self, conditional: Variable, fresh: dict[Variable, int]) -> list[Variable]:
+        """Add a conditional, or say what it has to wait for."""
+        from graphopt.graph.build import topological
+        from graphopt.graph.lazy import Laziness
+
+        order = topological([conditional])
+        lazy = Laziness([conditional], order)
+        if waiting := [v for v in reversed(order[:-1]) if lazy.is_eager(v) and v not in fresh]:
+            return waiting
+
+        def node_of(v: Variable) -> int:
+            if v not in fresh:
+                known = self._known(v)
+                assert known is not None, f"{v!r} is there: an input, a node, or needed in any case"
+                fresh[v] = known
+            return fresh[v]
+
+        node, checks = lazy.place(self, conditional, node_of, lambda v: (v.type, v.attributes))
+        for condition, said in checks:
+            attach(self, condition, said)
+        fresh[conditional] = node
+        return []
 
     def _known(self, variable: Variable) -> int | None:
         if isinstance(variable, Handle):
@@ -251,12 +277,15 @@ class Graph(NodeStore):
         self.journal.record("remove", node, dict(self._data[node]))
         self._delete(node)
 
-    def _sizes(self, without: int) -> set[str]:
+    def _sizes(self, without: int | None = None) -> set[str]:
         """The names of sizes in types and attributes of every node but one."""
+        from graphopt.graph.body import bodies
+
         kept = [node for node in self if node != without]
         values = [value for node in kept for value in self.attributes(node).values() if isinstance(value, Dim)]
         sizes = [size for node in kept for size in self.type(node).shape]
-        return set[str]().union(*map(symbols, (*sizes, *values)))
+        inner = [body.graph._sizes() for node in kept for body in bodies(self.attributes(node)).values()]
+        return set[str]().union(*map(symbols, (*sizes, *values)), *inner)
 
     def _release(self, candidates: list[int]) -> None:
         """Remove candidates that nothing uses, and what only they used; `prune` knows whose sizes are still needed."""

@@ -10,7 +10,7 @@ Everything is iterative and linear: graphs of 10⁵ nodes in a chain are normal.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import networkx as nx
@@ -170,6 +170,11 @@ class NodeStore:
         named = {name for value in attributes.values() for name in _names(value)}
         return [settlers[name] for name in sorted(named) if settlers.get(name, node) != node]
 
+    def mentioned(self) -> frozenset[str]:
+        """The names of all sizes in types and attributes."""
+        values = (value for node in self for value in (self.type(node).shape, *self.attributes(node).values()))
+        return frozenset(name for value in values for name in _names(value))
+
     def order(self, targets: Iterable[int] | None = None) -> list[int]:
         """All nodes that the targets (by default the outputs) need, operands first. The order is stable.
 
@@ -278,8 +283,11 @@ class NodeStore:
         self._nodes_of = {variable: node for node, variable in variables.items()}
 
 
-def _names(value: object) -> set[str]:
+def _names(value: object) -> Collection[str]:
     """The names of sizes in the value of an attribute."""
     if isinstance(value, Dim):
         return symbols(value)
-    return set[str]().union(*map(_names, value)) if isinstance(value, tuple) else set()
+    if isinstance(value, tuple):
+        return set[str]().union(*map(_names, value))
+    named: Collection[str] = getattr(value, "sizes", ())  # a body's
+    return named

@@ -7,6 +7,7 @@ Nodes are renumbered in a stable topological order, so equal graphs have equal t
     %2 = sum(%1, axis=(1,)): float32[n]  # softmax.py:12
     output "total" = %2
 
+The bodies of an op follow on lines of their own, indented, each after the attribute's name: `then: %0 = …`.
 A run-time check is an output with what it says: `check "check0" = %3, "the rate must be positive"`.
 """
 
@@ -24,6 +25,7 @@ import numpy as np
 from graphopt.dimensions import Dim, dim_from_tree, parse_dim
 from graphopt.domain import canonical_domain
 from graphopt.errors import GraphoptError, InvalidArgument
+from graphopt.graph.body import Body, bodies
 from graphopt.graph.checks import Check
 from graphopt.op import Attributes, Op
 from graphopt.ops.define import find
@@ -43,8 +45,11 @@ def stable_order(graph: Graph) -> list[int]:
     return [*inputs, *(node for node in graph.order() if node not in held)]
 
 
-def graph_text(graph: Graph, origins: bool = True) -> str:
-    """The text form of a graph; without origins, equal for graphs that compute the same in the same way."""
+def graph_text(graph: Graph, origins: bool = True, digests: bool = False) -> str:
+    """The text form of a graph; without origins, equal for graphs that compute the same in the same way.
+
+    With `digests` bodies are named and not written out: no text to be read back, but one to be compared.
+    """
     order = stable_order(graph)
     number = {node: position for position, node in enumerate(order)}
     labels = {node: name for name, node in graph.inputs.items()}
@@ -58,6 +63,9 @@ def graph_text(graph: Graph, origins: bool = True) -> str:
             notes += [" ".join(str(origin).split()) for origin in graph.origins(node)]
             line += f"  # {', '.join(notes)}" if notes else ""
         lines.append(line)
+        for word, body in bodies(graph.attributes(node)).items():
+            inner = body.digest if digests else graph_text(body.graph, origins)
+            lines += [f"    {word}: {part}" for part in inner.splitlines()]
     lines += [f"guard {a} == {b}" for a, b in graph.guards]
     lines += [_output_text(graph, name, number[node], origins) for name, node in graph.outputs.items()]
     return "\n".join(lines) + "\n"
@@ -87,7 +95,7 @@ def application(op: Op, operands: Sequence[str], attributes: Attributes) -> str:
     """An op over operands that are text already."""
     if op is constant or op is dimension or op is input_:  # dtype and shape stand in the type
         attributes = Attributes({key: value for key, value in attributes.items() if key == "value"})
-    shown = [f"{key}={_value_text(value)}" for key, value in attributes.items()]
+    shown = [f"{key}={_value_text(value)}" for key, value in attributes.items() if not isinstance(value, Body)]
     return f"{op.name}({', '.join([*operands, *shown])})"
 
 
@@ -105,6 +113,7 @@ def _value_text(value: Any) -> str:
 
 _NODE = re.compile(r"%(\d+) = (\w+)\(")
 _OUTPUT = re.compile(r'output ("(?:[^"\\]|\\.)*") = %(\d+)\s*$')
+_INNER = re.compile(r"(\w+): (.*)$")
 _CHECK = re.compile(r'check(?: (\w+))? ("(?:[^"\\]|\\.)*") = %(\d+), ("(?:[^"\\]|\\.)*")(?:  # .*)?$')
 _GUARD = re.compile(r"guard (.+) == (.+)$")
 _TYPE = re.compile(r"\): (\w+(?:\[[^\]]*\])?)(?:  # .*)?$")
@@ -122,12 +131,9 @@ def parse_graph(text: str) -> Graph:
 
     graph = Graph()
     nodes: dict[str, int] = {}
-    for position, raw in enumerate(text.split("\n"), 1):
-        line = raw.strip()
-        if not line or line.startswith("#"):
-            continue
+    for position, line, inner in _statements(text):
         try:
-            _parse_line(graph, nodes, line)
+            _parse_line(graph, nodes, line, {word: Body(parse_graph("\n".join(part))) for word, part in inner.items()})
         except (GraphoptError, KeyError, SyntaxError, ValueError, AttributeError) as error:
             raise InvalidArgument(f"line {position} of the graph's text cannot be read: {line!r} ({error})") from None
     graph.verify()
@@ -135,7 +141,21 @@ def parse_graph(text: str) -> Graph:
     return graph
 
 
-def _parse_line(graph: Graph, nodes: dict[str, int], line: str) -> None:
+def _statements(text: str) -> list[tuple[int, str, dict[str, list[str]]]]:
+    """The lines that say something, with their numbers, each with the lines of its bodies."""
+    result: list[tuple[int, str, dict[str, list[str]]]] = []
+    for position, raw in enumerate(text.split("\n"), 1):
+        line = raw.strip()
+        if not line or line.startswith("#"):
+            continue
+        if result and (inner := _INNER.match(line)):
+            result[-1][2].setdefault(inner[1], []).append(inner[2])
+        else:
+            result.append((position, line, {}))
+    return result
+
+
+def _parse_line(graph: Graph, nodes: dict[str, int], line: str, inner: Mapping[str, Body]) -> None:
     if match := _OUTPUT.match(line):
         graph._set_output(json.loads(match[1]), nodes[match[2]])
         return
@@ -157,10 +177,18 @@ def _parse_line(graph: Graph, nodes: dict[str, int], line: str) -> None:
     )
     call = ast.parse(source, mode="eval").body
     assert isinstance(call, ast.Call)
-    _parse_node(graph, nodes, head[1], head[2], type, call)
+    _parse_node(graph, nodes, head[1], head[2], type, call, inner)
 
 
-def _parse_node(graph: Graph, nodes: dict[str, int], number: str, name: str, type: TensorType, call: ast.Call) -> None:
+def _parse_node(
+    graph: Graph,
+    nodes: dict[str, int],
+    number: str,
+    name: str,
+    type: TensorType,
+    call: ast.Call,
+    inner: Mapping[str, Body],
+) -> None:
     if name == "input":
         label = ast.literal_eval(call.args[0])
         attributes = Attributes(dtype=type.dtype, shape=type.shape)
@@ -185,6 +213,7 @@ def _parse_node(graph: Graph, nodes: dict[str, int], number: str, name: str, typ
         for k in call.keywords
         if k.arg is not None
     }
+    values |= inner
     if op is constant:
         values |= {"dtype": type.dtype, "shape": type.shape}
     elif op is dimension:

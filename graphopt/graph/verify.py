@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import networkx as nx
 
 from graphopt.errors import GraphoptError, RewriteFailed
+from graphopt.graph.body import bodies
 from graphopt.ops.leaves import input_
 from graphopt.types import agree
 
@@ -46,6 +47,8 @@ def verify(graph: Graph) -> None:
             raise RewriteFailed(
                 f"node {node} ({graph.op(node)}) says {graph.type(node)}; its operands make it {expected}"
             )
+        for body in bodies(graph.attributes(node)).values():
+            verify(body.graph)
         if computes_in != kinds:
             raise RewriteFailed(
                 f"node {node} ({op}) meets operands of {kinds}; it computes in {computes_in}: cast them"

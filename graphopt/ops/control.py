@@ -1,13 +1,17 @@
-"""What steers a program without computing: run-time checks and the end of differentiation."""
+"""What steers a program without computing: branches, run-time checks, the end of differentiation."""
 
 from __future__ import annotations
 
-from graphopt.errors import TypeMismatch
-from graphopt.op import Attributes, Op
-from graphopt.ops.define import define
-from graphopt.types import TensorType, Unify
+from collections.abc import Sequence
+from typing import Any
 
-__all__ = ["check", "stop_gradient"]
+from graphopt.errors import ShapeMismatch, TypeMismatch
+from graphopt.op import Applied, Attributes, Op
+from graphopt.ops.define import define
+from graphopt.ops.logic import where
+from graphopt.types import TensorType, Unify, shape_text
+
+__all__ = ["check", "cond", "if_else", "stop_gradient"]
 
 
 def _check_rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Unify) -> TensorType:
@@ -43,3 +47,76 @@ stop_gradient = define(
     )
 )
 """A value that derivatives take for a constant; it vanishes where composites are expanded."""
+
+
+def _alike(condition: TensorType, then: TensorType, otherwise: TensorType, unify: Unify) -> TensorType:
+    """The type of a conditional value."""
+    if condition != TensorType("bool"):
+        raise ShapeMismatch(f"the condition is {condition}; expected a scalar (to choose by elements: T.where)")
+    if then.ndim != otherwise.ndim:
+        raise ShapeMismatch(
+            f"the branches are of shapes {shape_text(then.shape)} and {shape_text(otherwise.shape)}, which must be "
+            "equal: broadcast one, T.broadcast_to"
+        )
+    if then.dtype != otherwise.dtype:
+        raise TypeMismatch(f"the branches are {then.dtype} and {otherwise.dtype}; cast one")
+    return TensorType(then.dtype, tuple([unify(a, b) for a, b in zip(then.shape, otherwise.shape, strict=True)]))
+
+
+def _if_else_pullback(g: Any, node: Applied) -> Sequence[Any]:
+    condition = node.operands[0]
+    zero = where(False, g, 0)
+    return None, if_else(condition, g, zero), if_else(condition, zero, g)
+
+
+if_else: Op = define(
+    Op(
+        name="if_else",
+        arity=3,
+        type_rule=lambda types, attributes, unify: _alike(types[0], types[1], types[2], unify),
+        numpy=lambda condition, then, otherwise: then if condition else otherwise,
+        exact=lambda condition, then, otherwise: then if condition else otherwise,
+        pullback=_if_else_pullback,
+        operand_dtypes=where.operand_dtypes,
+    )
+)
+"""The second operand or the third, as the first says. Expressions alone have it: in a graph it is `cond`, whose bodies
+hold what only one of the branches needs."""
+
+
+def _cond_rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Unify) -> TensorType:
+    condition, *captures = types
+    for name in ("then", "otherwise"):
+        expected = attributes[name].inputs
+        if len(expected) != len(captures):
+            raise TypeMismatch(f"the body {name!r} takes {len(expected)} values, found {len(captures)}")
+        for found, wanted in zip(captures, expected, strict=True):
+            if found.dtype != wanted.dtype or found.ndim != wanted.ndim:
+                raise TypeMismatch(f"the body {name!r} takes {wanted}, found {found}")
+            for a, b in zip(found.shape, wanted.shape, strict=True):
+                unify(a, b)
+    return _alike(condition, attributes["then"].type, attributes["otherwise"].type, unify)
+
+
+def _taken(condition: Any, *captures: Any, then: Any, otherwise: Any) -> Any:
+    return (then if condition else otherwise)(*captures)
+
+
+def _cond_pullback(g: Any, node: Applied) -> Sequence[Any]:
+    from graphopt.autodiff.branches import pull_back
+
+    return pull_back(g, node)
+
+
+cond: Op = define(
+    Op(
+        name="cond",
+        arity=None,
+        type_rule=_cond_rule,
+        numpy=_taken,
+        exact=_taken,
+        pullback=_cond_pullback,
+    )
+)
+"""Operands: a bool scalar, and what the bodies take. Attributes: `then` and `otherwise`, each a
+`graphopt.graph.body.Body` over the same values, of which only the one is run that the scalar asks for."""

@@ -71,6 +71,8 @@ def _put_rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Unif
 
 
 def _put(whole: Any, part: Any, start: Sequence[int], step: Sequence[int]) -> Any:
+    if not whole.ndim:
+        return np.array(part)
     result = np.array(whole)
     result[_region(start, step, part.shape)] = part
     return result

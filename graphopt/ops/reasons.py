@@ -17,7 +17,6 @@ REASONS: Mapping[str, Mapping[str, str]] = {
     "derivative": {
         "sign": FLAT, "floor": FLAT, "ceil": FLAT, "trunc": FLAT, "rint": FLAT, "floor_divide": FLAT,
         "stop_gradient": "what it is for",
-        "trigamma": "the next polygamma function is no op",
     },
     "exact": {
         "nextafter": "real numbers have no neighbours",

@@ -189,6 +189,13 @@ _ARGUMENTS = ("u, axis=1", "x.T, axis=0", "expand_dims(x, 0), axis=2", "expand_d
 _TESTED = ("u > 0, axis=1", "b.T, axis=0", "expand_dims(b, 0), axis=2", "expand_dims(b, 0), axis=(0, 1)",
            "reshape(b, (-1,))", "t > 0, axis=0", "broadcast_to(v > 0, (3, v.shape[0])), axis=0",
            "logical_not(b), axis=1")  # fmt: skip
+PARTS = """
+    exp(x)[1:]  (x * x.shape[0])[0]  (x + v)[1:, ::2]  sum(x, axis=1)[1:]  max(exp(x), axis=0)[::-1]  (x @ x.T)[0, 1:]
+    x[1:][::2]  transpose(x)[1:, 0]  expand_dims(x, axis=1)[1:]  broadcast_to(v, (3, v.shape[0]))[1:]
+    squeeze(expand_dims(x, axis=0), axis=0)[1:]  inc_subtensor(x[0], x[1])  roll(x, 1, 0)  diff(exp(x), axis=1)
+    x[-1:, 0][0]
+"""
+
 REDUCTIONS = "  ".join(
     f"{function}({arguments})"
     for functions, listed in (
@@ -232,7 +239,8 @@ FAMILIES: Mapping[str, Family] = {
     "scalars": Family(SCALARS, "float64"), "constants": Family(CONSTANTS, "float64"),
     "cancellations": Family(CANCELLATIONS, "float64"),
     "masks": Family(MASKS),
-    "matrices": Family(MATRICES), "views": Family(VIEWS), "softmax": Family(OVER), "reductions": Family(REDUCTIONS),
+    "matrices": Family(MATRICES), "views": Family(VIEWS), "parts": Family(PARTS),
+    "softmax": Family(OVER), "reductions": Family(REDUCTIONS),
     "models": Family(MODELS), "losses": Family(LOSSES, gradients=True),
     "physics": Family(PHYSICS, "float64", gradients=True),
 }  # fmt: skip
@@ -274,10 +282,27 @@ def _graph(formula: str, family: Family) -> Graph:
 
 
 def _built() -> dict[str, Variable]:
-    """Programs with what formulas cannot say: one element of the last axis, a domain, an array of numbers."""
+    """Programs with what formulas cannot say: one element of the last axis, a domain, an array, linear algebra."""
     x, p = variable("x", "float64[n, 3]"), variable("p", "float64[n]", domain="positive")
     return {
         "log(softmax(x, axis=1)[:, 0])": tensor.log(pick(tensor.softmax(x, axis=1), index=0)),
         "log(p**2.5*exp(-p))": tensor.log(p**2.5 * tensor.exp(-p)),
         "x*[2, 2, 2]": x * np.full(3, 2.0),
+        **_equations(),
+    }
+
+
+def _equations() -> dict[str, Variable]:
+    """Least squares, Gaussian likelihoods and Kalman's gain, as they stand in textbooks."""
+    from graphopt.tensor import linalg
+
+    x, a, b = variable("x", "float64[n, k]"), variable("a", "float64[k, k]"), variable("b", "float64[k, l]")
+    factor = linalg.cholesky(a)
+    return {
+        "inv(x.T @ x) @ b": linalg.inv(x.T @ x) @ b,
+        "inv(inv(a) + inv(x.T @ x))": linalg.inv(linalg.inv(a) + linalg.inv(x.T @ x)),
+        "inv(inv(a)) @ b": linalg.inv(linalg.inv(a)) @ b,
+        "log(det(a))": tensor.log(linalg.det(a)),
+        "log(abs(det(a.T)))": tensor.log(tensor.abs(linalg.det(a.T))),
+        "solve(chol(a).T, solve(chol(a), b))": linalg.solve(factor.T, linalg.solve(factor, b)),
     }

@@ -26,10 +26,10 @@ from graphopt.rewrite.steps import Event, Fix, Hook, HookRaised, OneRule, Run, a
 __all__ = ["NAMED", "Event", "Fix", "Hook", "OneRule", "Pipeline"]
 
 NAMED: Mapping[str, str] = {
-    "default": "canonicalize,cse,fix{stabilize,cse,canonicalize;max=20},lower,cse,constant-folding,canonicalize,cse,"
-    "dead-code",
-    "fast": "canonicalize,cse,fix{stabilize,fast-math,cse,canonicalize;max=20},lower,cse,constant-folding,canonicalize,"
-    "cse,dead-code",
+    "default": "canonicalize,cse,fix{stabilize,cse,canonicalize;max=20},lower,cse,constant-folding,branches,"
+    "canonicalize,cse,dead-code",
+    "fast": "canonicalize,cse,fix{stabilize,fast-math,cse,canonicalize;max=20},lower,cse,constant-folding,branches,"
+    "canonicalize,cse,dead-code",
     "stabilized": "canonicalize,cse,fix{stabilize,cse,canonicalize;max=20}",
     "none": "lower",
 }

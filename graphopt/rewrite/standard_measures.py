@@ -7,20 +7,21 @@ moves outward. They also pay for copies: a rule that writes an elementary functi
 
 from __future__ import annotations
 
+from graphopt.ops.indexing import slice_
 from graphopt.ops.leaves import ArrayConstant, constant
 from graphopt.ops.shape import broadcast_to, expand_dims, reshape, squeeze, transpose
 from graphopt.rewrite.measures import Measure, operands_of
 from graphopt.variable import Variable
 
 __all__ = [
-    "CHAINS", "DISORDER", "HAZARDS", "MASKS", "NEGATIONS", "OPERATIONS", "RANKS", "REORDERINGS", "STANDARD",
-    "STRETCHES", "SUMMANDS", "UNITS", "VIEWS",
+    "CHAINS", "DISORDER", "FACTORIZATIONS", "HAZARDS", "MASKS", "NEGATIONS", "OPERATIONS", "RANKS", "REORDERINGS",
+    "STANDARD", "STRETCHES", "SUMMANDS", "UNITS", "VIEWS",
 ]  # fmt: skip
 
 COPIES = {"power": 8, "log": 8, "logaddexp": 1, "softplus": 1}  # of many terms comes a chain of logaddexp
 ROUNDED = {"add": 1, "subtract": 1, "divide": 2, "sqrt": 1, "prod": 9}
 OUTER = frozenset({broadcast_to, expand_dims, transpose})  # views that stand after elementwise ops
-INNER = frozenset({reshape, squeeze})  # views that stand before them
+INNER = frozenset({reshape, squeeze})  # views that stand before them, as slices do, which are copied to every operand
 UNCOUNTED = frozenset({"negative", "cast", "barrier"})
 
 
@@ -91,7 +92,7 @@ def _early_units(part: Variable) -> int:
 
 
 def _outward(part: Variable, position: int) -> int:
-    return 3 if part.op in INNER else 1 if _is(part, "view") else 2
+    return 8 if part.op is slice_ else 3 if part.op in INNER else 1 if _is(part, "view") else 2
 
 
 HAZARDS = Measure(
@@ -124,7 +125,12 @@ DISORDER = Measure(
     "disorder", "operands that are no constants, the more the later they stand",
     lambda part: int(part.op is not constant), lambda part, position: 1 + position, least=1,
 )  # fmt: skip
+FACTORIZATIONS = Measure(
+    "factorizations", "factors of matrices that are not known to be triangular",
+    lambda part: int(_is(part, "factorization") and part.op.name != "solve_triangular"),
+)  # fmt: skip
 
 STANDARD: tuple[Measure, ...] = (
     HAZARDS, REORDERINGS, OPERATIONS, STRETCHES, MASKS, RANKS, NEGATIONS, VIEWS, CHAINS, UNITS, SUMMANDS, DISORDER,
+    FACTORIZATIONS,
 )  # fmt: skip

@@ -9,11 +9,14 @@ from typing import Any, ClassVar, Literal
 
 from graphopt.analysis.cost import Cost
 from graphopt.errors import GraphoptError, InvalidArgument, RewriteFailed
+from graphopt.graph.body import Body, bodies
 from graphopt.graph.graph import Graph
+from graphopt.op import Attributes
 from graphopt.rewrite.engine import rewrite, touched
 from graphopt.rewrite.log import Firing, Log, PassRecord
 from graphopt.rewrite.passes import Context, Pass
 from graphopt.rewrite.rules import Rule
+from graphopt.variable import Variable
 
 __all__ = ["Event", "Fix", "Hook", "HookRaised", "OneRule", "Run", "as_step"]
 
@@ -141,9 +144,7 @@ class Run:
         graph, context = self.graph, self.context
         if context.exhausted and not step.mandatory:
             return
-        since = next((mark for done, mark in self.finished if done == step), None)
         context.step = step.name
-        context.touched = None if since is None else touched(graph, since)
         nodes, firings = len(graph), len(context.log)
         allowed = context.remaining
         if step.mandatory:
@@ -153,6 +154,9 @@ class Run:
         cost = self.cost()
         start = time.perf_counter()
         try:
+            self.inside(step)
+            since = next((mark for done, mark in self.finished if done == step), None)
+            context.touched = None if since is None else touched(graph, since)
             step.run(graph, context)
             if self.verify:
                 graph.verify()
@@ -171,6 +175,27 @@ class Run:
         )
         self.finished = [pair for pair in self.finished if pair[0] != step] + [(step, graph.journal.mark())]
         self.tell("after", step)
+
+    def inside(self, step: Pass) -> None:
+        """Run a pass over the bodies of nodes; a node whose bodies it changed is replaced, in one firing."""
+        graph, context = self.graph, self.context
+        for node in [node for node in graph.order() if bodies(graph.attributes(node))]:
+            changed: dict[str, Body] = {}
+            for name, body in bodies(graph.attributes(node)).items():
+                twin = body.graph.copy()
+                inner = Context(
+                    twin, random=context.random, options=context.options, verify=context.verify,
+                    remaining=context.remaining,
+                )  # fmt: skip
+                Run(twin, inner, (), self.verify).one(step)
+                if twin.journal.mark() or twin.fusion.groups != body.graph.fusion.groups:
+                    twin.journal.clear()
+                    changed[name] = Body(twin)
+            if changed:
+                operands = tuple([graph.handle(operand) for operand in graph.operands(node)])
+                attributes = Attributes(graph.attributes(node), **changed)
+                new = Variable(graph.type(node), graph.op(node), operands, attributes)
+                context.replace(node, new, f"{step.name} in {graph.op(node)}")
 
     def cost(self) -> Cost | None:
         """The cost of the graph, if the run is profiled."""

@@ -7,7 +7,7 @@ is constants alone. A host call between two launches waits for the device, and t
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from graphopt.dimensions import DimLike, evaluate
 from graphopt.options import Options
 from graphopt.runtime.driver import Argument, Buffer, Dimensions, Driver
 from graphopt.runtime.host import Settling, compute
-from graphopt.schedule.launch import Extents, Launch
+from graphopt.schedule.launch import Choice, Extents, Launch, sequence
 from graphopt.schedule.program import HostCall, Program, Settle
 from graphopt.types import TensorType
 
@@ -91,23 +91,35 @@ class DeviceProgram:
                 held[buffer] = self._upload(buffer, arrays[name])
             for made in (*program.early("output"), *program.early("temporary")):
                 held[made.name] = self._allocate(made.name, made.type.dtype, made.type.size, sizes)
-            for launch in self.source.launches:
-                if isinstance(launch, Settle):
-                    assert settle is not None, f"{program.name} counts; whoever runs it has to be told"
-                    settle(launch.node, self._counted(held[launch.counter]))
-                    for made in program.settled_by[launch.name]:
-                        held[made.name] = self._allocate(made.name, made.type.dtype, made.type.size, sizes)
-                    continue
-                if isinstance(launch, HostCall):
-                    self._call(launch, {**self._constants, **held}, sizes)
-                    continue
-                for scratch in launch.scratch:
-                    if scratch.name not in held:
-                        held[scratch.name] = self._allocate(scratch.name, scratch.dtype, scratch.count, sizes)
-                self._launch(launch, {**self._constants, **held}, sizes)
+            self._run(sequence(program.steps), held, sizes, settle)
             return self._download(held, sizes, into)
         finally:
             _free(self.driver, held)
+
+    def _run(
+        self,
+        todo: Iterable[Launch | HostCall | Choice | Settle],
+        held: dict[str, Buffer],
+        sizes: dict[str, int],
+        settle: Settling | None,
+    ) -> None:
+        for item in todo:
+            if isinstance(item, Choice):
+                taken = np.zeros((), np.bool_)
+                self.driver.copy_out({**self._constants, **held}[item.condition], taken)
+                self._run(item.then if taken else item.otherwise, held, sizes, settle)
+            elif isinstance(item, Settle):
+                assert settle is not None, f"{self.program.name} counts; whoever runs it has to be told"
+                settle(item.node, self._counted(held[item.counter]))
+                for made in self.program.settled_by[item.name]:
+                    held[made.name] = self._allocate(made.name, made.type.dtype, made.type.size, sizes)
+            elif isinstance(item, HostCall):
+                self._call(item, {**self._constants, **held}, sizes)
+            else:
+                for scratch in item.scratch:
+                    if scratch.name not in held:
+                        held[scratch.name] = self._allocate(scratch.name, scratch.dtype, scratch.count, sizes)
+                self._launch(item, {**self._constants, **held}, sizes)
 
     def _launch(self, launch: Launch, buffers: Mapping[str, Buffer], sizes: Mapping[str, int]) -> None:
         grid = _extents(launch.grid, sizes)

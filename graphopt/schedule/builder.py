@@ -57,23 +57,29 @@ class ProgramBuilder:
 
     Attributes
     ----------
+    keep
+        Whether kernels may keep lane values between stages.
     order
         The graph's nodes, operands first.
     views
         The view every node is.
     buffers
-        All buffers, by name.
+        All buffers of the program, by name.
     buffer_of
         The buffer of every node that has one.
     steps
         What has been written so far.
+    stem
+        What the names of steps have before their number.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, keep: bool = True, within: ProgramBuilder | None = None, stem: str = "") -> None:
         self.graph = graph
         self.order = graph.order()
         self.views = views(graph, self.order)
-        self.buffers: dict[str, Buffer] = {}
+        self.keep = keep
+        self.stem = stem
+        self.buffers: dict[str, Buffer] = {} if within is None else within.buffers
         self.buffer_of: dict[int, str] = {}
         self.steps: list[Step] = []
 
@@ -138,7 +144,7 @@ class ProgramBuilder:
             word = self.graph.op(node).name
             if word not in words and word != "barrier":
                 words.append(word)
-        return f"{label('_'.join(words[:3]))}_{len(self.steps)}"
+        return f"{label('_'.join(words[:3]))}_{self.stem}{len(self.steps)}"
 
     def note(self, members: list[int]) -> str:
         """What a step computes, for a comment."""

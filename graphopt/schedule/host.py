@@ -11,7 +11,7 @@ __all__ = ["call", "host_base"]
 
 
 def host_base(builder: ProgramBuilder, operand: int) -> int:
-    """What must lie in memory for the host to read an operand as an array: all of a stored value, or itself."""
+    """What must lie in memory for the host, or a body, to read an operand as an array: a whole value, or itself."""
     graph, view = builder.graph, builder.views[operand]
     type, base = graph.type(operand), graph.type(view.base)
     whole = view.offset == 0 and view.strides == row_major(type.shape) and type.size == base.size

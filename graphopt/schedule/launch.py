@@ -8,12 +8,13 @@ Not for the text of kernels, which the templates write, nor for the best geometr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from graphopt.dimensions import DimLike, opaque, product
 from graphopt.schedule.program import (
     Axis,
+    Branch,
     HostCall,
     Kernel,
     MatrixProduct,
@@ -22,12 +23,14 @@ from graphopt.schedule.program import (
     Settle,
     Stage,
     Statement,
+    Step,
     Store,
     Writing,
     used,
 )
 
-__all__ = ["BLOCKS", "COLUMNS", "PARTS", "STEPS", "THREADS", "TILE", "Launch", "Scratch", "launches"]
+__all__ = ["BLOCKS", "COLUMNS", "PARTS", "STEPS", "THREADS", "TILE", "Choice", "Launch", "Scratch", "launches",
+           "sequence"]  # fmt: skip
 
 THREADS = 256
 """Threads of a block, at most."""
@@ -106,14 +109,38 @@ class Launch:
         return tuple(s for stage in self.stages for s in (*stage.row, *stage.lane))
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The launches `then` if the element of the buffer `condition` is true, the launches `otherwise` if not."""
+
+    condition: str
+    then: tuple[Launch | HostCall | Settle | Choice, ...]
+    otherwise: tuple[Launch | HostCall | Settle | Choice, ...]
+
+
 def launches(program: Program) -> tuple[Launch | HostCall | Settle, ...]:
-    """The launches of a program that keeps nothing between stages (`schedule(graph, keep=False)`), in order.
+    """The launches of a program that keeps nothing between stages (`schedule(graph, keep=False)`), all of them."""
+    return tuple(_all(sequence(program.steps)))
+
+
+def _all(sequence: Iterable[Launch | HostCall | Settle | Choice]) -> Iterator[Launch | HostCall | Settle]:
+    for item in sequence:
+        if isinstance(item, Choice):
+            yield from _all((*item.then, *item.otherwise))
+        else:
+            yield item
+
+
+def sequence(steps: Iterable[Step]) -> tuple[Launch | HostCall | Settle | Choice, ...]:
+    """What is launched for steps, in order, and where it depends on what was computed.
 
     What the host computes or is told between two launches stands between them.
     """
-    result: list[Launch | HostCall | Settle] = []
-    for step in program.steps:
-        if isinstance(step, HostCall | Settle):
+    result: list[Launch | HostCall | Settle | Choice] = []
+    for step in steps:
+        if isinstance(step, Branch):
+            result.append(Choice(step.condition, sequence(step.then), sequence(step.otherwise)))
+        elif isinstance(step, HostCall | Settle):
             result.append(step)
         elif isinstance(step, MatrixProduct):
             result.append(_product(step))

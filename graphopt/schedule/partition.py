@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from graphopt.analysis.iteration import IterationSpace, fusible
 from graphopt.analysis.views import View, is_view, sized_by
+from graphopt.ops.control import cond
 
 if TYPE_CHECKING:
     from graphopt.graph.graph import Graph
@@ -15,7 +16,7 @@ __all__ = ["Part", "partition"]
 
 
 class Part:
-    """Nodes that one step computes. `space` is None for a step that is no loop nest: a matrix product, or a copy."""
+    """Nodes that one step computes. `space` is None for a step that is no loop nest: a matrix product, a branch."""
 
     def __init__(self, members: list[int], space: IterationSpace | None) -> None:
         self.members = members
@@ -29,7 +30,8 @@ def partition(graph: Graph, order: list[int], found: dict[int, View]) -> list[Pa
     """The parts in an order in which they can run.
 
     A group of the plan that one nest of loops cannot compute is split where it fails; groups that need results of
-    each other are dissolved. A node outside every group is a part of its own.
+    each other are dissolved. A node outside every group is a part of its own; conditionals of one condition are one
+    part together, as far as none of them waits for another.
     """
     computed = [node for node in order if graph.op(node).arity != 0 and not is_view(graph, node)]
     parts: list[Part] = []
@@ -39,12 +41,30 @@ def partition(graph: Graph, order: list[int], found: dict[int, View]) -> list[Pa
         for part in _legal(graph, members):
             parts.append(part)
             covered.update(part.members)
-    parts += [_single(graph, node) for node in computed if node not in covered]
-    ordered = _ordered(graph, parts, order, found)
+    conditionals = [node for node in computed if graph.op(node) is cond]
+    parts += [_single(graph, node) for node in computed if node not in covered and graph.op(node) is not cond]
+    ordered = _ordered(graph, [*parts, *_branches(graph, order, conditionals)], order, found)
+    if ordered is None and conditionals:
+        ordered = _ordered(graph, [*parts, *(Part([node], None) for node in conditionals)], order, found)
     if ordered is None:
         ordered = _ordered(graph, [_single(graph, node) for node in computed], order, found)
     assert ordered is not None, "parts of single nodes of an acyclic graph can be ordered"
     return ordered
+
+
+def _branches(graph: Graph, order: list[int], conditionals: list[int]) -> list[Part]:
+    """Conditionals by their conditions and by how many stand beneath one: those of equal depth cannot need another."""
+    if not conditionals:
+        return []
+    depth: dict[int, int] = {}
+    parts: dict[tuple[int, int], list[int]] = {}
+    for node in order:
+        operands = graph.operands(node)
+        depth[node] = max([depth[operand] for operand in operands], default=0)
+        if graph.op(node) is cond:
+            parts.setdefault((operands[0], depth[node]), []).append(node)
+            depth[node] += 1
+    return [Part(members, None) for members in parts.values()]
 
 
 def _single(graph: Graph, node: int) -> Part:

@@ -6,19 +6,19 @@ template writes a program down, and decides nothing but the words.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
-from graphopt.dimensions import DimLike, product, symbols
+from graphopt.dimensions import DimLike, opaque, product, symbols
 from graphopt.op import Attributes, Op
 from graphopt.types import TensorType
 
-__all__ = ["Append", "Axis", "Buffer", "Compute", "Defining", "Extent", "Gather", "HostCall", "Index", "Indexed",
-           "Keep", "Kernel", "Literal", "Load", "Local", "Matrix", "MatrixProduct", "Position", "Program", "Reading",
-           "Recall", "Reduce", "Scan", "Scatter", "Settle", "Stage", "Statement", "Step", "Store", "Value", "Within",
-           "Writing", "used"]  # fmt: skip
+__all__ = ["Append", "Axis", "Branch", "Buffer", "Compute", "Defining", "Extent", "Gather", "HostCall", "Index",
+           "Indexed", "Keep", "Kernel", "Literal", "Load", "Local", "Matrix", "MatrixProduct", "Position", "Program",
+           "Reading", "Recall", "Reduce", "Scan", "Scatter", "Settle", "Stage", "Statement", "Step", "Store",
+           "Value", "Within", "Writing", "leaves", "used"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,7 +403,42 @@ class Settle:
         return (self.counter,)
 
 
-Step = Kernel | MatrixProduct | HostCall | Settle
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """The steps `then` if the element of the buffer `condition` is true, the steps `otherwise` if not."""
+
+    name: str
+    condition: str
+    then: tuple[Step, ...]
+    otherwise: tuple[Step, ...]
+    note: str = ""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        inside = (name for step in (*self.then, *self.otherwise) for name in step.reads)
+        return tuple(dict.fromkeys((self.condition, *inside)))
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for step in (*self.then, *self.otherwise) for name in step.writes))
+
+    @property
+    def flops(self) -> DimLike:
+        """Those of the dearer branch."""
+        then, otherwise = (sum((step.flops for step in side), 0) for side in (self.then, self.otherwise))
+        return opaque("max", then, otherwise)
+
+
+Step = Kernel | MatrixProduct | HostCall | Settle | Branch
+
+
+def leaves(steps: Iterable[Step]) -> Iterator[Kernel | MatrixProduct | HostCall | Settle]:
+    """The steps that do something, those of branches in the branches' place, `then` first."""
+    for step in steps:
+        if isinstance(step, Branch):
+            yield from leaves((*step.then, *step.otherwise))
+        else:
+            yield step
 
 
 @dataclass(frozen=True)
@@ -428,13 +463,13 @@ class Program:
 
     @property
     def kernels(self) -> tuple[Kernel, ...]:
-        """The steps that are loops."""
-        return tuple(step for step in self.steps if isinstance(step, Kernel))
+        """The steps that are loops, those within branches too."""
+        return tuple(step for step in leaves(self.steps) if isinstance(step, Kernel))
 
     @property
     def host_calls(self) -> tuple[HostCall, ...]:
         """The steps that the host computes; generated text calls them by their numbers here."""
-        return tuple(step for step in self.steps if isinstance(step, HostCall))
+        return tuple(step for step in leaves(self.steps) if isinstance(step, HostCall))
 
     @property
     def settles(self) -> tuple[Settle, ...]:

@@ -10,7 +10,7 @@ what must lie in memory for it to read an operand.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from graphopt.analysis.iteration import IterationSpace, fusible
@@ -18,6 +18,7 @@ from graphopt.analysis.views import TRACKABLE, is_view, row_major, sized_by, tra
 from graphopt.dimensions import DimLike, symbols
 from graphopt.errors import UnsupportedExpression
 from graphopt.op import Op
+from graphopt.ops.control import cond
 from graphopt.ops.data_dependent import nonzero
 from graphopt.ops.gather import gather, scatter
 from graphopt.ops.indexing import concatenate, put
@@ -25,11 +26,11 @@ from graphopt.ops.leaves import ArrayConstant, constant
 from graphopt.ops.linear_algebra import matmul
 from graphopt.ops.running import cumprod, cumsum, recurrence
 from graphopt.ops.shape import stack
-from graphopt.schedule import assembly, counting, host, matrix, ordered
+from graphopt.schedule import assembly, branch, counting, host, matrix, ordered
 from graphopt.schedule.builder import Place, ProgramBuilder, axis_name
 from graphopt.schedule.kernels import make_kernel
 from graphopt.schedule.partition import Part, partition
-from graphopt.schedule.program import Program
+from graphopt.schedule.program import Program, Step
 from graphopt.schedule.statements import Destination, StageBuilder
 
 if TYPE_CHECKING:
@@ -47,17 +48,18 @@ def view_base(builder: ProgramBuilder, operand: int) -> int | None:
 class StepRule(NamedTuple):
     """How an op that is no loop nest becomes steps.
 
-    `write` appends the steps of a node to a builder; `base` names the node that must lie in memory for an operand to be
-    read, None where there is nothing to do for it.
+    `write` appends the steps of a part's nodes (one, but for conditionals) to a builder; `base` names the node that
+    must lie in memory for an operand to be read, None where there is nothing to do for it.
     """
 
-    write: Callable[[ProgramBuilder, int], None]
+    write: Callable[..., None]
     base: Callable[[ProgramBuilder, int], int | None] = view_base
 
 
 STEPS: dict[Op, StepRule] = {
     matmul: StepRule(matrix.product, matrix.matrix_base),
     concatenate: StepRule(assembly.join),
+    cond: StepRule(branch.choose, host.host_base),
     put: StepRule(assembly.write_part),
     scatter: StepRule(ordered.write_where),
     cumsum: StepRule(ordered.run_along),
@@ -90,15 +92,23 @@ def schedule(graph: Graph, name: str = "program", *, keep: bool = True) -> Progr
     UnsupportedExpression
         If a composite op was not expanded: run the pass `lower` first.
     """
-    return _Scheduler(graph, name, keep).program()
+    return _Scheduler(graph, name, ProgramBuilder(graph, keep)).program()
+
+
+def body_steps(
+    outside: ProgramBuilder, graph: Graph, bound: Mapping[int, str], results: Mapping[str, str], stem: str
+) -> tuple[Step, ...]:
+    """The steps of a graph inside another: its inputs are in the buffers `bound`, its outputs belong in `results`."""
+    builder = ProgramBuilder(graph, outside.keep, outside, f"{stem}_")
+    builder.buffer_of.update(bound)
+    return _Scheduler(graph, stem, builder).steps(results)
 
 
 class _Scheduler:
-    def __init__(self, graph: Graph, name: str, keep: bool) -> None:
+    def __init__(self, graph: Graph, name: str, builder: ProgramBuilder) -> None:
         self.graph = graph
         self.name = name
-        self.keep = keep
-        self.builder = ProgramBuilder(graph)
+        self.builder = builder
         self.order = self.builder.order
         self.views = self.builder.views
         self.buffer_of = self.builder.buffer_of
@@ -108,10 +118,22 @@ class _Scheduler:
 
     def program(self) -> Program:
         graph, builder = self.graph, self.builder
+        inputs = {name: builder.buffer(name, node, "input") for name, node in graph.inputs.items()}
+        steps = self.steps({name: builder.buffer(name, node, "output") for name, node in graph.outputs.items()})
+        found: dict[str, None] = {}
+        for name in graph.inputs.values():
+            for size in graph.type(name).shape:
+                found |= dict.fromkeys(sorted(symbols(size)))
+        counts = tuple(name for name in self.settlers if name not in found)
+        return Program(self.name, builder.buffers, (*found, *counts), steps, inputs, self.outputs, counts)
+
+    def steps(self, outputs: Mapping[str, str]) -> tuple[Step, ...]:
+        """The steps, given the buffers of the outputs; inputs have theirs already."""
+        graph, builder = self.graph, self.builder
+        self.outputs.update(outputs)
         for node in self.order:
             if "composite" in graph.op(node).traits:
                 raise UnsupportedExpression(f"{graph.op(node)} has no loops; run the pass 'lower' before scheduling")
-        inputs = {name: builder.buffer(name, node, "input") for name, node in graph.inputs.items()}
         for node in self.order:
             value = graph.attributes(node).get("value")
             if graph.op(node) is constant and isinstance(value, ArrayConstant):
@@ -123,13 +145,7 @@ class _Scheduler:
             if node not in self.buffer_of:
                 builder.buffer(graph.name(node) or graph.op(node).name, node, "temporary")
         self._emit(parts, [*copies, *(n for n in stored if self._is_moved(n) and n not in copies)])
-        found: dict[str, None] = {}
-        for name in graph.inputs.values():
-            for size in graph.type(name).shape:
-                found |= dict.fromkeys(sorted(symbols(size)))
-        counts = tuple(name for name in self.settlers if name not in found)
-        sizes, steps = (*found, *counts), tuple(builder.steps)
-        return Program(self.name, builder.buffers, sizes, steps, inputs, self.outputs, counts)
+        return tuple(builder.steps)
 
     # --- what lies in memory -----------------------------------------------------------------------------------
     def _is_moved(self, node: int) -> bool:
@@ -170,8 +186,7 @@ class _Scheduler:
         self.extra: dict[int, list[Destination]] = {}
         self.copies: dict[int, list[str]] = {}
         for name, node in graph.outputs.items():
-            buffer = self.builder.buffer(name, node, "output")
-            self.outputs[name] = buffer
+            buffer = self.outputs[name]
             view = self.views[node]
             computed = graph.op(view.base).arity != 0 and not is_view(graph, view.base)
             base_type = graph.type(view.base)
@@ -244,10 +259,10 @@ class _Scheduler:
 
     def _emit_part(self, part: Part) -> None:
         if part.space is None:
-            (node,) = part.members
-            rule = step_rule(self.graph.op(node))
-            assert rule is not None, f"{self.graph.op(node)} has neither loops nor a rule for its steps"
-            rule.write(self.builder, node)
+            op = self.graph.op(part.members[0])
+            rule = step_rule(op)
+            assert rule is not None, f"{op} has neither loops nor a rule for its steps"
+            rule.write(self.builder, *part.members)
             return
         destinations: dict[int, list[Destination]] = {}
         for node in part.members:
@@ -256,7 +271,7 @@ class _Scheduler:
                 places.insert(0, Destination(self.buffer_of[node], row_major(self.graph.type(node).shape)))
             if places:
                 destinations[node] = places
-        stages = StageBuilder(self.builder, part.space, part.members, destinations, self.keep).stages()
+        stages = StageBuilder(self.builder, part.space, part.members, destinations, self.builder.keep).stages()
         space = part.space
         self.builder.steps.append(
             make_kernel(

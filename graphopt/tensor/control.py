@@ -1,4 +1,4 @@
-"""What steers a program: run-time checks and the end of differentiation."""
+"""What steers a program: branches, run-time checks, the end of differentiation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,54 @@ from graphopt.ops import control as ops
 from graphopt.tensor.reduction import truth
 from graphopt.tensor.shape import expression
 
-__all__ = ["check", "stop_gradient"]
+__all__ = ["check", "cond", "stop_gradient"]
+
+
+def cond(condition: Any, then: Any, otherwise: Any) -> Any:
+    """`then` if a scalar condition is true, `otherwise` if not; only the one that is asked for is computed.
+
+    What one of the branches needs alone is computed in it, no matter where the expression was written; what something
+    else needs as well, or both branches do, is computed in any case. Checks count if their branch is taken, and the
+    derivative of the branch that is not taken takes no part in a gradient. To choose for each element, use `where`.
+
+    Parameters
+    ----------
+    condition
+        A scalar; a number is true if it is not 0.
+    then, otherwise
+        Expressions, or functions without arguments that give some; one each, or lists, tuples and dicts of them that
+        are alike. Dtypes are unified as by `where`; shapes have to be equal.
+
+    Returns
+    -------
+    Variable, or list, tuple or dict of them
+        As the branches are. Several results of one condition are computed together.
+
+    Raises
+    ------
+    ShapeMismatch
+        If the condition is no scalar, or shapes differ.
+    InvalidArgument
+        If the branches are not alike.
+    """
+    truth_value = truth(expression(condition))
+    return _chosen(truth_value, then() if callable(then) else then, otherwise() if callable(otherwise) else otherwise)
+
+
+def _chosen(condition: Any, then: Any, otherwise: Any) -> Any:
+    if not isinstance(then, _NESTED) and not isinstance(otherwise, _NESTED):
+        return ops.if_else(condition, then, otherwise)
+    alike = type(then) is type(otherwise)
+    if not alike or len(then) != len(otherwise):
+        raise InvalidArgument(f"cond: the branches are alike, lists of equal length say; found {then!r}, {otherwise!r}")
+    if not isinstance(then, dict):
+        return type(then)([_chosen(condition, a, b) for a, b in zip(then, otherwise, strict=True)])
+    if set(then) != set(otherwise):
+        raise InvalidArgument(f"cond: the branches have the keys {sorted(then)} and {sorted(otherwise)}")
+    return {key: _chosen(condition, value, otherwise[key]) for key, value in then.items()}
+
+
+_NESTED = (dict, list, tuple)
 
 
 def check(x: Any, condition: Any, message: str, kind: str | None = None) -> Any:

@@ -74,10 +74,11 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
 def _derivative(f: Any, axis: int, spacing: Any, order: int) -> Any:
     if isinstance(size := f.shape[axis], int) and size < order + 1:
         raise ShapeMismatch(f"gradient: axis {axis} has {size} elements, at least {order + 1} are needed")
-    spacing = expression(spacing)
-    if spacing.ndim > 1:
+    if not isinstance(spacing, int | float):  # numbers are weak
+        spacing = expression(spacing)
+    if (ndim := getattr(spacing, "ndim", 0)) > 1:
         raise ShapeMismatch(f"gradient: a spacing is a number or a vector of places, found {spacing.type}")
-    if spacing.ndim:
+    if ndim:
         steps = reshape(diff(spacing), _along(axis, f.ndim))
         before, after = _part(steps, axis, None, -1), _part(steps, axis, 1, None)
         ends = [_part(steps, axis, low, high) for low, high in ((0, 1), (1, 2), (-1, None), (-2, -1))]
@@ -85,7 +86,7 @@ def _derivative(f: Any, axis: int, spacing: Any, order: int) -> Any:
         before = after = spacing
         ends = [spacing] * 4
     low, middle, high = _part(f, axis, None, -2), _part(f, axis, 1, -1), _part(f, axis, 2, None)
-    if spacing.ndim:
+    if ndim:
         whole = before + after
         inner = -after / (before * whole) * low + (after - before) / (before * after) * middle
         inner = inner + before / (after * whole) * high

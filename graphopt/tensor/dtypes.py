@@ -84,7 +84,7 @@ def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, 
 
 def angle(x: Any, deg: bool = False) -> Any:
     """0 for what is positive, π or 180 degrees for what is negative, -0 included; NaN for NaN."""
-    turned = arctan2(0.0, expression(x))
+    turned = arctan2(0, expression(x))
     return turned * (180 / math.pi) if deg else turned
 
 

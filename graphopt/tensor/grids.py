@@ -82,13 +82,24 @@ def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False) -> tuple[Any,
 
 
 def indices(dimensions: Sequence[int], dtype: Any = "int64", sparse: bool = False) -> Any:
-    """The positions in a grid of known sizes, along each axis; with `sparse` one array an axis that broadcasts."""
+    """The positions in a grid of known sizes, along each axis; with `sparse` one array an axis that broadcasts.
+
+    Raises
+    ------
+    UnsupportedExpression
+        If a size is not known.
+    InvalidArgument
+        If the dtype is bool, or a size is no integer.
+    """
     if any(isinstance(size, Dim) for size in dimensions):
         raise UnsupportedExpression(
             f"indices takes sizes that are known while the program is built, found {dimensions}"
         )
     places: Any = np.indices
-    found = places(dimensions, check_dtype(dtype), sparse)
+    try:
+        found = places(dimensions, check_dtype(dtype), sparse)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument(f"indices of {dimensions} in {dtype}: {error}") from None
     return tuple(as_variable(one) for one in found) if sparse else as_variable(found)
 
 

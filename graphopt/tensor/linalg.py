@@ -14,14 +14,14 @@ from graphopt.tensor import products as _products
 from graphopt.tensor.contraction import multi_dot, tensordot
 from graphopt.tensor.decompositions import cho_solve, cholesky, det, inv, slogdet, solve, solve_triangular
 from graphopt.tensor.norms import matrix_norm, norm, vector_norm
-from graphopt.tensor.products import matmul
+from graphopt.tensor.products import matmul, vecdot
 from graphopt.tensor.rearranging import matrix_transpose
 from graphopt.tensor.shape import broadcast_to, expression, rank
 from graphopt.types import agree
 
 __all__ = ["cho_solve", "cholesky", "cross", "det", "diagonal", "inv", "matmul", "matrix_norm", "matrix_power",
            "matrix_transpose", "multi_dot", "norm", "outer", "slogdet", "solve", "solve_triangular", "tensordot",
-           "trace", "vector_norm"]  # fmt: skip
+           "trace", "vecdot", "vector_norm"]  # fmt: skip
 
 
 def diagonal(x: Any, *, offset: int = 0) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphopt.errors import ShapeMismatch, TypeMismatch, UnsupportedExpression
+from graphopt.errors import ShapeMismatch, TypeMismatch
 from graphopt.ops.arithmetic import absolute
 from graphopt.ops.elementary import erf, expm1, log, log1p, sigmoid, softplus, tanh
 from graphopt.ops.logic import equal, greater, less_equal, where
@@ -116,8 +116,6 @@ def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Any:
         If labels without a last axis are no integers.
     ShapeMismatch
         If ranks differ by more than one.
-    UnsupportedExpression
-        If the number of classes is not known and integers are given.
     """
     p, t = _floating(coding_dist), expression(true_dist)
     if t.ndim == p.ndim:
@@ -126,9 +124,5 @@ def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Any:
         raise ShapeMismatch(f"categorical_crossentropy of {p.type} takes one axis less or as many, found {t.type}")
     if is_float(t.dtype) or t.dtype == "bool":
         raise TypeMismatch(f"categorical_crossentropy takes classes as integers, found {t.type}")
-    if not isinstance(classes := p.shape[-1], int):
-        raise UnsupportedExpression(
-            f"categorical_crossentropy: the number of classes, {classes}, must be known where labels are integers"
-        )
-    hit = equal(expand_dims(t, t.ndim), arange(classes))
+    hit = equal(expand_dims(t, t.ndim), arange(p.shape[-1]))
     return -total(where(hit, log(p), 0), axis=-1)

@@ -15,7 +15,6 @@ from graphopt.errors import InvalidArgument, ShapeMismatch, UnsupportedExpressio
 from graphopt.ops import arithmetic as a
 from graphopt.ops import reduction
 from graphopt.ops.logic import equal, isfinite, logical_and, not_equal, where
-from graphopt.tensor.reduction import max as largest
 from graphopt.tensor.reduction import min as smallest
 from graphopt.tensor.reduction import sum as total
 from graphopt.tensor.shape import canonical_axes, expression, rank
@@ -103,7 +102,7 @@ def _of_vectors(x: Any, ord: Any, axes: Axes, keepdims: bool) -> Any:
     if ord == 1:
         return total(sizes, axes, keepdims)
     if math.isinf(ord):
-        return (largest if ord > 0 else smallest)(sizes, axes, keepdims)
+        return (_largest if ord > 0 else smallest)(sizes, axes, keepdims)
     return _kept(_power_mean(sizes, ord, axes), axes, keepdims)
 
 
@@ -116,8 +115,14 @@ def _power_mean(sizes: Any, p: float, axes: Axes) -> Any:
     return where(nothing, 0, scale * a.power(where(nothing, 1, powers), 1 / p))
 
 
+def _largest(sizes: Any, axis: Any, keepdims: bool) -> Any:
+    """The largest of numbers of at least 0; 0 of none, as in NumPy."""
+    axes = canonical_axes(axis, sizes.ndim, "norm")
+    return _kept(a.maximum(reduction.max_(sizes, axis=axes), 0) if axes else sizes, axes, keepdims)
+
+
 _REDUCED: Mapping[Any, tuple[Callable[..., Any], int]] = {  # an extremum of sums along the rows' axis or the columns'
-    1: (largest, 0), -1: (smallest, 0), math.inf: (largest, 1), -math.inf: (smallest, 1),
+    1: (_largest, 0), -1: (smallest, 0), math.inf: (_largest, 1), -math.inf: (smallest, 1),
 }  # fmt: skip
 
 

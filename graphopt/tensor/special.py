@@ -49,7 +49,7 @@ def ndtr(x: Any) -> Any:
 @_exported
 def log_expit(x: Any) -> Any:
     """log(1 / (1 + exp(-x)))."""
-    return -e.softplus(-expression(x))
+    return -e.softplus(expression(x) * -1.0)  # of unsigned numbers, too
 
 
 @_exported

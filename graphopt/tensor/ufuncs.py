@@ -180,7 +180,8 @@ def frexp(x: Any) -> tuple[Any, Any]:
 def spacing(x: Any) -> Any:
     """The distance to the next number away from zero, with the sign of x."""
     x = floating(x)
-    return a.nextafter(x, a.copysign(math.inf, x)) - x
+    away = l.where(l.equal(x, 0), math.inf, a.copysign(math.inf, x))  # of -0, too, it is positive
+    return a.nextafter(x, away) - x
 
 
 @_composed

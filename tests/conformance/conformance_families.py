@@ -73,13 +73,13 @@ def reduced(least: int = 0, keepdims: bool = True, **choices: Any) -> Family:
     return family
 
 
-def along(least: int = 1, default: Any = None, **choices: Any) -> Family:
-    """An array of at least one axis and one of its axes, or `default`; and keywords of which each is one of several."""
+def along(least: int = 1, optional: bool = True, **choices: Any) -> Family:
+    """An array and one of its axes, which may be left out if optional; keywords, each one of several."""
 
     def family(random: Random) -> tuple[Any, ...]:
         type, ndim = array(random, least)
-        axis = default if random.random() < 0.3 or not ndim else random.randint(-ndim, ndim - 1)
-        keywords = {} if axis is default else {"axis": axis}
+        left_out = not ndim or (optional and random.random() < 0.3)
+        keywords = {} if left_out else {"axis": random.randint(-ndim, ndim - 1)}
         return (type,), (), keywords | {name: random.choice(values) for name, values in choices.items()}
 
     return family
@@ -226,6 +226,27 @@ def matrices(*shapes: Shape) -> Family:
             random.choice([(), (0,), (1,), (-1,), (2,), (-4,)]),
             {},
         )
+
+    return family
+
+
+def typed(*types: tuple[str, Shape]) -> Family:
+    """Arrays of these types."""
+    return lambda random: (types, (), {})
+
+
+def of(*shapes: Shape) -> Family:
+    """An array of one of these shapes."""
+    return lambda random: (((random.choice(DTYPES), random.choice(shapes)),), (), {})
+
+
+def calls(table: tuple[Any, ...]) -> Family:
+    """Arrays of the shapes of a row of a table; what stands before them comes after."""
+
+    def family(random: Random) -> tuple[Any, ...]:
+        argument, *shapes = random.choice(table)
+        dtype = random.choice((*DTYPES, "float64", "float32"))
+        return tuple((dtype, shape) for shape in shapes), (argument,), {}
 
     return family
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from random import Random
 from typing import Any
 
@@ -53,10 +54,14 @@ class Program:
         types = tuple((dtype, _resolved(shape, sizes.__getitem__)) for dtype, shape in self.types)
         return replace(self, types=types, arguments=_resolved(self.arguments, sizes.__getitem__))
 
+    def variables(self) -> list[go.Variable]:
+        """A variable for each operand."""
+        return [variable_of(f"x{k}", *type) for k, type in enumerate(self.types)]
+
     def ours(self, *operands: Any) -> list[Any]:
         """What graphopt makes of it, over variables."""
         arguments = _resolved(self.arguments, go.dim)
-        function = self.row.ours or getattr(T, self.row.name)
+        function = self.row.ours or attrgetter(self.row.name)(T)
         return _parts(function(*self._together(operands), *arguments, **dict(self.keywords)))
 
     def numpys(self, *arrays: Any) -> list[np.ndarray]:
@@ -82,6 +87,11 @@ class Program:
 
     def _together(self, operands: Any) -> Any:
         return [list(operands)] if self.row.together else operands
+
+
+def variable_of(name: str, dtype: str, shape: tuple[Size | int, ...]) -> go.Variable:
+    """A variable of a type whose sizes may have names."""
+    return go.variable(name, f"{dtype}[{', '.join(getattr(size, 'name', str(size)) for size in shape)}]")
 
 
 Family = Callable[[Random], tuple[Any, ...]]

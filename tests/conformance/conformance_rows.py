@@ -1,6 +1,7 @@
-"""The table: every public function of `graphopt.tensor`, and the function of NumPy or SciPy that it must equal.
+"""The table, first part: ufuncs, reductions, shapes, creation; with the function of NumPy or SciPy each must equal.
 
-A new function gets a row here, or a reason in `WITHOUT`; a test says so. What the columns mean is in `Row`.
+A new function gets a row here or in the parts after this, or a reason in `conformance_table.WITHOUT`; a test
+says so. What the columns mean is in `Row`.
 """
 
 from __future__ import annotations
@@ -57,12 +58,6 @@ INTEGERS = tuple(dtype for dtype in DTYPES if "int" in dtype)
 NUMBERS = (*INTEGERS, *FLOATS)
 WIDE, POSITIVE, UNIT, ABOVE_ONE = (-4.0, 4.0), (0.2, 4.0), (-0.9, 0.9), (1.1, 9.0)
 QUOTIENT, BASE = (WIDE, POSITIVE), (POSITIVE, (-3.0, 3.0))
-
-WITHOUT = {
-    "elementwise": "a type rule for go.define_op, not a function of arrays",
-    "tensor": "makes a variable, like T.matrix",
-}
-"""Names of `T.__all__` that are held against nothing, each with the reason. Constructors go without saying."""
 
 
 # --- references that neither library has as they stand --------------------------------------------------------------
@@ -138,13 +133,17 @@ def of_absolute(program: Program, result: Any, *arrays: Any) -> Any:
     return program.numpys(*[np.abs(array.astype("float64")) for array in arrays])[0]
 
 
-def largest(program: Program, result: Any, x: Any) -> Any:
+def largest(program: Program, result: Any, *arrays: Any) -> Any:
     """The largest element, or 1."""
-    return np.max(np.abs(x.astype("float64")), initial=1.0, where=np.isfinite(x))
+    return max(np.max(np.abs(x.astype("float64")), initial=1.0, where=np.isfinite(x)) for x in arrays)
 
 
-def largest_squared(program: Program, result: Any, x: Any) -> Any:
-    return largest(program, result, x) ** 2
+def largest_squared(program: Program, result: Any, *arrays: Any) -> Any:
+    return largest(program, result, *arrays) ** 2
+
+
+def one(program: Program, result: Any, *arrays: Any) -> Any:
+    return 1.0
 
 
 def of_root(program: Program, result: Any, x: Any) -> Any:
@@ -215,7 +214,7 @@ ROWS: list[Row] = [
         unary,
         16,
         values="finite",
-        smooth=None,
+        smooth=(POSITIVE,),
     ),
     Row("sigmoid", special.expit, unary, 16, values="small"),
     Row("softplus", in_float64(lambda x: np.logaddexp(0, x)), unary, 16, values="small"),
@@ -255,8 +254,8 @@ ROWS: list[Row] = [
     Row("softmax", softmax, along(), 32, values="finite", least=1),
     Row("log_softmax", log_softmax, along(), 32, values="finite", scale=largest, least=1),
     # --- orders
-    Row("sort", lambda x, axis=-1: np.sort(x, axis, stable=True), along(default=-1)),
-    Row("argsort", lambda x, axis=-1: np.argsort(x, axis, stable=True), along(default=-1), smooth=None),
+    Row("sort", lambda x, axis=-1: np.sort(x, axis, stable=True), along()),
+    Row("argsort", lambda x, axis=-1: np.argsort(x, axis, stable=True), along(), smooth=None),
     Row("searchsorted", np.searchsorted, pairs(PLACES), smooth=None),
     # --- as many as there are
     Row("nonzero", np.nonzero, positioned, values="counts", smooth=None),
@@ -292,7 +291,7 @@ ROWS: list[Row] = [
     Row("split", np.split, shaped(SPLIT), least=1),
     Row("flip", np.flip, reduced(keepdims=False)),
     Row("roll", np.roll, along(shift=(0, 1, -2, 7)), known=True),
-    Row("diff", np.diff, along(default=-1, n=(0, 1, 2))),
+    Row("diff", np.diff, along(n=(0, 1, 2))),
     Row("pad", np.pad, shaped(PADDED)),
     Row("repeat", np.repeat, along(0, repeats=(0, 1, 3))),
     Row("tile", np.tile, shaped(TILED)),
@@ -307,13 +306,13 @@ ROWS: list[Row] = [
     Row("outer", np.outer, pairs(PAIRS)),
     Row("kron", np.kron, pairs(ALIKE)),
     # --- creation
-    Row("constant", lambda value, dtype=None: np.asarray(value, dtype), made(([1, 2],), (2.5,), ([[True]],))),
+    Row("constant", lambda value, dtype=None: np.asarray(value, dtype), made(([1, 0],), (1,), ([[True]],))),
     Row("arange", np.arange, made((5,), (2, 7), (1, 9, 3), (5, 0, -2), (0,))),
     Row("linspace", np.linspace, made((0, 1), (1, -1, 5), (0, 3, 4, False), (2, 2, 1), (0, 1, 0))),
     Row("eye", np.eye, made((3,), (2, 3), (3, 2, 1), (3, 3, -1), (0,))),
     Row("identity", np.identity, made((3,), (0,), (1,))),
     Row("tri", np.tri, made((3,), (2, 3), (3, 2, 1), (3, 3, -1), (0,))),
-    Row("full", np.full, made(((2, 3), 7), ((), 1), (3, 0.5), ((0, 2), True))),
+    Row("full", np.full, made(((2, 3), 1), ((), 0), (3, 1), ((0, 2), True))),
     Row("zeros", np.zeros, made((3,), ((),), ((2, 0),), ((2, 3),))),
     Row("ones", np.ones, made((3,), ((),), ((2, 0),), ((2, 3),))),
     Row("zeros_like", np.zeros_like, like, smooth=None),

@@ -42,13 +42,17 @@ def _nonzero(random: Random, dtype: np.dtype) -> Any:
     return _finite(random, dtype) or 1
 
 
+def _unit(random: Random, dtype: np.dtype) -> Any:
+    return random.randint(1, 63) / 64
+
+
 def _negative(random: Random, dtype: np.dtype) -> Any:
     return -abs(_nonzero(random, dtype)) if dtype.kind != "u" else 0
 
 
 DOMAINS = {
     "any": _any, "small": _small, "finite": _finite, "counts": _counts, "places": _places, "nonzero": _nonzero,
-    "negative": _negative,
+    "negative": _negative, "unit": _unit,
 }  # fmt: skip
 """What values are drawn from: everything a dtype has; numbers up to 8, and with or without what is not finite; …"""
 

@@ -14,6 +14,7 @@ pytest.importorskip("matplotlib")
 import black_scholes
 import common
 import log_softmax
+import npbench
 import pendulum
 import rewriting
 import scaling
@@ -173,3 +174,28 @@ def test_saturation_keeps_values_and_writes_ratios(tmp_path: Path) -> None:
     for entry in record["graphs"].values():
         assert entry["difference"] <= record["bound"]
         assert entry["search"]["after"] <= entry["search"]["before"]
+
+
+def test_programs_of_numpys_run_unchanged_and_are_timed(tmp_path: Path) -> None:
+    names = ("softmax", "covariance")
+    record = npbench.measure(True, divided=16, names=names, peers=(), seconds=0.05, separate=False)
+    record = saved(npbench, record, tmp_path)
+    for entry in record["programs"]:
+        measured(entry["speed"], npbench.NUMPY, npbench.OURS, npbench.NO_PASSES)
+        assert entry["kernels"] >= 1
+    assert record["mean_ratio"][npbench.OURS]["programs"] == len(names)
+
+
+def test_the_record_of_programs_has_all_ten_with_numpys_values() -> None:
+    record = json.loads((common.RESULTS / "npbench.json").read_text(encoding="utf-8"))
+    assert [entry["program"] for entry in record["programs"]] == list(npbench.SIZES)
+    assert {program.__name__ for program in npbench.module("programs").SHAPES} == set(npbench.SIZES)
+    for entry in record["programs"]:
+        measured(entry["speed"], npbench.NUMPY, npbench.OURS, npbench.NO_PASSES)
+
+
+def test_a_program_can_be_measured_in_a_process_of_its_own() -> None:
+    record = npbench.measure(True, divided=64, names=("gesummv",), peers=(), seconds=0.05)
+    (entry,) = record["programs"]
+    assert "failed" not in entry, entry
+    measured(entry["speed"], npbench.OURS)

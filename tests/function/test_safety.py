@@ -211,6 +211,14 @@ def test_matrices_in_any_view_are_multiplied(target):
         np.testing.assert_array_equal(found[name], a[key] @ b, err_msg=name)
 
 
+def test_arguments_of_a_ufunc_that_do_not_broadcast_are_named():
+    import sympy
+
+    f = go.function(sympy.symbols("a b"), sympy.Symbol("a") * sympy.Symbol("b"), target="numpy")
+    with pytest.raises(go.ShapeMismatch, match=re.escape("do not broadcast: a (3,), b (4,)")):
+        f(np.ones(3), np.ones(4))
+
+
 # --- indices ----------------------------------------------------------------------------------------------------------
 
 

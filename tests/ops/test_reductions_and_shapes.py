@@ -216,7 +216,7 @@ def test_outer_equals_numpys():
 
 @pytest.mark.parametrize("shapes", [((2, 3), (4, 2)), ((3,), (4,))])
 def test_inner_sizes_that_differ_are_refused(shapes):
-    with pytest.raises(ShapeMismatch, match="cannot multiply matrices"):
+    with pytest.raises(ShapeMismatch, match=r"inner sizes \d and 4 differ"):
         T.matmul(*inputs_like(*(np.ones(shape) for shape in shapes)))
 
 

@@ -71,7 +71,7 @@ def test_parameters_are_fields(text, monkeypatch):
     ("text", "message"),
     [
         ("canonicalise", "no pass called 'canonicalise'; did you mean canonicalize"),
-        ("zzzz", "there are: algebra, cancel, canonicalize"),
+        ("zzzz", "there are: algebra, branches, cancel"),
         ("cse,", "expected a name, found the end"),
         ("cse,,lower", "expected a name, found ','"),
         ("cse lower", "expected the end, found 'lower'"),

@@ -74,7 +74,7 @@ def test_a_check_that_is_known_to_hold_costs_nothing():
 def test_a_check_of_a_checked_value_is_a_check_of_its_own():
     x = T.scalar("x")
     y = T.check(positive(x), x < 9, "x must be below 9")
-    f = go.function([x], y)
+    f = go.function([x], y, target="numpy")
     assert f(2.0) == 2.0
     for value, message in ((-1.0, "positive"), (10.0, "below 9")):
         with pytest.raises(CheckFailed, match=message):
@@ -112,7 +112,9 @@ def test_an_expression_with_a_check_that_is_added_to_a_graph_brings_its_check():
 
 def test_a_failed_check_leaves_shared_variables_as_they_were():
     rate, total = T.scalar("rate"), go.shared(1.0, "total")
-    f = go.function([rate], total, updates={total: T.check(total * rate, rate > 0, "the rate must be positive")})
+    f = go.function(
+        [rate], total, updates={total: T.check(total * rate, rate > 0, "the rate must be positive")}, target="numpy"
+    )
     f(2.0)
     with pytest.raises(CheckFailed, match="rate"):
         f(-1.0)
@@ -131,7 +133,7 @@ def test_arrays_to_be_written_into_are_given_for_results_alone():
         f.into(out, np.array([-1.0]))
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", ["numpy", "c"])
 def test_bounds_checks_can_be_left_out_and_others_not(target):
     x = T.vector("x")
     y = positive(T.check(x, x < 5, "x must be below 5", kind="bounds"))
@@ -150,20 +152,20 @@ def test_bounds_checks_can_be_left_out_and_others_not(target):
 def test_a_gradient_checks_what_it_is_the_gradient_of():
     x = T.vector("x")
     gradient = go.grad(T.sum(positive(x) ** 2), x)
-    f = go.function([x], gradient)
+    f = go.function([x], gradient, target="numpy")
     np.testing.assert_array_equal(f(np.array([1.0, 3.0])), [2.0, 6.0])
     with pytest.raises(CheckFailed, match="positive"):
         f(np.array([1.0, -3.0]))
     second = go.grad(T.sum(gradient), x)
     with pytest.raises(CheckFailed, match="positive"):
-        go.function([x], second)(np.array([1.0, -3.0]))
+        go.function([x], second, target="numpy")(np.array([1.0, -3.0]))
 
 
 def test_the_derivative_with_respect_to_a_checked_value_is_not_that_with_respect_to_the_unchecked_one():
     x = T.scalar("x")
     held = positive(x)
     cost = held**2 + 10 * x
-    f = go.function([x], go.grad(cost, [held, x]))
+    f = go.function([x], go.grad(cost, [held, x]), target="numpy")
     assert [float(v) for v in f(3.0)] == [6.0, 16.0]
 
 
@@ -180,7 +182,7 @@ def test_the_conditions_of_a_ufunc_are_looked_at_for_all_elements():
 
 def test_mode_check_and_other_forms_of_a_program_live_with_checks():
     x = T.vector("x")
-    f = go.function([x], positive(x) + 1, mode="check")
+    f = go.function([x], positive(x) + 1, mode="check", target="numpy")
     assert f(np.ones(1)) == 2.0
     assert "check0_out" in go.c_source([x], positive(x))
     assert go.cuda_source([x], positive(x))
@@ -206,7 +208,7 @@ def test_derivatives_take_a_stopped_value_for_a_constant():
     x = T.scalar("x")
     cost = T.stop_gradient(x * x) * x
     gradient = go.grad(cost, x)
-    for target in TARGETS:
+    for target in ("numpy", "c"):
         f = go.function([x], [cost, gradient, go.grad(gradient, x)], target=target)
         assert [float(v) for v in f(3.0)] == [27.0, 9.0, 0.0]
         assert "stop_gradient" not in str(f.graph)
@@ -215,4 +217,6 @@ def test_derivatives_take_a_stopped_value_for_a_constant():
 def test_what_only_a_stopped_value_depends_on_has_gradient_zero_and_counts_as_connected():
     x = T.vector("x")
     gradient = go.grad(T.sum(T.stop_gradient(x)), x)
-    np.testing.assert_array_equal(go.function([x], gradient, on_unused_input="ignore")(np.ones(2)), [0.0, 0.0])
+    np.testing.assert_array_equal(
+        go.function([x], gradient, on_unused_input="ignore", target="numpy")(np.ones(2)), [0.0, 0.0]
+    )

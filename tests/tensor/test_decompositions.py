@@ -205,6 +205,22 @@ def test_text_of_a_graph_with_decompositions_is_read_back_and_a_function_of_it_i
     np.testing.assert_array_equal(again(*values), f(*values))
 
 
+def test_fast_solves_in_place_of_inverting_and_takes_logarithms_of_determinants_that_overflow():
+    a, b = go.variable("a", "float64[n, n]"), go.variable("b", "float64[n, 1]")
+    factor = linalg.cholesky(a)
+    programs = [linalg.inv(a) @ b, linalg.solve(factor.T, linalg.solve(factor, b)), T.log(linalg.det(a))]
+    f = go.function([a, b], programs, pipeline="fast", target="numpy")
+    ops = {f.graph.op(node).name for node in f.graph.order()}
+    assert "solve" in ops and "slogdet" in ops and not ops & {"inv", "det", "matmul"}
+    values = 100 * np.eye(300), np.ones((300, 1))
+    inverse, through_factor, logarithm = f(*values)
+    np.testing.assert_allclose(inverse, values[1] / 100)
+    np.testing.assert_allclose(through_factor, values[1] / 100)
+    np.testing.assert_allclose(logarithm, 300 * np.log(100))
+    assert go.function([a], T.log(linalg.det(a)), target="numpy")(values[0]) == np.inf
+    assert np.isnan(go.function([a], programs[2], pipeline="fast", target="numpy")(np.diag([1.0, -1.0])))
+
+
 def test_costs_grow_with_the_cube_of_the_order():
     n = go.dim("n")
     (facts,) = go.lower([a := go.variable("a", "float64[n, n]")], linalg.cholesky(a)).kernels

@@ -250,6 +250,28 @@ def test_what_is_asked_of_nothing_is_an_error_that_names_the_mask(target):
         f([1])
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_branches_use_what_is_counted_whichever_is_taken(target):
+    x, s = T.vector("x"), T.scalar("s")
+    chosen = T.cond(s > 0, x[x > 0] * 2, x[x > 0])
+    outputs = [chosen, T.cond(s > 0, x[x > 1].max(), s), T.cond(s > 0, T.ones_like(x[x > 1]).sum(), s)]
+    outputs.append(go.grad(T.cond(s > 0, (x[x > 0] ** 2).sum(), x.sum()), x))
+    f = go.function([x, s], outputs, target=target)
+    assert [value.tolist() for value in f([1, -1, 2], 1)] == [[2, 4], 2, 1, [2, 0, 4]]
+    assert [value.tolist() for value in f([1, -1, 1], -1)] == [[1, 1], -1, -1, [1, 1, 1]]
+    with pytest.raises(CheckFailed, match="count_1 is 0"):
+        f([1, -1, 1], 1)
+
+
+def test_names_of_counts_do_not_depend_on_what_was_built_before():
+    def text():
+        x, y = T.vector("x"), T.vector("y")
+        first, second = x[y > 0] + x[y > 0], y[x > 0]
+        return str(Graph.from_outputs([x, y], [first.sum() + second.sum(), y[y > 0] * 2])).replace(" ", "")
+
+    assert len({text() for _ in range(12)}) == 1
+
+
 def test_a_call_that_fails_over_a_length_changes_nothing():
     total, x = go.shared(np.float64(0.0), name="total"), T.vector("x")
     f = go.function([x], x[x > 0].max(), updates={total: total + x.sum()})

@@ -9,7 +9,7 @@ from against_numpy import check_gradients
 
 import graphopt as go
 import graphopt.tensor as T
-from graphopt.errors import ShapeMismatch, TypeMismatch, UnsupportedExpression
+from graphopt.errors import ShapeMismatch, TypeMismatch
 
 nnet = T.nnet
 POINTS = np.array([-800.0, -3.0, -0.7, -1e-9, 0.0, 1e-9, 0.4, 2.6, 800.0])
@@ -60,7 +60,7 @@ def test_nan_and_integers_go_through():
 
 
 LOGITS = np.array([[1.0, 2.0, 3.0], [1000.0, -1000.0, 0.0]])
-z, k, t = go.variable("z", "float64[b, 3]"), go.variable("k", "int32[b]"), go.variable("t", "float64[b, 3]")
+z, k, t = go.variable("z", "float64[b, c]"), go.variable("k", "int32[b]"), go.variable("t", "float64[b, c]")
 
 
 def test_cross_entropy_takes_labels_as_numbers_and_as_distributions():
@@ -78,8 +78,7 @@ def test_cross_entropy_takes_labels_as_numbers_and_as_distributions():
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [(lambda: nnet.categorical_crossentropy(z, t[0]), TypeMismatch, "classes as integers"),
-     (lambda: nnet.categorical_crossentropy(z, k[0]), ShapeMismatch, "one axis less"),
-     (lambda: nnet.categorical_crossentropy(T.dmatrix("p"), k), UnsupportedExpression, "must be known")],
+     (lambda: nnet.categorical_crossentropy(z, k[0]), ShapeMismatch, "one axis less")],
 )  # fmt: skip
 def test_what_does_not_fit_gets_one_clear_error(call, error, words):
     with pytest.raises(error, match=words):
