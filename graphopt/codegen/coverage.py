@@ -151,8 +151,9 @@ def _samples(op: Op) -> Iterator[Variable]:
     """Applications of an op to operands of every dtype that it takes; none of one that needs attributes of its own."""
     if not op.arity:
         return
-    for dtype in DTYPES:
-        operands = [variable(name, TensorType(dtype, (2, 2))) for name in _OPERANDS[: op.arity]]
+    alike = [(dtype,) * op.arity for dtype in DTYPES]
+    for dtypes in (*alike, ("float64", "bool")):  # the last for what takes a value and a condition
+        operands = [variable(*pair) for pair in zip(_OPERANDS, (TensorType(d, (2, 2)) for d in dtypes), strict=False)]
         for attributes in _ATTRIBUTES:
             try:
                 sample = op(*operands, **attributes)

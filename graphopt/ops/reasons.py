@@ -12,6 +12,7 @@ __all__ = ["REASONS"]
 
 FLAT = "piecewise constant: 0 wherever there is one"
 CHECKED = "expressions alone have it: a graph holds the value, and the condition as an output that the call looks at"
+BRANCHES = "expressions alone have it: a graph holds `cond`, whose bodies are what only one branch needs"
 
 REASONS: Mapping[str, Mapping[str, str]] = {
     "derivative": {
@@ -22,7 +23,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nextafter": "real numbers have no neighbours",
         "input": "the call gives its value",
     },
-    "c": {"check": CHECKED},
-    "cuda": {"check": CHECKED},
+    "c": {"check": CHECKED, "if_else": BRANCHES},
+    "cuda": {"check": CHECKED, "if_else": BRANCHES},
 }  # fmt: skip
 """For each column of the table of ops, the ops that have nothing there, and why."""

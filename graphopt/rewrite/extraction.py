@@ -16,7 +16,7 @@ from typing import Any, cast
 from graphopt.analysis.cost import Cost, graph_cost, node_cost
 from graphopt.dimensions import DimLike, evaluate, symbols
 from graphopt.graph.graph import Graph
-from graphopt.op import Op
+from graphopt.op import Attributes, Op
 from graphopt.rewrite.instantiation import Head
 from graphopt.types import TensorType
 
@@ -50,6 +50,9 @@ class _Alone:
 
     def type(self, node: int) -> TensorType:
         return self.head.operands[node - 1] if node else self.head.type
+
+    def attributes(self, node: int) -> Attributes:
+        return self.head.attributes
 
     def operands(self, node: int) -> tuple[int, ...]:
         return tuple(range(1, len(self.head.operands) + 1))
