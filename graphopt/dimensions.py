@@ -183,12 +183,10 @@ def counted_dim(count: Callable[[Dim], Any]) -> Any:
 
 
 def counted(value: object) -> list[Counted]:
-    """The counted names in a dimension or a tuple of them, oldest first; none in anything else."""
+    """The counted names in a dimension or in tuples of them, the oldest of each first; none in anything else."""
     if isinstance(value, Dim):
         return sorted((n for n in symbols(value) if isinstance(n, Counted)), key=lambda n: (len(n), n))
-    if isinstance(value, tuple):
-        return [name for item in value if isinstance(item, Dim) for name in counted(item)]
-    return []
+    return [name for item in value for name in counted(item)] if isinstance(value, tuple) else []
 
 
 def _named(name: str) -> Dim:

@@ -118,8 +118,9 @@ def topological(targets: Sequence[Variable]) -> list[Variable]:
                 stack.pop()
                 continue
             waiting = [operand for operand in current.operands if operand not in done]
-            for value in current.attributes.values():
-                waiting += [name.of for name in counted(value) if name.of not in done and name.of is not current]
+            if current.attributes:
+                names = counted(tuple(current.attributes.values()))
+                waiting += [name.of for name in names if name.of not in done and name.of is not current]
             if waiting:
                 stack.extend(reversed(waiting))
             else:

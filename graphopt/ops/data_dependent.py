@@ -31,10 +31,5 @@ def _positions(mask: Any, count: int | None = None) -> Any:
     return np.flatnonzero(mask)
 
 
-nonzero: Op = define(
-    Op(
-        "nonzero", 1, _rule, _positions, _positions, lambda g, node: (None,),
-        traits=frozenset({"counting"}),
-    )
-)  # fmt: skip
+nonzero: Op = define(Op("nonzero", 1, _rule, _positions, _positions, traits=frozenset({"counting"})))
 """The positions of the true elements of a vector, ascending."""
