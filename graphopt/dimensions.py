@@ -21,8 +21,8 @@ from typing import Any, NamedTuple, SupportsIndex
 from graphopt.errors import InvalidArgument
 
 __all__ = [
-    "Dim", "DimLike", "Opaque", "anonymous_dim", "dim", "dim_from_tree", "evaluate", "parse_dim", "product",
-    "substitute", "symbols",
+    "Counted", "Dim", "DimLike", "Opaque", "anonymous_dim", "counted", "counted_dim", "dim", "dim_from_tree",
+    "evaluate", "parse_dim", "product", "substitute", "symbols",
 ]  # fmt: skip
 
 
@@ -160,6 +160,33 @@ _serial = itertools.count()
 def anonymous_dim() -> Dim:
     """A dimension that is equal to no other; graphs rename it after the input that has it."""
     return _named(f"?{next(_serial)}")
+
+
+class Counted(str):
+    """The name of a size that is counted while a program runs. `of` is what counts it: something of that length.
+
+    Whoever holds the size holds what counts it, and so can compute it: a shape alone, or a number made of it, may be
+    all that is left of an expression.
+    """
+
+    of: Any
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (str, (str(self),))
+
+
+def counted_dim(count: Callable[[Dim], Any]) -> Any:
+    """What `count` makes of a dimension that is equal to no other and known only when that has run."""
+    name = Counted(f"?{next(_serial)}")
+    name.of = count(_named(name))
+    return name.of
+
+
+def counted(value: object) -> list[Counted]:
+    """The counted names in a dimension or in tuples of them, the oldest of each first; none in anything else."""
+    if isinstance(value, Dim):
+        return sorted((n for n in symbols(value) if isinstance(n, Counted)), key=lambda n: (len(n), n))
+    return [name for item in value for name in counted(item)] if isinstance(value, tuple) else []
 
 
 def _named(name: str) -> Dim:

@@ -21,6 +21,7 @@ from graphopt.dimensions import Dim, evaluate, symbols
 from graphopt.errors import InvalidArgument, MissingInput, ShapeMismatch, UnsupportedExpression
 from graphopt.graph import mismatch
 from graphopt.graph.body import Body, captures_of
+from graphopt.graph.counts import COUNTING, known_guards, settle
 from graphopt.graph.graph import Graph
 from graphopt.integers import convert, truncated
 from graphopt.op import Attributes, Op
@@ -239,7 +240,7 @@ def bind_dimensions(graph: Graph, arrays: Mapping[str, Array]) -> dict[str, int]
                 raise InvalidArgument(mismatch.unknown_size(name, axis, size, sizes))
             if (wanted := evaluate(size, sizes)) != actual:
                 raise ShapeMismatch(mismatch.of_argument(graph, name, arrays[name].shape, axis, wanted, source))
-    for a, b in graph.guards:
+    for a, b in known_guards(graph):
         if evaluate(a, sizes) != evaluate(b, sizes):
             raise ShapeMismatch(mismatch.of_guard(graph, (a, b), sizes, source))
     return sizes
@@ -350,9 +351,7 @@ def walk(
     return {name: values[node] for name, node in graph.outputs.items()}
 
 
-def _visited(
-    graph: Graph, given: Mapping[int, Array], sizes: Mapping[str, int], evaluate: Evaluate
-) -> dict[int, Array]:
+def _visited(graph: Graph, given: Mapping[int, Array], sizes: dict[str, int], evaluate: Evaluate) -> dict[int, Array]:
     values: dict[int, Array] = {}
     order = graph.order()
     last_use = {operand: node for node in order for operand in graph.operands(node)}
@@ -361,7 +360,11 @@ def _visited(
         operands = tuple([values[operand] for operand in graph.operands(node)])
         if node in given:
             operands = (given[node],)
-        values[node] = evaluate(node, operands, resolve(graph.attributes(node), sizes))
+        if COUNTING in graph.op(node).traits:
+            values[node] = evaluate(node, operands, {})
+            settle(graph, node, len(values[node]), sizes)
+        else:
+            values[node] = evaluate(node, operands, resolve(graph.attributes(node), sizes))
         for operand in set(graph.operands(node)):
             if last_use[operand] == node and operand not in held:
                 del values[operand]
@@ -382,4 +385,4 @@ class _Callable:
         def evaluate(node: int, operands: tuple[Array, ...], attributes: Mapping[str, Any]) -> Array:
             return value_of(graph.op(node), graph.type(node), operands, attributes, chosen)
 
-        return _visited(graph, captures_of(body, captures), self.sizes, evaluate)[body.output]
+        return _visited(graph, captures_of(body, captures), dict(self.sizes), evaluate)[body.output]

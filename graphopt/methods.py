@@ -56,6 +56,14 @@ class Methods:
         """Each element so many times in a row."""
         return _tensor().repeat(self, repeats, axis)
 
+    def nonzero(self) -> Any:
+        """For each axis, the positions of the elements that are not 0."""
+        return _tensor().nonzero(self)
+
+    def compress(self, condition: Any, axis: Any = None) -> Any:
+        """The parts along an axis where a vector of truth values is true."""
+        return _tensor().compress(condition, self, axis)
+
     def ravel(self) -> Any:
         """All elements in one axis."""
         return _tensor().ravel(self)

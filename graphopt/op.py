@@ -125,6 +125,7 @@ class Op:
         "hold": "keeps rewrites from seeing through it",
         "factorization": "costs its operands' elements times the order of the square matrices that the first holds",
         "host": "has no text in C or CUDA: the program calls its NumPy meaning",
+        "counting": "the length of its result depends on values: running it settles the size in the attribute `count`",
     }
 
     name: str

@@ -7,13 +7,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from graphopt.dimensions import evaluate
+from graphopt.dimensions import evaluate, symbols
 from graphopt.errors import InvalidArgument, ShapeMismatch
+from graphopt.graph.counts import settle
 from graphopt.graph.graph import Graph
 from graphopt.interpret import bind_dimensions, interpret
 from graphopt.options import Options
 from graphopt.runtime.arguments import contiguous
 from graphopt.runtime.extents import Extents
+from graphopt.runtime.host import Settling
 from graphopt.schedule.schedule import schedule
 
 __all__ = ["Interpreted", "Runner", "Variant", "flatten", "run", "unflatten"]
@@ -25,7 +27,11 @@ class Runner(Protocol):
     """A compiled program."""
 
     def run(
-        self, arrays: Mapping[str, Array], sizes: Mapping[str, int], into: Mapping[str, Array] | None = None
+        self,
+        arrays: Mapping[str, Array],
+        sizes: dict[str, int],
+        into: Mapping[str, Array] | None = None,
+        settle: Settling | None = None,
     ) -> dict[str, Array]: ...
 
 
@@ -51,7 +57,12 @@ def run(
     held = {name: contiguous(array, name) for name, array in arrays.items()}
     if into is not None:
         _check_into(graph, into, held, sizes)
-    return runner.run(held, sizes, into)
+
+    def settled(node: int, count: int) -> None:
+        settle(graph, node, count, sizes)
+        extents.check(sizes)
+
+    return runner.run(held, sizes, into, settled)
 
 
 class Interpreted:
@@ -66,7 +77,11 @@ class Interpreted:
         self.interpret = interpret
 
     def run(
-        self, arrays: Mapping[str, Array], sizes: Mapping[str, int], into: Mapping[str, Array] | None = None
+        self,
+        arrays: Mapping[str, Array],
+        sizes: dict[str, int],
+        into: Mapping[str, Array] | None = None,
+        settle: Settling | None = None,
     ) -> dict[str, Array]:
         values = self.interpret(self.graph, arrays)
         given = into or {}
@@ -118,6 +133,11 @@ def unflatten(value: Array, shape: tuple[int, ...], graph: Graph, name: str) -> 
 def _check_into(graph: Graph, into: Mapping[str, Array], arrays: Mapping[str, Array], sizes: Mapping[str, int]) -> None:
     for name, out in into.items():
         type = graph.type(graph.outputs[name])
+        if late := sorted(symbols(type.size) - sizes.keys()):
+            raise InvalidArgument(
+                f"output {name} is {type}, and {', '.join(late)} is counted by the call: it cannot be given an array; "
+                "call the function instead, which returns a new one"
+            )
         shape = tuple(evaluate(size, sizes) for size in type.shape)
         if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != type.dtype:
             found = f"{out.dtype}{list(out.shape)}" if isinstance(out, np.ndarray) else repr(out)

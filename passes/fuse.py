@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from graphopt.analysis.iteration import IterationSpace, fusible
-from graphopt.analysis.views import TRACKABLE, is_view
+from graphopt.analysis.views import TRACKABLE, is_view, sized_by
 from graphopt.graph import Graph
 from graphopt.rewrite.passes import Context, Pass
 
@@ -51,6 +51,7 @@ class _Planner:
     def __init__(self, graph: Graph, limit: int) -> None:
         self.graph = graph
         self.limit = limit
+        self.settlers = graph.settlers()
         self.of: dict[int, _Group] = {}
 
     def groups(self) -> list[_Group]:
@@ -59,6 +60,9 @@ class _Planner:
     def visit(self, node: int) -> None:
         """Let a node join the group of its operands, or start one."""
         needed = [self._source(operand) for operand in self.graph.operands(node)]
+        if self.settlers:  # what counts its sizes is waited for, and is in no group
+            read = (node, *self.graph.operands(node))
+            needed += [(counting, False) for each in read for counting in sized_by(self.graph, each, self.settlers)]
         rank = max((self.of[base].rank for base, _ in needed if base in self.of), default=-1)
         near = [
             (self.of[base], reachable) for base, reachable in needed if base in self.of and self.of[base].rank == rank

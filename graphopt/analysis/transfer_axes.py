@@ -141,6 +141,11 @@ def _searchsorted(step: Step) -> Facts:
     return Facts(0, size if isinstance(size, int) else 2**62, False)
 
 
+def _nonzero(step: Step) -> Facts:
+    (size,) = step.types[0].shape
+    return Facts(0, max(size - 1, 0) if isinstance(size, int) else 2**62, False)
+
+
 AXES: dict[str, Transfer] = {
     "sum": _sum, "prod": _prod, "max": _max, "min": _min, "any": _any, "all": _all, "matmul": _matmul,
     "softmax": _softmax, "log_softmax": _log_softmax, "logsumexp": _logsumexp,
@@ -148,5 +153,6 @@ AXES: dict[str, Transfer] = {
     "squeeze": _same, "expand_dims": _same, "broadcast_to": _same, "slice": _same, "put": _stack, "concatenate": _stack,
     "gather": _same, "scatter": _scatter, "cumsum": _cumsum, "cumprod": _cumprod,
     "sort": _same, "argsort": _argsort, "searchsorted": _searchsorted,
+    "nonzero": _nonzero,
 }  # fmt: skip
 """Op name to what it makes of facts."""

@@ -7,6 +7,7 @@ operand has to be stored first.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from graphopt.dimensions import DimLike
@@ -16,7 +17,7 @@ from graphopt.ops.indexing import slice_
 if TYPE_CHECKING:
     from graphopt.graph.graph import Graph
 
-__all__ = ["TRACKABLE", "View", "is_view", "row_major", "track", "views"]
+__all__ = ["TRACKABLE", "View", "is_view", "row_major", "sized_by", "track", "views"]
 
 TRACKABLE = frozenset({ops.expand_dims, ops.squeeze, ops.transpose, ops.broadcast_to})
 """Views whose axes are axes of their operand, so that a kernel can compute the operand in place."""
@@ -109,3 +110,12 @@ def _compose(graph: Graph, node: int, below: View) -> View | None:
     if op is ops.reshape and strides == row_major(below_shape):
         return View(base, offset, row_major(shape))
     return None
+
+
+def sized_by(graph: Graph, node: int, settlers: Mapping[str, int]) -> list[int]:
+    """The nodes that count the sizes in a node, and in the views through which it is read."""
+    found = graph.awaited(node, settlers)
+    while settlers and is_view(graph, node):
+        (node,) = graph.operands(node)
+        found += graph.awaited(node, settlers)
+    return found

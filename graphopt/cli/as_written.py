@@ -74,6 +74,8 @@ def as_written(graph: Graph, sizes: Mapping[str, int]) -> Callable[..., Any]:
 
 
 def _plan(graph: Graph, sizes: Mapping[str, int]) -> tuple[list[_Call], dict[int, Any]]:
+    if counting := graph.settlers():
+        raise UnsupportedExpression(f"{', '.join(counting)} is counted while a program runs: no list of calls is fixed")
     order = graph.order()
     last_use = {operand: node for node in order for operand in graph.operands(node)}
     temporaries: set[int] = set()

@@ -64,7 +64,8 @@ def c_source(
         blas=blas,
         reductions=_declared_reductions(program),
         passed=[(k, buffer) for k, buffer in enumerate(passed_buffers(program)) if buffer.name in touched],
-        temporaries=program.of_role("temporary"),
+        late={buffer.name for buffer in program.late},
+        temporaries=program.early("temporary"),
         strip=_strip(program),
     )
     return CSource(tidy(text), headers, calls_blas)
@@ -90,8 +91,9 @@ def _environment(folders: tuple[str, ...]) -> jinja2.Environment:
 
 
 def passed_buffers(program: Program) -> list[Buffer]:
-    """The buffers a call passes, in order: inputs, outputs, constants."""
-    return [buffer for role in ("input", "output", "constant") for buffer in program.of_role(role)]
+    """The buffers a call passes, in order: inputs, outputs, constants, and temporary ones that wait for a size."""
+    passed = [buffer for role in ("input", "output", "constant") for buffer in program.of_role(role)]
+    return [*passed, *(buffer for buffer in program.late if buffer.role == "temporary")]
 
 
 def arguments(step: Step) -> list[str]:

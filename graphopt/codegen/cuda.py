@@ -13,7 +13,7 @@ import jinja2
 
 from graphopt.codegen.environment import SUFFIX, environment, template_folders
 from graphopt.schedule.launch import COLUMNS, STEPS, THREADS, TILE, Launch, launches
-from graphopt.schedule.program import Axis, HostCall, Indexed, MatrixProduct, Program, Reduce, Statement
+from graphopt.schedule.program import Axis, HostCall, Indexed, MatrixProduct, Program, Reduce, Settle, Statement
 
 __all__ = ["CudaSource", "cuda_source"]
 
@@ -41,7 +41,7 @@ class CudaSource:
 
     text: str
     headers: Mapping[str, str]
-    launches: tuple[Launch | HostCall, ...]
+    launches: tuple[Launch | HostCall | Settle, ...]
     file: str = "program.cu"
 
     @cached_property
@@ -102,7 +102,7 @@ def _read_by(batch: Sequence[Any], step: MatrixProduct) -> list[bool]:
     return [any(m.batch_strides[k] != 0 for m in (step.left, step.right)) for k in range(len(batch))]
 
 
-def _warp_reductions(todo: Iterable[Launch | HostCall]) -> list[dict[str, str]]:
+def _warp_reductions(todo: Iterable[Launch | HostCall | Settle]) -> list[dict[str, str]]:
     """Which reductions need the functions that combine a warp's and a block's values, each once."""
     found = {
         (s.op.name, SUFFIX[s.dtype])

@@ -23,24 +23,25 @@ __all__ = ["ATTRIBUTES", "CONSTANTS", "DTYPE_NAMES", "FUNCTIONS", "METHODS", "Ca
 
 _FUNCTIONS = """
     abs absolute acos acosh add airy airy_ai airy_ai_slope airy_bi airy_bi_slope all any arange arccos arccosh
-    arcsin arcsinh arctan arctan2 arctanh argmax argmin argsort asin asinh atan atan2 atanh beta betainc betaln
-    binom bitwise_and bitwise_count bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift
-    bitwise_xor broadcast_to cast cbrt ceil clip concatenate cond conj conjugate copysign cos cosh cosh_integral
-    cosine_integral cosm1 count_nonzero cumprod cumsum dawsn deg2rad degrees diag diff digamma divide divmod dot
-    ellipe ellipk entr eq equal erf erfc erfcinv erfcx erfi erfinv exp exp1 exp10 exp2 expand_dims expi expit
-    expm1 expn exprel eye fabs factorial fdim fix flip float_power floor floor_divide fma fmax fmin fmod fresnel
-    fresnel_cosine fresnel_sine frexp frexp_exponent frexp_mantissa full gamma gammainc gammaincc gammaln gcd ge
-    greater greater_equal gt heaviside hypot i0 i0e i1 i1e identity imag inc_subtensor invert isfinite isinf
-    isnan iv ive j0 j1 jn jv k0 k0e k1 k1e kl_div kron kv kve lambertw lambertw_lower lcm ldexp le left_shift
-    less less_equal lgamma linspace log log10 log1mexp log1p log2 log_expit log_ndtr log_softmax logaddexp
-    logaddexp2 loggamma logical_and logical_not logical_or logical_xor logit logsumexp lt matmul matvec max
-    maximum mean median min minimum mod modf moveaxis multiply ndtr ndtri negative neq nextafter not_equal ones
-    ones_like outer pad percentile polygamma positive pow power prod psi quantile rad2deg radians ravel real
-    reciprocal rel_entr relu remainder repeat reshape riemann_zeta right_shift rint roll round searchsorted
-    set_subtensor sgn shichi sici sigmoid sign signbit sin sinc sine_integral sinh sinh_integral softmax
-    softplus sort spacing spherical_jn spherical_yn sqr sqrt square squeeze stack std stop_gradient subtract sum
-    swapaxes switch take tan tanh tile times_power_of_two trace transpose tri trigamma tril triu true_divide
-    trunc var vecdot vecmat where xlog1py xlogy y0 y1 yn yv zeros zeros_like zeta
+    arcsin arcsinh arctan arctan2 arctanh argmax argmin argsort argwhere asin asinh atan atan2 atanh beta
+    betainc betaln binom bitwise_and bitwise_count bitwise_invert bitwise_left_shift bitwise_not bitwise_or
+    bitwise_right_shift bitwise_xor broadcast_to cast cbrt ceil clip compress concatenate cond conj conjugate
+    copysign cos cosh cosh_integral cosine_integral cosm1 count_nonzero cumprod cumsum dawsn deg2rad degrees
+    diag diff digamma divide divmod dot ellipe ellipk entr eq equal erf erfc erfcinv erfcx erfi erfinv exp exp1
+    exp10 exp2 expand_dims expi expit expm1 expn exprel extract eye fabs factorial fdim fix flatnonzero flip
+    float_power floor floor_divide fma fmax fmin fmod fresnel fresnel_cosine fresnel_sine frexp frexp_exponent
+    frexp_mantissa full gamma gammainc gammaincc gammaln gcd ge greater greater_equal gt heaviside hypot i0 i0e
+    i1 i1e identity imag inc_subtensor invert isfinite isinf isnan iv ive j0 j1 jn jv k0 k0e k1 k1e kl_div kron
+    kv kve lambertw lambertw_lower lcm ldexp le left_shift less less_equal lgamma linspace log log10 log1mexp
+    log1p log2 log_expit log_ndtr log_softmax logaddexp logaddexp2 loggamma logical_and logical_not logical_or
+    logical_xor logit logsumexp lt matmul matvec max maximum mean median min minimum mod modf moveaxis multiply
+    ndtr ndtri negative neq nextafter not_equal ones ones_like outer pad percentile polygamma positive pow power
+    prod psi quantile rad2deg radians ravel real reciprocal rel_entr relu remainder repeat reshape riemann_zeta
+    right_shift rint roll round searchsorted set_subtensor sgn shichi sici sigmoid sign signbit sin sinc
+    sine_integral sinh sinh_integral softmax softplus sort spacing spherical_jn spherical_yn sqr sqrt square
+    squeeze stack std stop_gradient subtract sum swapaxes switch take tan tanh tile times_power_of_two trace
+    transpose tri trigamma tril triu true_divide trunc unique var vecdot vecmat where xlog1py xlogy y0 y1 yn yv
+    zeros zeros_like zeta
 """
 _COMPOSITIONS = """
     allclose angle append array_equal array_equiv astype average batched_dot column_stack concat corrcoef cov cross
@@ -96,6 +97,7 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "tup": (_are_values, "a tuple of arrays, as in hstack((x, y))"),
     "dimensions": (_is_shape, "an integer or a tuple of integers"),
     **dict.fromkeys(("endpoint", "equal_nan", "rowvar", "bias", "increasing", "returned", "deg"), (_is_truth, TRUTH)),
+    **dict.fromkeys(("return_index", "return_inverse", "return_counts"), (_is_truth, TRUTH)),
     "shift": (_is_integer, "an integer"),
     "arrays": (_are_values, "a tuple of arrays, as in concatenate((x, y))"),
     "pad_width": (_are_widths, "an integer, a pair of integers, or a tuple of pairs"),

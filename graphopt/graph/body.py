@@ -54,6 +54,11 @@ class Body:
         return tuple([self.graph.type(node) for node in self.graph.inputs.values()])
 
     @cached_property
+    def sizes(self) -> frozenset[str]:
+        """The names of the sizes that it mentions."""
+        return self.graph.mentioned()
+
+    @cached_property
     def digest(self) -> str:
         """A number made of its text, by which it is compared: a text would grow with the square of the depth."""
         from graphopt.graph.text import graph_text

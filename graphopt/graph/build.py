@@ -7,12 +7,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from graphopt.dimensions import Dim, DimLike, dim, substitute, symbols
+from graphopt.dimensions import Dim, DimLike, counted, counted_dim, dim, substitute, symbols
 from graphopt.errors import GraphoptError, InvalidArgument, MissingInput, ShapeMismatch
 from graphopt.graph.checks import Check, attach, made_of
+from graphopt.graph.counts import COUNTING, unify_equal_counts
 from graphopt.graph.handle import Handle
 from graphopt.graph.lazy import Laziness
-from graphopt.graph.unify import Reason, Unifier, at_least_one, broken, rename_attributes, rename_type
+from graphopt.graph.unify import (
+    Reason,
+    Unifier,
+    at_least_one,
+    broken,
+    rename_attributes,
+    rename_shape,
+    rename_type,
+)
 from graphopt.op import Attributes
 from graphopt.ops.control import check, if_else
 from graphopt.ops.leaves import input_
@@ -61,6 +70,8 @@ def build(
                 continue
             type, attributes = renamed(variable)
             nodes[variable] = graph._add_node(variable.op, operands, attributes, type, variable.name, variable.origin)
+            if COUNTING in variable.op.traits:
+                graph.variables[nodes[variable]] = variable
         for name, variable in targets.items():
             graph._set_output(name, nodes[variable])
         for (condition, *_), said in checks.items():
@@ -93,7 +104,10 @@ def _renaming(mapping: Mapping[str, DimLike]) -> Callable[[Variable], tuple[Tens
 
 
 def topological(targets: Sequence[Variable]) -> list[Variable]:
-    """Everything the targets depend on, operands first, each once; without recursion."""
+    """Everything the targets depend on, operands first, each once; without recursion.
+
+    They depend on what counts the sizes they mention, too.
+    """
     done: set[Variable] = set()
     result: list[Variable] = []
     for target in targets:
@@ -104,6 +118,9 @@ def topological(targets: Sequence[Variable]) -> list[Variable]:
                 stack.pop()
                 continue
             waiting = [operand for operand in current.operands if operand not in done]
+            if current.attributes:
+                names = counted(tuple(current.attributes.values()))
+                waiting += [name.of for name in names if name.of not in done and name.of is not current]
             if waiting:
                 stack.extend(reversed(waiting))
             else:
@@ -114,21 +131,38 @@ def topological(targets: Sequence[Variable]) -> list[Variable]:
 
 
 def substituted(targets: Sequence[Variable], mapping: Mapping[Variable, Variable]) -> list[Variable]:
-    """The targets with variables replaced by others of the same types; what does not change stays as it is."""
+    """The targets with variables replaced by others of the same types; what does not change stays as it is.
+
+    What counts in a mask that changes counts another size.
+    """
     made: dict[Variable, Variable] = {}
+    sizes: dict[str, DimLike] = {}
     for current in topological(targets):
         new = mapping.get(current)
         if new is None:
             operands = tuple([made[operand] for operand in current.operands])
-            if all(a is b for a, b in zip(operands, current.operands, strict=True)):
+            same = all(a is b for a, b in zip(operands, current.operands, strict=True))
+            attributes = rename_attributes(current.attributes, sizes) if sizes else current.attributes
+            if same and attributes == current.attributes:
                 new = current
+            elif COUNTING in current.op.traits and not same:
+                new = _counted_anew(current, operands)
+                sizes[current.attributes["count"].symbol] = new.attributes["count"]
             else:
-                new = Variable(
-                    current.type, current.op, operands, current.attributes, current.name, current.origin,
-                    current.nonempty,
-                )  # fmt: skip
+                type, nonempty = rename_type(current.type, sizes), rename_shape(current.nonempty, sizes)
+                new = Variable(type, current.op, operands, attributes, current.name, current.origin, nonempty)
         made[current] = new
     return [made[target] for target in targets]
+
+
+def _counted_anew(variable: Variable, operands: tuple[Variable, ...]) -> Variable:
+    made: Variable = counted_dim(
+        lambda count: Variable(
+            variable.type.with_shape((count,)), variable.op, operands, Attributes(variable.attributes, count=count),
+            variable.name, variable.origin,
+        )
+    )  # fmt: skip
+    return made
 
 
 @contextmanager
@@ -206,6 +240,7 @@ def _unify(
             for name in sorted(symbols(size)):
                 known.setdefault(name)
     unifier = Unifier(known)
+    unify_equal_counts(order, unifier)
     for variable in order:
         unifier.because = (variable.op.name, variable.origin)
         if lazy is None or lazy.is_eager(variable):  # what is computed in a branch alone has a check instead
@@ -218,7 +253,9 @@ def _unify(
         except GraphoptError as error:
             raise type(error)(f"{variable.op.name}: {error}; at {variable.origin}") from None
     mapping = unifier.mapping()
-    _name_anonymous(mapping, inputs, names, set(known))
+    taken = set(known)
+    _name_anonymous(mapping, inputs, names, taken)
+    _name_counts(mapping, order, taken)
     for name, value in list(mapping.items()):
         if isinstance(value, Dim) and value.symbol in mapping:
             mapping[name] = mapping[value.symbol]
@@ -254,3 +291,19 @@ def _name_anonymous(
                 fresh = unique_name(f"{label}_{axis}" if label[:1].isalpha() else f"d_{label}_{axis}", taken)
                 taken.add(fresh)
                 mapping[symbol] = dim(fresh)
+
+
+def _name_counts(mapping: dict[str, DimLike], order: Sequence[Variable], taken: set[str]) -> None:
+    """Sizes that are counted, and that no input has, are called count_0, count_1, …"""
+    serial = 0
+    for variable in order:
+        if COUNTING not in variable.op.traits:
+            continue
+        count = variable.attributes["count"]
+        count = mapping.get(count.symbol, count)
+        symbol = count.symbol if isinstance(count, Dim) else None
+        if symbol is not None and symbol.startswith("?") and symbol not in mapping:
+            while (fresh := f"count_{serial}") in taken:
+                serial += 1
+            taken.add(fresh)
+            mapping[symbol] = dim(fresh)

@@ -83,9 +83,14 @@ def _conditional(graph: Graph, node: int, operands: tuple[Variable, ...], names:
 
 
 def user_dimensions(graph: Graph) -> dict[str, DimLike]:
-    """The names that a graph gave to dimensions, with the user's dimension for each: the first input's that has it."""
+    """The names that a graph gave to dimensions, with the user's dimension for each: the first input's that has it.
+
+    A size that is counted while a program runs is that of the user's variable that counts it.
+    """
     found: dict[str, DimLike] = {}
     for node, variable in graph.variables.items():
+        if node not in graph:
+            continue
         for size, original in zip(graph.type(node).shape, variable.shape, strict=True):
             if isinstance(size, Dim) and size.symbol is not None and isinstance(original, Dim):
                 found.setdefault(size.symbol, original)

@@ -190,9 +190,10 @@ class Graph(NodeStore):
             raise InvalidArgument(f"input {name} is used {self.uses(node)} times: it cannot be removed")
         inputs = {other: kept for other, kept in self.inputs.items() if other != name}
         readable = {size.symbol for kept in inputs.values() for size in self.type(kept).shape if isinstance(size, Dim)}
+        readable |= self.settlers().keys()
         if lost := self._sizes(node) - readable:
             raise InvalidArgument(f"input {name} stays: size {', '.join(sorted(lost))} is read off it alone")
-        variables = {kept: self.variables[kept] for kept in inputs.values() if kept in self.variables}
+        variables = {kept: variable for kept, variable in self.variables.items() if kept != node}
         self.journal.record("inputs", dict(self.inputs), dict(self.variables), list(self.guards))
         self._set_inputs(inputs, variables)
         self.guards = [(a, b) for a, b in self.guards if symbols(a) | symbols(b) <= readable]
@@ -287,10 +288,11 @@ class Graph(NodeStore):
         return set[str]().union(*map(symbols, (*sizes, *values)), *inner)
 
     def _release(self, candidates: list[int]) -> None:
-        """Remove candidates that nothing uses, and what only they used."""
+        """Remove candidates that nothing uses, and what only they used; `prune` knows whose sizes are still needed."""
         while candidates:
             node = candidates.pop()
-            if node in self._data and self.op(node) is not input_ and not self.uses(node):
+            kept = node not in self._data or self.op(node) is input_ or node in self._counting
+            if not kept and not self.uses(node):
                 operands = self.operands(node)
                 self._remove(node)
                 candidates.extend(operands)

@@ -3,7 +3,8 @@
 In an expression, `if_else(condition, then, otherwise)` is an op like any other, so that derivatives, substitutions
 and names of sizes need not know of it. In a graph it becomes a `cond`, whose bodies hold what is needed for one of
 the branches alone. A value is computed outside if something outside needs it, or both branches of a conditional that
-is; the bodies take it as an operand. Inputs are there in any case, and constants are copied.
+is; the bodies take it as an operand. Inputs are there in any case, and constants are copied. Sizes are known in any
+case, too: what counts one is computed outside, whoever needs it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from graphopt.graph.body import Side, joined
 from graphopt.graph.checks import Check, attach, made_of
+from graphopt.graph.counts import COUNTING
 from graphopt.graph.graph import Graph
 from graphopt.graph.handle import Handle
 from graphopt.graph.unify import at_least_one, broken
@@ -53,6 +55,8 @@ class Laziness:
             self._places[v].add(PROGRAM)
         for v in reversed(order):
             places = self._settled(self._places[v])
+            if COUNTING in v.op.traits:
+                places = {PROGRAM}
             self._places[v] = places
             if _is_lazy(v):
                 condition, *branches = v.operands

@@ -145,11 +145,21 @@ class _Writer:
             if "reduction" in under.op.traits and under.attributes.get("axis") == part.attributes["axis"]:
                 return f"{operands[0][0][:-1]}, keepdims=True)", ATOM
         listing = [text for text, _ in operands]
+        if name == "nonzero":
+            return f"flatnonzero({listing[0]})", ATOM
+        if name == "gather" and (mask := self._mask_within(part)) is not None:
+            return f"{_atom(operands[0])}[{self.texts[mask][0]}]", ATOM
         if name == "gather":
             return f"{_atom(operands[0])}[{', '.join(listing[1:])}]", ATOM
         if name == "concatenate":
             listing = [f"[{', '.join(listing)}]"]
         return f"{name}({', '.join([*listing, *_attributes(part, types)])})", ATOM
+
+    def _mask_within(self, part: Part) -> int | None:
+        """The mask whose true elements a `gather` chooses, if their positions stand written out there."""
+        index = part.operands[1]
+        chosen = len(part.operands) == 2 and self.parts[index].op.name == "nonzero" and index not in self.defined
+        return self.parts[index].operands[0] if chosen else None
 
     def _written_under(self, part: Part) -> Part | None:
         """The operand of a view, if it stands written out there and not behind a name."""

@@ -14,7 +14,7 @@ from graphopt.graph.unify import broken
 if TYPE_CHECKING:
     from graphopt.graph.graph import Graph
 
-__all__ = ["of_argument", "of_guard", "unknown_size"]
+__all__ = ["of_argument", "of_count", "of_guard", "unknown_size"]
 
 Sources = Mapping[str, tuple[int, str]]  # name of a dimension -> the axis and the argument it was read off
 
@@ -36,8 +36,27 @@ def of_guard(graph: Graph, guard: tuple[DimLike, DimLike], sizes: Mapping[str, i
     """A guard that does not hold."""
     a, b = (evaluate(side, sizes) for side in guard)
     names = sorted({name for side in guard for name in symbols(side)})
-    listing = ", ".join(f"{n} = {sizes[n]} is axis {sources[n][0]} of {sources[n][1]}" for n in names if n in sources)
+    arguments = ", ".join(f"{n} = {sizes[n]} is axis {sources[n][0]} of {sources[n][1]}" for n in names if n in sources)
+    settlers = graph.settlers()
+    counts = [
+        f"{n} = {sizes[n]} is how many elements {_mask(graph, settlers[n])} chooses" for n in names if n in settlers
+    ]
+    listing = ", ".join([*filter(None, [arguments]), *counts])
     return broken(guard, a, b) + (f" ({listing})" if listing else "") + _because(graph, guard)
+
+
+def of_count(graph: Graph, node: int, found: int, sizes: Mapping[str, int]) -> str:
+    """A mask with another number of true elements than what its elements are combined with."""
+    count, variable = graph.attributes(node)["count"], graph.variables.get(node)
+    declared = variable.attributes["count"].symbol if variable is not None else None
+    wanted = f"{count} = {evaluate(count, sizes)}" if isinstance(count, Dim) else str(count)
+    because = _because(graph, declared) or _because(graph, count.symbol if isinstance(count, Dim) else None)
+    return f"{_mask(graph, node)} chooses {found} elements, expected {wanted}{because}"
+
+
+def _mask(graph: Graph, node: int) -> str:
+    origins = graph.origins(node)
+    return f"the mask at {origins[0]}" if origins else "a mask"
 
 
 def unknown_size(name: str, axis: int, size: DimLike, sizes: Mapping[str, int]) -> str:

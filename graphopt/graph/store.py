@@ -10,12 +10,12 @@ Everything is iterative and linear: graphs of 10⁵ nodes in a chain are normal.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import networkx as nx
 
-from graphopt.dimensions import DimLike
+from graphopt.dimensions import Dim, DimLike, symbols
 from graphopt.graph.fusion import FusionPlan
 from graphopt.graph.journal import Journal
 from graphopt.graph.unify import Reason
@@ -53,11 +53,12 @@ class NodeStore:
         self.outputs: dict[str, int] = {}
         self._checks: dict[str, Check] = {}  # by output; of outputs that are gone, too
         self._output_uses: dict[int, int] = {}
+        self._counting: set[int] = set()  # nodes that settle a size
         self._operand_uses: dict[int, int] = {}  # kept, for NetworkX counts edges anew at each question
         self.guards: list[tuple[DimLike, DimLike]] = []
         self.reasons: dict[str | tuple[DimLike, DimLike], Reason] = {}  # why names were made one; why there are guards
         self.renamed: dict[str, DimLike] = {}  # the user's dimension names that this graph calls otherwise
-        self.variables: dict[int, Variable] = {}  # input nodes -> the user's variable
+        self.variables: dict[int, Variable] = {}  # inputs, and nodes that count -> the user's variable
         self._nodes_of: dict[Variable, int] = {}
         self.journal = Journal(self)
         self.fusion = FusionPlan()
@@ -71,6 +72,7 @@ class NodeStore:
         self.inputs, self.outputs = dict(other.inputs), dict(other.outputs)
         self._checks = dict(other._checks)
         self._output_uses, self._operand_uses = dict(other._output_uses), dict(other._operand_uses)
+        self._counting = set(other._counting)
         self.guards, self.renamed, self.reasons = list(other.guards), dict(other.renamed), dict(other.reasons)
         self.variables, self._nodes_of = dict(other.variables), dict(other._nodes_of)
         self.fusion.clear()
@@ -147,8 +149,37 @@ class NodeStore:
         """Whether a node is an output of the graph."""
         return node in self._output_uses
 
+    def settlers(self) -> dict[str, int]:
+        """The sizes that no argument has, with the nodes that count them; of several that count the same, the first."""
+        if not self._counting:
+            return {}
+        given = {
+            size.symbol for node in self.inputs.values() for size in self.type(node).shape if isinstance(size, Dim)
+        }
+        found: dict[str, int] = {}
+        for node in sorted(self._counting):
+            count = self.attributes(node)["count"]
+            if isinstance(count, Dim) and count.symbol is not None and count.symbol not in given:
+                found.setdefault(count.symbol, node)
+        return found
+
+    def awaited(self, node: int, settlers: Mapping[str, int]) -> list[int]:
+        """The nodes that count the sizes in a node's attributes, by `settlers`: they run before it."""
+        if not settlers or not (attributes := self.attributes(node)):
+            return []
+        named = {name for value in attributes.values() for name in _names(value)}
+        return [settlers[name] for name in sorted(named) if settlers.get(name, node) != node]
+
+    def mentioned(self) -> frozenset[str]:
+        """The names of all sizes in types and attributes."""
+        values = (value for node in self for value in (self.type(node).shape, *self.attributes(node).values()))
+        return frozenset(name for value in values for name in _names(value))
+
     def order(self, targets: Iterable[int] | None = None) -> list[int]:
-        """All nodes that the targets (by default the outputs) need, operands first. The order is stable."""
+        """All nodes that the targets (by default the outputs) need, operands first. The order is stable.
+
+        What counts a size comes before all that mention it.
+        """
         if targets is not None:
             return self._sorted(targets)
         if self._order is None:
@@ -158,6 +189,7 @@ class NodeStore:
     def _sorted(self, targets: Iterable[int]) -> list[int]:
         done: set[int] = set()
         result: list[int] = []
+        settlers = self.settlers()
         for target in targets:
             stack: list[int] = [target]
             while stack:
@@ -166,6 +198,8 @@ class NodeStore:
                     stack.pop()
                     continue
                 waiting = [operand for operand in self._data[node]["operands"] if operand not in done]
+                if settlers:
+                    waiting += [counting for counting in self.awaited(node, settlers) if counting not in done]
                 if waiting:
                     stack.extend(reversed(waiting))
                 else:
@@ -196,6 +230,8 @@ class NodeStore:
         self._nx.add_node(node, **data)
         self._data[node] = self._nx.nodes[node]
         self._operand_uses[node] = 0
+        if "counting" in data["op"].traits:
+            self._counting.add(node)
         for position, operand in enumerate(data["operands"]):
             self._nx.add_edge(operand, node, key=position)
             self._operand_uses[operand] += 1
@@ -210,6 +246,7 @@ class NodeStore:
             self._operand_uses[operand] -= 1
         self._nx.remove_node(node)
         del self._data[node], self._operand_uses[node]
+        self._counting.discard(node)
         if self._facts is not None:
             self._facts.forget(node)
 
@@ -244,3 +281,13 @@ class NodeStore:
     def _set_inputs(self, inputs: Mapping[str, int], variables: Mapping[int, Variable]) -> None:
         self.inputs, self.variables = dict(inputs), dict(variables)
         self._nodes_of = {variable: node for node, variable in variables.items()}
+
+
+def _names(value: object) -> Collection[str]:
+    """The names of sizes in the value of an attribute."""
+    if isinstance(value, Dim):
+        return symbols(value)
+    if isinstance(value, tuple):
+        return set[str]().union(*map(_names, value))
+    named: Collection[str] = getattr(value, "sizes", ())  # a body's
+    return named

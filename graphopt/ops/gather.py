@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from graphopt.dimensions import DimLike, opaque, product
+from graphopt.dimensions import Dim, DimLike, counted, opaque, product
 from graphopt.errors import InvalidArgument, ShapeMismatch, TypeMismatch
 from graphopt.op import Applied, Attributes, Op
 from graphopt.ops.define import define
@@ -35,6 +35,8 @@ def _positions(whole: TensorType, indices: tuple[TensorType, ...], unify: Unify)
         raise TypeMismatch(f"indices are int64, found {wrong[0]}")
     shape = broadcast([index.shape for index in indices], unify)
     count = product(shape)
+    if _are_true_in_a_mask(count, whole.shape[: len(indices)]):
+        return shape
     for size in whole.shape[: len(indices)]:
         if (isinstance(size, int) and size > 0) or count == 0:
             continue
@@ -43,6 +45,12 @@ def _positions(whole: TensorType, indices: tuple[TensorType, ...], unify: Unify)
         some = opaque("min", count, 1)
         unify(some * opaque("min", size, 1), some)
     return shape
+
+
+def _are_true_in_a_mask(count: DimLike, axes: tuple[DimLike, ...]) -> bool:
+    """Whether positions are as many as a mask of the same axes has true elements: then there are none in empty axes."""
+    symbol = count.symbol if isinstance(count, Dim) else None
+    return any(name == symbol and name.of.operands[0].type.size == product(axes) for name in counted(count))
 
 
 def _gather_rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Unify) -> TensorType:

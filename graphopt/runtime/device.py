@@ -17,9 +17,9 @@ from graphopt.codegen.cuda import CudaSource, cuda_source
 from graphopt.dimensions import DimLike, evaluate
 from graphopt.options import Options
 from graphopt.runtime.driver import Argument, Buffer, Dimensions, Driver
-from graphopt.runtime.host import compute
+from graphopt.runtime.host import Settling, compute
 from graphopt.schedule.launch import Choice, Extents, Launch, sequence
-from graphopt.schedule.program import HostCall, Program
+from graphopt.schedule.program import HostCall, Program, Settle
 from graphopt.types import TensorType
 
 __all__ = ["DeviceProgram"]
@@ -64,37 +64,55 @@ class DeviceProgram:
             self._constants[buffer.name] = self._upload(buffer.name, np.asarray(buffer.value, order="C"))
 
     def run(
-        self, arrays: Mapping[str, Array], sizes: Mapping[str, int], into: Mapping[str, Array] | None = None
+        self,
+        arrays: Mapping[str, Array],
+        sizes: dict[str, int],
+        into: Mapping[str, Array] | None = None,
+        settle: Settling | None = None,
     ) -> dict[str, Array]:
         """The outputs, by name, for contiguous arrays of the inputs' dtypes and known sizes.
+
+        Parameters
+        ----------
+        settle
+            Is told what the program counts, and enters it into `sizes`.
 
         Raises
         ------
         DeviceFailed
             If memory runs out or a kernel does wrong; what the call had allocated is freed.
         Exception
-            Whatever a host call raises; freed likewise.
+            Whatever a host call or `settle` raises; freed likewise.
         """
         program = self.program
         held: dict[str, Buffer] = {}
         try:
             for name, buffer in program.inputs.items():
                 held[buffer] = self._upload(buffer, arrays[name])
-            for made in (*program.of_role("output"), *program.of_role("temporary")):
+            for made in (*program.early("output"), *program.early("temporary")):
                 held[made.name] = self._allocate(made.name, made.type.dtype, made.type.size, sizes)
-            self._run(sequence(program.steps), held, sizes)
+            self._run(sequence(program.steps), held, sizes, settle)
             return self._download(held, sizes, into)
         finally:
             _free(self.driver, held)
 
     def _run(
-        self, todo: Iterable[Launch | HostCall | Choice], held: dict[str, Buffer], sizes: Mapping[str, int]
+        self,
+        todo: Iterable[Launch | HostCall | Choice | Settle],
+        held: dict[str, Buffer],
+        sizes: dict[str, int],
+        settle: Settling | None,
     ) -> None:
         for item in todo:
             if isinstance(item, Choice):
                 taken = np.zeros((), np.bool_)
                 self.driver.copy_out({**self._constants, **held}[item.condition], taken)
-                self._run(item.then if taken else item.otherwise, held, sizes)
+                self._run(item.then if taken else item.otherwise, held, sizes, settle)
+            elif isinstance(item, Settle):
+                assert settle is not None, f"{self.program.name} counts; whoever runs it has to be told"
+                settle(item.node, self._counted(held[item.counter]))
+                for made in self.program.settled_by[item.name]:
+                    held[made.name] = self._allocate(made.name, made.type.dtype, made.type.size, sizes)
             elif isinstance(item, HostCall):
                 self._call(item, {**self._constants, **held}, sizes)
             else:
@@ -110,10 +128,17 @@ class DeviceProgram:
         arguments: list[Argument] = [
             *(buffers[name] for name in launch.buffers),
             *(buffers[scratch.name] for scratch in launch.scratch),
-            *(np.int64(sizes[name]) for name in self.program.sizes),
+            *(np.int64(sizes.get(name, 0)) for name in self.program.sizes),
         ]
         shared = evaluate(launch.shared, sizes)
         self.driver.launch(self._kernels[launch.name], grid, _extents(launch.block, sizes), shared, arguments)
+
+    def _counted(self, counter: Buffer) -> int:
+        """What a kernel has counted: the device is waited for."""
+        count = np.empty((), np.int64)
+        self.driver.synchronize()
+        self.driver.copy_out(counter, count)
+        return int(count)
 
     def _call(self, step: HostCall, buffers: Mapping[str, Buffer], sizes: Mapping[str, int]) -> None:
         self.driver.synchronize()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from graphopt.dimensions import DimLike, evaluate
+from graphopt.dimensions import DimLike, evaluate, symbols
 from graphopt.errors import InvalidArgument, ShapeMismatch
 from graphopt.graph.graph import Graph
 from graphopt.ops.leaves import dimension
@@ -25,7 +25,7 @@ class Extents:
     """The sizes of a graph's values, and the dimensions it uses as integers. `check(sizes)` before a call."""
 
     def __init__(self, graph: Graph) -> None:
-        self._checked: tuple[int, ...] | None = None
+        self._checked: dict[int, tuple[int, ...]] = {}  # by how many sizes are known
         self._sizes: dict[DimLike, int] = {}
         self._arrays: dict[TensorType, int] = {}
         self._numbers: dict[tuple[DimLike, str], int] = {}
@@ -45,6 +45,8 @@ class Extents:
     def check(self, sizes: Mapping[str, int]) -> None:
         """Raise if a value has no size, cannot be numbered in 64 bits, or is a number that does not fit its dtype.
 
+        What mentions a size that is not known yet is left out: it is checked when the size has been counted.
+
         Raises
         ------
         ShapeMismatch
@@ -52,26 +54,28 @@ class Extents:
         InvalidArgument
             If an array has too many bytes, or a dimension used as an integer does not fit its dtype.
         """
-        values = tuple(sizes.values())
-        if values == self._checked:
+        values, names = tuple(sizes.values()), sizes.keys()
+        if values == self._checked.get(len(values)):
             return
         for size, node in self._sizes.items():
-            if evaluate(size, sizes) < 0:
+            if symbols(size) <= names and evaluate(size, sizes) < 0:
                 raise ShapeMismatch(f"size {size} is {evaluate(size, sizes)}{_given(sizes)}{self._where(node)}")
         for type, node in self._arrays.items():
-            if (count := evaluate(type.size, sizes) * type.itemsize) > LARGEST:
+            if symbols(type.size) <= names and (count := evaluate(type.size, sizes) * type.itemsize) > LARGEST:
                 raise InvalidArgument(
                     f"an array {type} has {count:.3g} bytes{_given(sizes)}, more than can be numbered"
                     f"{self._where(node)}"
                 )
         for (value, dtype), node in self._numbers.items():
+            if not symbols(value) <= names:
+                continue
             number, limits = evaluate(value, sizes), np.iinfo(dtype)
             if not limits.min <= number <= limits.max:
                 raise InvalidArgument(
                     f"dimension {value} = {number} does not fit {dtype}, which holds {limits.min} to {limits.max}"
                     f"{self._where(node)}; cast what it is used with"
                 )
-        self._checked = values
+        self._checked[len(values)] = values
 
     def _where(self, node: int) -> str:
         origins = self._graph.origins(node)

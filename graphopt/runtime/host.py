@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,11 @@ from graphopt.interpret import Native, resolve
 from graphopt.schedule.program import HostCall, Program
 from graphopt.types import TensorType
 
-__all__ = ["ENTRY", "compute", "host_entry"]
+__all__ = ["ENTRY", "Settling", "compute", "host_entry"]
 
 Array = Any
+Settling = Callable[[int, int], None]
+"""Takes a node that counted, and the number; enters it into the sizes of the call, or raises."""
 
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int32, ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p)
 """The type `go_host` of generated text: number of the call, operands, result."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from graphopt.analysis.views import View, views
@@ -22,6 +23,7 @@ from graphopt.schedule.program import (
     Store,
     Value,
 )
+from graphopt.types import TensorType
 
 if TYPE_CHECKING:
     from graphopt.graph.graph import Graph
@@ -83,15 +85,23 @@ class ProgramBuilder:
 
     def buffer(self, wanted: str, node: int, role: str, value: object = None) -> str:
         """A new buffer of a node's type. All but outputs become the node's own."""
-        # Locals of kernels end in a number, buffers and sizes in a word: whatever users call things, none meet.
-        stem, serial = label(wanted), 1
-        name = f"{stem}_{SUFFIX[role]}"
-        while name in self.buffers:
-            serial += 1
-            name = f"{stem}{serial}_{SUFFIX[role]}"
-        self.buffers[name] = Buffer(name, self.graph.type(node), role, value)
+        name = self._buffer(wanted, Buffer("", self.graph.type(node), role, value))
         if role != "output":
             self.buffer_of[node] = name
+        return name
+
+    def scratch(self, wanted: str, dtype: str) -> str:
+        """A new buffer of one element that is no node's."""
+        return self._buffer(wanted, Buffer("", TensorType(dtype), "temporary"))
+
+    def _buffer(self, wanted: str, like: Buffer) -> str:
+        # Locals of kernels end in a number, buffers and sizes in a word: whatever users call things, none meet.
+        stem, serial = label(wanted), 1
+        name = f"{stem}_{SUFFIX[like.role]}"
+        while name in self.buffers:
+            serial += 1
+            name = f"{stem}{serial}_{SUFFIX[like.role]}"
+        self.buffers[name] = replace(like, name=name)
         return name
 
     def is_stored(self, node: int) -> bool:

@@ -20,6 +20,7 @@ from graphopt.schedule.program import (
     MatrixProduct,
     Program,
     Reading,
+    Settle,
     Stage,
     Statement,
     Step,
@@ -113,16 +114,16 @@ class Choice:
     """The launches `then` if the element of the buffer `condition` is true, the launches `otherwise` if not."""
 
     condition: str
-    then: tuple[Launch | HostCall | Choice, ...]
-    otherwise: tuple[Launch | HostCall | Choice, ...]
+    then: tuple[Launch | HostCall | Settle | Choice, ...]
+    otherwise: tuple[Launch | HostCall | Settle | Choice, ...]
 
 
-def launches(program: Program) -> tuple[Launch | HostCall, ...]:
+def launches(program: Program) -> tuple[Launch | HostCall | Settle, ...]:
     """The launches of a program that keeps nothing between stages (`schedule(graph, keep=False)`), all of them."""
     return tuple(_all(sequence(program.steps)))
 
 
-def _all(sequence: Iterable[Launch | HostCall | Choice]) -> Iterator[Launch | HostCall]:
+def _all(sequence: Iterable[Launch | HostCall | Settle | Choice]) -> Iterator[Launch | HostCall | Settle]:
     for item in sequence:
         if isinstance(item, Choice):
             yield from _all((*item.then, *item.otherwise))
@@ -130,16 +131,16 @@ def _all(sequence: Iterable[Launch | HostCall | Choice]) -> Iterator[Launch | Ho
             yield item
 
 
-def sequence(steps: Iterable[Step]) -> tuple[Launch | HostCall | Choice, ...]:
+def sequence(steps: Iterable[Step]) -> tuple[Launch | HostCall | Settle | Choice, ...]:
     """What is launched for steps, in order, and where it depends on what was computed.
 
-    What the host computes between two launches stands between them.
+    What the host computes or is told between two launches stands between them.
     """
-    result: list[Launch | HostCall | Choice] = []
+    result: list[Launch | HostCall | Settle | Choice] = []
     for step in steps:
         if isinstance(step, Branch):
             result.append(Choice(step.condition, sequence(step.then), sequence(step.otherwise)))
-        elif isinstance(step, HostCall):
+        elif isinstance(step, HostCall | Settle):
             result.append(step)
         elif isinstance(step, MatrixProduct):
             result.append(_product(step))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from graphopt.analysis.iteration import IterationSpace, fusible
-from graphopt.analysis.views import View, is_view
+from graphopt.analysis.views import View, is_view, sized_by
 from graphopt.ops.control import cond
 
 if TYPE_CHECKING:
@@ -101,15 +101,18 @@ def _ordered(graph: Graph, parts: list[Part], order: list[int], found: dict[int,
         for node in part.members:
             owner.setdefault(node, part)
     needs: dict[Part, set[Part]] = {part: set() for part in parts}
+    settlers = graph.settlers()
     for part in parts:
         inside = set(part.members)
         for node in part.members:
+            sources = sized_by(graph, node, settlers)
             for operand in graph.operands(node):
                 source = operand
+                sources += sized_by(graph, operand, settlers)
                 while is_view(graph, source):
                     (source,) = graph.operands(source)
-                if source not in inside and source in owner:
-                    needs[part].add(owner[source])
+                sources.append(source)
+            needs[part].update(owner[source] for source in sources if source not in inside and source in owner)
     waiting = sorted(parts, key=lambda part: position[part.members[-1]])
     result: list[Part] = []
     done: set[Part] = set()

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
-from graphopt.dimensions import DimLike, opaque, product
+from graphopt.dimensions import DimLike, opaque, product, symbols
 from graphopt.op import Attributes, Op
 from graphopt.types import TensorType
 
-__all__ = ["Axis", "Branch", "Buffer", "Compute", "Defining", "Extent", "Gather", "HostCall", "Index", "Indexed",
-           "Keep", "Kernel", "Literal", "Load", "Local", "Matrix", "MatrixProduct", "Position", "Program", "Reading",
-           "Recall", "Reduce", "Scan", "Scatter", "Stage", "Statement", "Step", "Store", "Value", "Within", "Writing",
-           "leaves", "used"]  # fmt: skip
+__all__ = ["Append", "Axis", "Branch", "Buffer", "Compute", "Defining", "Extent", "Gather", "HostCall", "Index",
+           "Indexed", "Keep", "Kernel", "Literal", "Load", "Local", "Matrix", "MatrixProduct", "Position", "Program",
+           "Reading", "Recall", "Reduce", "Scan", "Scatter", "Settle", "Stage", "Statement", "Step", "Store",
+           "Value", "Within", "Writing", "leaves", "used"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,18 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True)
+class Append:
+    """If `condition` holds: buffer[target] = value, and target = target + 1. `op` says what target begins with."""
+
+    target: str
+    dtype: str
+    buffer: str
+    value: Value
+    condition: Value
+    op: Op
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     """buffer[index] = value"""
 
@@ -197,9 +210,9 @@ class Recall:
     slot: str
 
 
-Statement = Load | Gather | Position | Compute | Reduce | Scan | Store | Scatter | Keep | Recall
+Statement = Load | Gather | Position | Compute | Reduce | Scan | Append | Store | Scatter | Keep | Recall
 Reading = Load | Gather
-Writing = Store | Scatter
+Writing = Store | Scatter | Append
 Indexed = Load | Gather | Position | Store | Scatter
 Defining = Load | Gather | Position | Compute
 
@@ -216,6 +229,8 @@ def used(statement: Statement) -> list[str]:
             values = tuple(position.value for position in positions)
         case Scatter(positions=positions, value=value):
             values = (value, *(position.value for position in positions))
+        case Append(value=value, condition=condition):
+            values = (value, condition)
         case Store(value=value) | Reduce(value=value) | Keep(value=value):
             values = (value,)
     return [value.name for value in values if isinstance(value, Local)]
@@ -234,9 +249,9 @@ class Stage:
         return tuple(s for s in self.lane if isinstance(s, Reduce))
 
     @property
-    def accumulators(self) -> tuple[Reduce | Scan, ...]:
+    def accumulators(self) -> tuple[Reduce | Scan | Append, ...]:
         """What is carried from one inner position to the next."""
-        return tuple(s for s in self.lane if isinstance(s, Reduce | Scan))
+        return tuple(s for s in self.lane if isinstance(s, Reduce | Scan | Append))
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +280,7 @@ class Kernel:
     @property
     def is_ordered(self) -> bool:
         """Whether inner positions must be done one after another: each may depend on those before it."""
-        return any(isinstance(s, Scan | Scatter) for s in self.statements())
+        return any(isinstance(s, Scan | Scatter | Append) for s in self.statements())
 
     @property
     def slots(self) -> tuple[Keep, ...]:
@@ -366,6 +381,29 @@ class HostCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Settle:
+    """The number in `counter` is the size `count`: known from here on, or known before and compared with it.
+
+    Whoever runs the program is told the number, for the node of the graph that counted; it then hands over the buffers
+    whose sizes mention it (`Program.settled_by`).
+    """
+
+    form: ClassVar[str] = "settle"
+    flops: ClassVar[DimLike] = 0
+    writes: ClassVar[tuple[str, ...]] = ()
+
+    name: str
+    node: int
+    count: DimLike
+    counter: str
+    note: str = ""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.counter,)
+
+
+@dataclass(frozen=True, slots=True)
 class Branch:
     """The steps `then` if the element of the buffer `condition` is true, the steps `otherwise` if not."""
 
@@ -391,10 +429,10 @@ class Branch:
         return opaque("max", then, otherwise)
 
 
-Step = Kernel | MatrixProduct | HostCall | Branch
+Step = Kernel | MatrixProduct | HostCall | Settle | Branch
 
 
-def leaves(steps: Iterable[Step]) -> Iterator[Kernel | MatrixProduct | HostCall]:
+def leaves(steps: Iterable[Step]) -> Iterator[Kernel | MatrixProduct | HostCall | Settle]:
     """The steps that do something, those of branches in the branches' place, `then` first."""
     for step in steps:
         if isinstance(step, Branch):
@@ -405,7 +443,11 @@ def leaves(steps: Iterable[Step]) -> Iterator[Kernel | MatrixProduct | HostCall]
 
 @dataclass(frozen=True)
 class Program:
-    """Buffers, sizes and steps. `sizes` are the names of dimensions in the order a call passes them."""
+    """Buffers, sizes and steps.
+
+    `sizes` are the names of dimensions in the order a call passes them: first those that the arguments have, then
+    `counts`, which are 0 until a step of the program settles them.
+    """
 
     name: str
     buffers: dict[str, Buffer]
@@ -413,6 +455,7 @@ class Program:
     steps: tuple[Step, ...]
     inputs: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
+    counts: tuple[str, ...] = ()
 
     def of_role(self, role: str) -> list[Buffer]:
         """The buffers of one role, in order."""
@@ -427,6 +470,33 @@ class Program:
     def host_calls(self) -> tuple[HostCall, ...]:
         """The steps that the host computes; generated text calls them by their numbers here."""
         return tuple(step for step in leaves(self.steps) if isinstance(step, HostCall))
+
+    @property
+    def settles(self) -> tuple[Settle, ...]:
+        """The steps that settle sizes; generated text calls them by their numbers here."""
+        return tuple(step for step in self.steps if isinstance(step, Settle))
+
+    @cached_property
+    def settled_by(self) -> dict[str, tuple[Buffer, ...]]:
+        """The buffers that can be allocated after each step that settles a size, and not before; by its name."""
+        known = set(self.sizes) - set(self.counts)
+        waiting = [buffer for buffer in self.buffers.values() if not symbols(buffer.type.size) <= known]
+        result = {}
+        for step in self.settles:
+            known |= symbols(step.count)
+            result[step.name] = tuple(buffer for buffer in waiting if symbols(buffer.type.size) <= known)
+            waiting = [buffer for buffer in waiting if not symbols(buffer.type.size) <= known]
+        return result
+
+    @property
+    def late(self) -> tuple[Buffer, ...]:
+        """All buffers that cannot be allocated before the program runs."""
+        return tuple(buffer for buffers in self.settled_by.values() for buffer in buffers)
+
+    def early(self, role: str) -> list[Buffer]:
+        """The buffers of one role that can be."""
+        late = set(self.late) if self.counts else set()
+        return [buffer for buffer in self.of_role(role) if buffer not in late]
 
     def bytes(self, step: Step) -> DimLike:
         """Bytes a step must move if every buffer it touches is read or written once."""

@@ -14,18 +14,19 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from graphopt.analysis.iteration import IterationSpace, fusible
-from graphopt.analysis.views import TRACKABLE, is_view, row_major, track
+from graphopt.analysis.views import TRACKABLE, is_view, row_major, sized_by, track
 from graphopt.dimensions import DimLike, symbols
 from graphopt.errors import UnsupportedExpression
 from graphopt.op import Op
 from graphopt.ops.control import cond
+from graphopt.ops.data_dependent import nonzero
 from graphopt.ops.gather import gather, scatter
 from graphopt.ops.indexing import concatenate, put
 from graphopt.ops.leaves import ArrayConstant, constant
 from graphopt.ops.linear_algebra import matmul
 from graphopt.ops.running import cumprod, cumsum, recurrence
 from graphopt.ops.shape import stack
-from graphopt.schedule import assembly, branch, host, matrix, ordered
+from graphopt.schedule import assembly, branch, counting, host, matrix, ordered
 from graphopt.schedule.builder import Place, ProgramBuilder, axis_name
 from graphopt.schedule.kernels import make_kernel
 from graphopt.schedule.partition import Part, partition
@@ -64,6 +65,7 @@ STEPS: dict[Op, StepRule] = {
     cumsum: StepRule(ordered.run_along),
     cumprod: StepRule(ordered.run_along),
     recurrence: StepRule(ordered.run_along),
+    nonzero: StepRule(counting.count_and_fill),
 }
 HOST = StepRule(host.call, host.host_base)
 
@@ -110,6 +112,7 @@ class _Scheduler:
         self.order = self.builder.order
         self.views = self.builder.views
         self.buffer_of = self.builder.buffer_of
+        self.settlers = graph.settlers()
         self.number = {node: k for k, node in enumerate(self.order)}
         self.outputs: dict[str, str] = {}
 
@@ -121,7 +124,8 @@ class _Scheduler:
         for name in graph.inputs.values():
             for size in graph.type(name).shape:
                 found |= dict.fromkeys(sorted(symbols(size)))
-        return Program(self.name, builder.buffers, tuple(found), steps, inputs, self.outputs)
+        counts = tuple(name for name in self.settlers if name not in found)
+        return Program(self.name, builder.buffers, (*found, *counts), steps, inputs, self.outputs, counts)
 
     def steps(self, outputs: Mapping[str, str]) -> tuple[Step, ...]:
         """The steps, given the buffers of the outputs; inputs have theirs already."""
@@ -240,7 +244,7 @@ class _Scheduler:
     def _emit_ready_copies(self, waiting: list[int], done: set[int]) -> list[int]:
         rest = []
         for node in waiting:
-            if self.views[node].base in done:
+            if self.views[node].base in done and done.issuperset(sized_by(self.graph, node, self.settlers)):
                 targets = list(self.copies.get(node, ()))
                 own = self.buffer_of.get(node)
                 if own is not None and self._is_moved(node) and not self.builder.is_stored(node) and own not in targets:

@@ -23,6 +23,7 @@ from graphopt.tensor import (
     indexing,
     joining,
     linalg,
+    masks,
     nnet,
     parts,
     products,
@@ -38,7 +39,7 @@ from graphopt.types import DTYPES
 
 _MODULES = (
     comparison, contraction, control, creation, cumulative, diagonals, differences, dtypes, grids, indexing, joining,
-    parts, products, rearranging, reduction, shape, sorting, statistics,
+    masks, parts, products, rearranging, reduction, shape, sorting, statistics,
 )  # fmt: skip
 _HELPERS = {"Selector", "canonical_axes", "expression", "getitem"}
 

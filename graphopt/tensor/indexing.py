@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from graphopt.dimensions import counted
 from graphopt.errors import InvalidArgument, ShapeMismatch, TypeMismatch
 from graphopt.ops.arithmetic import add, maximum, minimum, multiply, remainder
-from graphopt.ops.leaves import ArrayConstant, constant, iota
+from graphopt.ops.leaves import iota
 from graphopt.ops.logic import where
 from graphopt.ops.shape import expand_dims, reshape
+from graphopt.tensor.positions import is_known
 from graphopt.tensor.selection import Selection, select
 from graphopt.tensor.shape import broadcast_to, canonical_axes, expression
 from graphopt.tensor.ufuncs import clip
@@ -37,7 +39,10 @@ class Part(Variable):
 
 
 def getitem(x: Any, key: Any) -> Any:
-    """`x[key]` for integers, slices, `None`, an ellipsis, and arrays of integers or of known truth values.
+    """`x[key]` for integers, slices, `None`, an ellipsis, and arrays of integers or of truth values.
+
+    A mask that is computed chooses as many elements as the program counts when it runs: `x[x > 0].shape[0]` is a
+    dimension of its own.
 
     Raises
     ------
@@ -46,7 +51,7 @@ def getitem(x: Any, key: Any) -> Any:
     TypeMismatch
         If an index is an array of floats.
     UnsupportedExpression
-        For a mask that is known only when the program runs.
+        For a single truth value.
     """
     selection = select(x, key)
     result = selection.read()
@@ -121,13 +126,9 @@ class Selector:
         self._x = x
 
     def __getitem__(self, key: Any) -> _At | _Masked:
-        if isinstance(key, Variable) and key.dtype == "bool" and not _is_known(key):
+        if isinstance(key, Variable) and key.dtype == "bool" and not is_known(key):
             return _Masked(self._x, key)
         return _At(select(self._x, key))
-
-
-def _is_known(mask: Variable) -> bool:
-    return mask.op is constant and isinstance(mask.attributes["value"], ArrayConstant)
 
 
 class _At:
@@ -168,34 +169,55 @@ class _At:
 
 
 class _Masked:
-    """The elements for which a mask is true. Values broadcast against the array, not against the elements chosen."""
+    """The elements for which a mask is true, of an array.
 
-    __slots__ = ("_mask", "_x")
+    Values broadcast against the array, which then needs no counting; only values as many as are chosen, such as those
+    made of `x[mask]`, are put where these come from.
+    """
+
+    __slots__ = ("_key", "_mask", "_x")
 
     def __init__(self, x: Any, mask: Variable) -> None:
-        self._x = expression(x)
+        self._x, self._key = expression(x), mask
         axes = tuple(range(mask.ndim, self._x.ndim))
         self._mask = expand_dims(mask, axis=axes) if axes else mask
 
+    def get(self) -> Any:
+        """The elements."""
+        return getitem(self._x, self._key)
+
     def set(self, value: Any) -> Any:
         """With another value there."""
+        if self._is_chosen(value):
+            return self._chosen().set(value)
         return where(self._mask, _fitting(value, self._x), self._x)
 
     def add(self, value: Any) -> Any:
         """With a value added there."""
-        return self.set(add(self._x, _fitting(value, self._x)))
+        return self._chosen().add(value) if self._is_chosen(value) else self._combined(add, value)
 
     def multiply(self, value: Any) -> Any:
         """With a factor there."""
-        return self.set(multiply(self._x, _fitting(value, self._x)))
+        return self._chosen().multiply(value) if self._is_chosen(value) else self._combined(multiply, value)
 
     def max(self, value: Any) -> Any:
         """With the larger of what is there and a value."""
-        return self.set(maximum(self._x, _fitting(value, self._x)))
+        return self._chosen().max(value) if self._is_chosen(value) else self._combined(maximum, value)
 
     def min(self, value: Any) -> Any:
         """With the smaller of what is there and a value."""
-        return self.set(minimum(self._x, _fitting(value, self._x)))
+        return self._chosen().min(value) if self._is_chosen(value) else self._combined(minimum, value)
+
+    def _combined(self, op: Any, value: Any) -> Any:
+        return self.set(op(self._x, _fitting(value, self._x)))
+
+    def _is_chosen(self, value: Any) -> bool:
+        """Whether there is a value for each chosen element: the first axis has a length that is counted."""
+        rank = self._x.ndim - self._key.ndim + 1
+        return isinstance(value, Variable) and value.ndim == rank and bool(counted(value.shape[0]))
+
+    def _chosen(self) -> _At:
+        return _At(select(self._x, self._key))
 
 
 def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:

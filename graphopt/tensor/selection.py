@@ -22,6 +22,7 @@ from graphopt.ops import indexing as ops
 from graphopt.ops import shape as views
 from graphopt.ops.leaves import ArrayConstant, constant, iota
 from graphopt.ops.logic import less, where
+from graphopt.tensor.positions import positions
 from graphopt.tensor.shape import expression, rank
 from graphopt.types import broadcast, is_float
 from graphopt.variable import Variable, as_variable, caller, convert, described
@@ -128,9 +129,9 @@ class Selection:
         part = self._cut()
         if not self.arrays:
             return part
-        moved = views.transpose(part, axes=self._order(part.ndim))
+        moved = _transposed(part, self._order(part.ndim))
         found = gathers.gather(moved, *[index for _, index in self.arrays])
-        return views.transpose(found, axes=_inverse(self._result_order(found.ndim)))
+        return _transposed(found, _inverse(self._result_order(found.ndim)))
 
     def write(self, value: Any, mode: str) -> Any:
         """The array with another value there, of the selection's type: "set", "add", "maximum" or "minimum"."""
@@ -139,10 +140,10 @@ class Selection:
             return self._paste(value if combine is None else combine(self.read(), value))
         part = self._cut()
         order = self._order(part.ndim)
-        value = views.transpose(value, axes=self._result_order(value.ndim))
-        moved = views.transpose(part, axes=order)
+        value = _transposed(value, self._result_order(value.ndim))
+        moved = _transposed(part, order)
         moved = gathers.scatter(moved, value, *[index for _, index in self.arrays], mode=mode)
-        return self._paste(views.transpose(moved, axes=_inverse(order)))
+        return self._paste(_transposed(moved, _inverse(order)))
 
     def _cut(self) -> Any:
         """What slices, integers and `None` select."""
@@ -178,6 +179,10 @@ class Selection:
         return (*chosen, *(axis for axis in range(ndim) if axis not in chosen))
 
 
+def _transposed(x: Any, order: tuple[int, ...]) -> Any:
+    return x if order == tuple(range(len(order))) else views.transpose(x, axes=order)
+
+
 def _inverse(order: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(range(len(order)), key=order.__getitem__))
 
@@ -192,12 +197,12 @@ def select(x: Any, key: Any) -> Selection:
     TypeMismatch
         If an index is an array of floats.
     UnsupportedExpression
-        For a mask that is known only when the program runs: the shape would depend on data.
+        For a single truth value.
     """
     x = expression(x)
     rank(x, "indexing")
     keys: list[Any] = []
-    lengths: dict[Variable, int] = {}
+    lengths: dict[Variable, DimLike] = {}
     for item in key if isinstance(key, tuple) else (key,):
         keys += _indices(item, lengths)
     ellipses = [k for k, item in enumerate(keys) if item is Ellipsis]
@@ -215,6 +220,7 @@ def select(x: Any, key: Any) -> Selection:
     added: list[int] = []
     arrays: list[tuple[int, Variable]] = []
     kept = 0
+    shape = list(x.shape)
     for item in keys:
         axis = len(spans)
         if item is None:
@@ -222,17 +228,17 @@ def select(x: Any, key: Any) -> Selection:
             continue
         size = x.shape[axis]
         if _is_index(item, by_array):
-            if isinstance(item, Variable) and isinstance(size, int) and lengths.get(item, size) != size:
-                raise IndexOutOfRange(
-                    f"a mask of {lengths[item]} elements along axis {axis} of {size} elements; at {caller()}"
-                )
-            arrays.append((kept + len(added), _within(item, size, axis)))
+            if item in lengths:
+                size = shape[axis] = _masked(size, lengths[item], axis)
+            arrays.append((kept + len(added), item if item in lengths else _within(item, size, axis)))
             item = slice(None)
         spans.append((_span if isinstance(item, slice) else _single)(item, size, axis))
         if isinstance(item, slice):
             kept += 1
         else:
             dropped.append(axis)
+    if tuple(shape) != x.shape:
+        x = views.broadcast_to(x, shape=tuple(shape))  # to the same sizes by the names that masks have for them
     front = arrays[0][0] if together else 0
     return Selection(x, tuple(spans), tuple(dropped), tuple(added), tuple(arrays), front)
 
@@ -242,10 +248,18 @@ def _is_index(item: Any, by_array: bool) -> bool:
     return isinstance(item, Variable) or (by_array and item is not None and not isinstance(item, slice | type(...)))
 
 
-def _indices(item: Any, lengths: dict[Variable, int]) -> list[Any]:
+def _masked(size: DimLike, length: DimLike, axis: int) -> DimLike:
+    """The length of an axis of which a mask chooses elements: the mask's; the graph makes sure that they are equal."""
+    if size != length and (isinstance(length - size, int) or 1 in (size, length)):
+        equal = "" if isinstance(length - size, int) else ", which is not known to be equal: declare it so"
+        raise IndexOutOfRange(f"a mask of {length} elements along axis {axis} of {size} elements{equal}; at {caller()}")
+    return length
+
+
+def _indices(item: Any, lengths: dict[Variable, DimLike]) -> list[Any]:
     """An item of a key in simple terms: arrays of integers are variables, a mask one array for each of its axes.
 
-    For the arrays of a mask, the mask's length along the axis is entered into `lengths`.
+    For the arrays of a mask, the mask's length along the axis is entered into `lengths`: they lie within the axis.
     """
     if item is None or item is Ellipsis or isinstance(item, slice | Dim) or _is_integer(item):
         return [item]
@@ -253,8 +267,8 @@ def _indices(item: Any, lengths: dict[Variable, int]) -> list[Any]:
         raise UnsupportedExpression(f"a truth value is no index, found {item}; use T.where")
     index = as_variable(item) if not isinstance(item, list) or item else as_variable(np.zeros(0, np.int64))
     if index.dtype == "bool":
-        found = [as_variable(positions) for positions in np.nonzero(_known(index))]
-        lengths.update(zip(found, _known(index).shape, strict=True))
+        found = positions(index)
+        lengths.update(zip(found, index.shape, strict=True))
         return found
     if is_float(index.dtype):
         raise TypeMismatch(f"an index is made of integers, found {described(index)}; cast it first; at {caller()}")
@@ -263,15 +277,6 @@ def _indices(item: Any, lengths: dict[Variable, int]) -> list[Any]:
 
 def _is_integer(item: Any) -> bool:
     return isinstance(item, int | np.integer) and not isinstance(item, bool)
-
-
-def _known(mask: Variable) -> np.ndarray[Any, Any]:
-    value = mask.attributes.get("value")
-    if isinstance(value, ArrayConstant):
-        return value.array
-    raise UnsupportedExpression(
-        "the shape of x[mask] depends on data; T.where(mask, x, …) keeps the shape, and x.at[mask].set(…) needs none"
-    )
 
 
 def _within(index: Any, size: DimLike, axis: int) -> Any:

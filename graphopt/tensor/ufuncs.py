@@ -24,7 +24,7 @@ from graphopt.types import check_dtype, is_float, is_integer
 from graphopt.variable import Variable
 
 FUNCTIONS: dict[str, Any] = {
-    name: op for name, op in TABLE.items() if "elementwise" in op.traits and name not in ("barrier", "cast")
+    name: op for name, op in TABLE.items() if "elementwise" in op.traits and name not in ("barrier", "cast", "where")
 }
 FUNCTIONS |= {
     "abs": a.absolute,

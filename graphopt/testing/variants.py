@@ -79,7 +79,7 @@ def _aliased(graph: Graph, chance: random.Random) -> Graph | None:
     if not pairs:
         return None
     kept, gone = chance.choice(pairs)
-    return _over(graph, {**graph.variables, gone: graph.variables[kept]})
+    return _over(graph, {node: graph.variables[kept if node == gone else node] for node in nodes})
 
 
 def _shared(graph: Graph) -> Graph | None:

@@ -140,6 +140,24 @@ def shaped(table: tuple[tuple[Shape, Any], ...]) -> Family:
     return family
 
 
+def positioned(random: Random) -> tuple[Any, ...]:
+    """An array of at least one axis."""
+    return (array(random, 1)[0],), (), {}
+
+
+def distinct(random: Random) -> tuple[Any, ...]:
+    """An array, and what is asked for besides its distinct elements."""
+    flags = [flag for flag in ("return_index", "return_inverse", "return_counts") if random.random() < 0.4]
+    return (array(random)[0],), (), dict.fromkeys(flags, True)
+
+
+def compressed(random: Random) -> tuple[Any, ...]:
+    """A vector of truth values and an array, with the axis of the vector's length."""
+    shape, axis = random.choice((((N,), None), ((N,), 0), ((M, N), 1), ((N, M), 0), ((M, N, K), -2), ((3, 2), 0)))
+    condition = (random.choice(DTYPES), (shape[axis or 0],))
+    return (condition, (random.choice(DTYPES), shape)), (), {} if axis is None else {"axis": axis}
+
+
 def joined(new_axis: bool) -> Family:
     """Arrays of one shape, but for the length of the axis along which they are joined."""
 
@@ -184,6 +202,7 @@ STACKED: tuple[tuple[Shape, Shape], ...] = (
 SCALED: tuple[tuple[Shape, Shape], ...] = (*PRODUCTS, ((), (N, M)), ((N,), ()), ((), ()))
 PAIRS: tuple[tuple[Shape, Shape], ...] = (((N,), (M,)), ((N, M), (M, K)), ((), (N,)), ((2, 2), (3,)), ((0,), (N,)))
 ALIKE: tuple[tuple[Shape, Shape], ...] = (((N,), (M,)), ((N, M), (M, K)), ((2, 3), (1, 2)), ((0, 2), (N, M)))
+SAME: tuple[tuple[Shape, Shape], ...] = (((N,), (N,)), ((N, M), (N, M)), ((2, M), (2, M)), ((0,), (0,)), ((), ()))
 PLACES: tuple[tuple[Shape, Shape], ...] = (((N,), (M, K)), ((N,), ()), ((0,), (M,)), ((3,), (0,)))
 
 
