@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from graphopt.arithmetics import Native
 from graphopt.errors import UnsupportedExpression
@@ -74,28 +75,81 @@ def _sigmoid(x: Array) -> Array:
 
 
 def _softplus(x: Array) -> Array:
-    flipped = np.where(x.real > 0, -x, x)
-    return np.where(x.real > 0, x, 0) + np.log1p(np.exp(flipped))
+    return _logaddexp(x, np.zeros_like(x))
+
+
+def _logaddexp(a: Array, b: Array) -> Array:
+    larger, smaller = _larger(a, b), _smaller(a, b)
+    return larger + np.log1p(np.exp(smaller - larger))
 
 
 def _larger(a: Array, b: Array) -> Array:
-    return np.where(a.real >= b.real, a, b)
+    return np.where(np.real(a) >= np.real(b), a, b)
+
+
+def _smaller(a: Array, b: Array) -> Array:
+    return np.where(np.real(a) >= np.real(b), b, a)
+
+
+def _extremum(place: Callable[..., Any]) -> Callable[..., Any]:
+    def meaning(x: Array, axis: tuple[int, ...]) -> Array:
+        last = tuple(range(x.ndim - len(axis), x.ndim))
+        rows = np.moveaxis(x, axis, last).reshape(*np.delete(x.shape, axis), -1)
+        return np.take_along_axis(rows, place(np.real(rows), axis=-1)[..., None], -1)[..., 0]
+
+    return meaning
+
+
+def _shifted(x: Array, axis: tuple[int, ...]) -> tuple[Array, Array]:
+    most = np.max(np.real(x), axis=axis, keepdims=True)
+    return np.exp(x - most), most
+
+
+def _softmax(x: Array, axis: tuple[int, ...]) -> Array:
+    terms, _ = _shifted(x, axis)
+    return terms / np.sum(terms, axis=axis, keepdims=True)
+
+
+def _log_softmax(x: Array, axis: tuple[int, ...]) -> Array:
+    terms, most = _shifted(x, axis)
+    return x - most - np.log(np.sum(terms, axis=axis, keepdims=True))
+
+
+def _logsumexp(x: Array, axis: tuple[int, ...]) -> Array:
+    terms, most = _shifted(x, axis)
+    return np.squeeze(most, axis) + np.log(np.sum(terms, axis=axis))
+
+
+def _constant_between_steps(name: str) -> Callable[..., Any]:
+    return lambda x: _numpy(name)(np.real(x))
 
 
 _AS_IT_IS = (
-    "add", "subtract", "multiply", "divide", "negative", "square", "barrier", "matmul", "sum", "prod", "cumsum",
-    "cumprod", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh",
-    "tanh", "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh", "where", "stack", "concatenate", "put",
-    "gather", "scatter", "recurrence", "pick",
+    "add", "subtract", "multiply", "divide", "negative", "square", "power", "barrier", "matmul", "cumsum", "cumprod",
+    "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh",
+    "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh", "where", "stack", "concatenate", "put", "gather",
+    "scatter", "recurrence", "pick",
 )  # fmt: skip
 
 ANALYTIC: Mapping[str, Callable[..., Any]] = {name: _numpy(name) for name in _AS_IT_IS} | {
     "cast": lambda x: x,
     "fma": lambda a, b, c: a * b + c,
+    "sum": lambda x, axis: np.sum(x, axis=axis),
+    "prod": lambda x, axis: np.prod(x, axis=axis),
     "sigmoid": _sigmoid,
     "softplus": _softplus,
-    "absolute": lambda x: np.where(x.real < 0, -x, x),  # analytic on either side of its kink; so are the next two
+    "logaddexp": _logaddexp,
+    "softmax": _softmax,
+    "log_softmax": _log_softmax,
+    "logsumexp": _logsumexp,
+    "erf": special.erf,
+    "erfc": special.erfc,
+    # Analytic between their kinks and steps, where derivatives are not looked at.
+    "absolute": lambda x: np.where(x.real < 0, -x, x),
     "maximum": _larger,
-    "minimum": lambda a, b: np.where(a.real <= b.real, a, b),
+    "minimum": _smaller,
+    "max": _extremum(np.argmax),
+    "min": _extremum(np.argmin),
+    **{name: _constant_between_steps(name) for name in ("sign", "floor", "ceil", "trunc", "rint")},
 }
 """Ops whose complex meaning extends the real one, and that meaning."""

@@ -20,6 +20,7 @@ import numpy as np
 
 from graphopt.arithmetics import Exact, Native, from_mpf
 from graphopt.testing.complex_step import Complex, Wide
+from graphopt.testing.rounding import PerturbedWide, spread
 from graphopt.testing.subjects import Called, Point, Subject
 
 __all__ = ["KINK", "ORACLES", "SMOOTH", "UNDEFINED", "ComplexStep", "Differences", "ExactDifferences", "Oracle", "Slopes"]
@@ -158,11 +159,11 @@ class Differences:
 
     def slopes(self, subject: Subject, point: Point, direction: Point) -> Slopes:
         black = isinstance(subject, Called)
-        unit = max((float(np.finfo(point[name].dtype).eps) for name in direction), default=0.0) if black else 2.0**-52
+        unit = max(float(np.finfo(point[name].dtype).eps) for name in direction) if black else 2.0**-52
         evaluate = _evaluation(subject, point, direction, None if black else Wide())
         here = evaluate(0.0)
         first = self._step if self._step is not None else unit**0.125 * _reach(point, direction)
-        noise = unit * np.abs(here)
+        noise = unit * np.abs(here) + _noise(subject, point, unit)
         quotients, gaps, best, error = [], [], np.full(here.shape, np.nan), np.full(here.shape, np.inf)
         row: list[Array] = []
         for level in range(self.LEVELS):
@@ -171,7 +172,7 @@ class Differences:
             quotients.append((ahead - behind) / (2 * step))
             gaps.append(np.abs(ahead + behind - 2 * here) / step)
             previous, row = row, [quotients[-1]]
-            rounding = (noise + unit * np.maximum(np.abs(ahead), np.abs(behind))) / step
+            rounding = noise / step
             for k, older in enumerate(previous):
                 row.append(row[k] + (row[k] - older) / (4.0 ** (k + 1) - 1))
                 estimate = np.maximum(np.abs(row[-1] - row[k]), np.abs(row[-1] - older)) + rounding
@@ -183,7 +184,7 @@ class Differences:
         # Where the estimates do not agree to a few digits, there is a kink or a pole nearby: nothing is to be said.
         size = np.maximum(np.abs(best), 1e-3 * np.abs(here))
         rough = error > 1e-2 * np.maximum(size, np.max(size, initial=0.0, where=np.isfinite(size)))
-        return Slopes(best, error, np.where(~defined, UNDEFINED, np.where(kink | rough, KINK, SMOOTH)))
+        return Slopes(best, 4 * error, np.where(~defined, UNDEFINED, np.where(kink | rough, KINK, SMOOTH)))
 
 
 def _evaluation(subject: Subject, point: Point, direction: Point, arithmetic: Native | None) -> Callable[[float], Array]:
@@ -197,6 +198,20 @@ def _evaluation(subject: Subject, point: Point, direction: Point, arithmetic: Na
             return flat(subject.values({**point, **moved}, arithmetic)).astype(float)
 
     return evaluate
+
+
+def _noise(subject: Subject, point: Point, unit: float) -> Array:
+    """How uncertain the function's values are: by runs in perturbed arithmetic, or of neighbouring arguments."""
+    chance = np.random.default_rng(0)
+    if not isinstance(subject, Called):
+        return spread(lambda arithmetic: flat(subject.values(point, arithmetic)), chance, PerturbedWide)
+
+    def near(value: Array) -> Array:
+        return (value * (1 + unit * chance.uniform(-1, 1, np.shape(value)))).astype(value.dtype)
+
+    moved = [{**point, **{name: near(np.asarray(point[name])) for name in subject.wrt}} for _ in range(4)]
+    values = np.array([flat(subject.values(one)) for one in moved], float)
+    return np.ptp(values, axis=0)
 
 
 def _reach(point: Point, direction: Point) -> float:

@@ -13,9 +13,10 @@ import numpy as np
 
 from graphopt.arithmetics import Arithmetic, Native
 from graphopt.op import Op
+from graphopt.testing.complex_step import Wide
 from graphopt.types import TensorType, is_float
 
-__all__ = ["Perturbed", "spread"]
+__all__ = ["Perturbed", "PerturbedWide", "spread"]
 
 Array = Any
 RUNS = 4
@@ -51,9 +52,15 @@ class Perturbed(Native):
             return np.asarray((x * (1 + off)).astype(x.dtype))
 
 
-def spread(run: Callable[[Arithmetic], Array], chance: np.random.Generator) -> Array:
+class PerturbedWide(Perturbed, Wide):
+    """The same in float64, whatever the program's own float dtypes."""
+
+
+def spread(
+    run: Callable[[Arithmetic], Array], chance: np.random.Generator, arithmetic: type[Perturbed] = Perturbed
+) -> Array:
     """How far apart the results of a few perturbed runs are, elementwise; infinite where they are not numbers."""
-    runs = np.array([run(Perturbed(chance)) for _ in range(RUNS)], float)
+    runs = np.array([run(arithmetic(chance)) for _ in range(RUNS)], float)
     with np.errstate(invalid="ignore"):
         apart = runs.max(axis=0) - runs.min(axis=0)
     return np.where(np.isnan(apart), np.inf, apart)

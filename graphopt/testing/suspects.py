@@ -94,6 +94,6 @@ def _blame(
     if wrong is None:
         return None
     return (
-        f"its pullback gives {wrong.found:.8g} for ∂result{list(wrong.output_index)}/∂{wrong.input}"
-        f"{list(wrong.input_index)}, which is {wrong.expected:.8g}"
+        f"its pullback gives {wrong.found:.15g} for ∂result{list(wrong.output_index)}/∂{wrong.input}"
+        f"{list(wrong.input_index)}, which is {wrong.expected:.15g}"
     )
