@@ -120,10 +120,6 @@ def _logsumexp(x: Array, axis: tuple[int, ...]) -> Array:
     return np.squeeze(most, axis) + np.log(np.sum(terms, axis=axis))
 
 
-def _constant_between_steps(name: str) -> Callable[..., Any]:
-    return lambda x: _numpy(name)(np.real(x))
-
-
 _AS_IT_IS = (
     "add", "subtract", "multiply", "divide", "negative", "square", "power", "barrier", "matmul", "cumsum", "cumprod",
     "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh",
@@ -131,8 +127,9 @@ _AS_IT_IS = (
     "scatter", "recurrence", "pick",
 )  # fmt: skip
 
-ANALYTIC: Mapping[str, Callable[..., Any]] = {name: _numpy(name) for name in _AS_IT_IS} | {
-    "cast": lambda x: x,
+ANALYTIC: Mapping[str, Callable[..., Any]] = {
+    **{name: _numpy(name) for name in _AS_IT_IS},
+    "cast": lambda x, dtype: x,
     "fma": lambda a, b, c: a * b + c,
     "sum": lambda x, axis: np.sum(x, axis=axis),
     "prod": lambda x, axis: np.prod(x, axis=axis),
@@ -150,6 +147,10 @@ ANALYTIC: Mapping[str, Callable[..., Any]] = {name: _numpy(name) for name in _AS
     "minimum": _smaller,
     "max": _extremum(np.argmax),
     "min": _extremum(np.argmin),
-    **{name: _constant_between_steps(name) for name in ("sign", "floor", "ceil", "trunc", "rint")},
+    "sign": lambda x: np.sign(x.real),
+    "floor": lambda x: np.floor(x.real),
+    "ceil": lambda x: np.ceil(x.real),
+    "trunc": lambda x: np.trunc(x.real),
+    "rint": lambda x: np.rint(x.real),
 }
 """Ops whose complex meaning extends the real one, and that meaning."""

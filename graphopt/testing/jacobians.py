@@ -8,7 +8,7 @@ down to an element by halving u and v.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +94,24 @@ def compare(
     return _Trial(subject, claim, sound, oracle, point, tolerance, chance).run()
 
 
+@dataclass(frozen=True)
+class _Truths:
+    """What u·J·v is for each direction v, and its error; which are to be compared; and which may be lost.
+
+    Where an element of J·v does not exist, reverse mode multiplies it by 0 on the way to the others, which is NaN.
+    """
+
+    directions: Array
+    taken: Array
+    values: Array
+    errors: Array
+    excused: Array
+
+    def wanted(self) -> Iterator[tuple[Array, float, float, bool]]:
+        columns = zip(self.directions, self.taken, self.values, self.errors, self.excused, strict=True)
+        return ((v, float(value), float(error), bool(excused)) for v, taken, value, error, excused in columns if taken)
+
+
 class _Trial:
     def __init__(
         self, subject: Subject, claim: Claim, sound: Derived | None, oracle: Oracle, point: Point,
@@ -132,35 +150,30 @@ class _Trial:
             kept = u if whole else u * usable[:, 0]
             taken = usable[np.argmax(u != 0)] if whole else np.full(len(directions), bool(kept.any()))
             if taken.any():
-                self._row(seen, kept, directions, taken, kept @ value, np.abs(kept) @ error)
+                truths = _Truths(directions, taken, kept @ value, np.abs(kept) @ error, (state != SMOOTH).any(axis=0))
+                self._row(seen, kept, truths)
             if seen.mismatch is not None:
                 break
         return seen
 
-    def _row(
-        self, seen: Comparison, u: Array, directions: Array, taken: Array, truth: Array, error: Array
-    ) -> None:
+    def _row(self, seen: Comparison, u: Array, truths: _Truths) -> None:
         """Compare u·J·v for all directions v."""
         row = self.pulled(u)
         uncertain = self.uncertainty(u)
-        for v, wanted, expected, off in zip(directions, taken, truth, error, strict=True):
-            if not wanted:
+        for v, expected, error, excused in truths.wanted():
+            found = _sum(row, v)
+            if excused and not np.isfinite(found):
+                seen.undefined += 1
                 continue
             seen.compared += 1
-            allowed = self.allowed(expected, np.abs(v[v != 0]) @ uncertain[v != 0], off)
-            found = float(row[v != 0] @ v[v != 0])
-            if self.agree(found, expected, allowed):
-                if np.isfinite(found):
-                    size = max(abs(expected), float(np.finfo(float).tiny))
-                    seen.worst = max(seen.worst, min(abs(found - expected), abs(found - expected) / size))
-                continue
-            seen.mismatch = self._located(u, v)
-            return
-        self._formula(seen, u, directions, taken, truth, error)
+            if not self.agree(found, expected, self.allowed(expected, _sum(uncertain, np.abs(v)), error)):
+                seen.mismatch = self._located(u, v)
+                return
+            if np.isfinite(found):
+                seen.worst = max(seen.worst, abs(found - expected) / max(abs(expected), 1.0))
+        self._formula(seen, u, truths)
 
-    def _formula(
-        self, seen: Comparison, u: Array, directions: Array, taken: Array, truth: Array, error: Array
-    ) -> None:
+    def _formula(self, seen: Comparison, u: Array, truths: _Truths) -> None:
         """The same in exact arithmetic, where rounding is no excuse: only constants are rounded."""
         if self.oracle.name != "exact" or not isinstance(self.claim, Derived):
             return
@@ -168,10 +181,11 @@ class _Trial:
             row = self.pulled(u, Exact())
         except UnsupportedExpression:
             return
-        scale = float(np.max(np.abs(row), initial=0.0, where=np.isfinite(row)))
-        for v, wanted, expected, off in zip(directions, taken, truth, error, strict=True):
-            found = float(row[v != 0] @ v[v != 0])
-            if wanted and not self.agree(found, expected, self.allowed(expected, 0.0, off) + UNITS * self.unit * scale):
+        rounded = UNITS * self.unit * float(np.max(np.abs(row), initial=0.0, where=np.isfinite(row)))
+        for v, expected, error, excused in truths.wanted():
+            found = _sum(row, v)
+            allowed = self.allowed(expected, 0.0, error) + rounded
+            if not (excused and not np.isfinite(found)) and not self.agree(found, expected, allowed):
                 seen.mismatch = self._located(u, v, Exact())
                 return
 

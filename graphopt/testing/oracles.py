@@ -2,7 +2,7 @@
 
 | oracle | how | error | for |
 |---|---|---|---|
-| `exact` | central differences in 50 digits, step 10⁻¹⁷ | 10⁻³⁴ f‴/6 | expressions whose ops have an exact meaning |
+| `exact` | central differences in 50 digits, step 10⁻¹⁷x | 10⁻³⁴ x²f‴/6 | expressions whose ops have an exact meaning |
 | `complex-step` | Im f(x + ih)/h, h = 10⁻¹⁰⁰ | rounding | expressions of analytic ops; functions said to be analytic |
 | `finite-difference` | central differences, extrapolated | estimated, about 10⁻¹¹ | everything |
 
@@ -11,6 +11,7 @@ Each says besides where there is no derivative: at a kink, or where the function
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -23,7 +24,10 @@ from graphopt.testing.complex_step import Complex, Wide
 from graphopt.testing.rounding import PerturbedWide, spread
 from graphopt.testing.subjects import Called, Point, Subject
 
-__all__ = ["KINK", "ORACLES", "SMOOTH", "UNDEFINED", "ComplexStep", "Differences", "ExactDifferences", "Oracle", "Slopes"]
+__all__ = [
+    "KINK", "ORACLES", "SMOOTH", "UNDEFINED", "ComplexStep", "Differences", "ExactDifferences", "Oracle", "Slopes",
+    "flat",
+]  # fmt: skip
 
 Array = Any
 SMOOTH, KINK, UNDEFINED = 0, 1, 2
@@ -73,7 +77,10 @@ def flat(results: Mapping[str, Array]) -> Array:
 
 
 class ExactDifferences:
-    """Central differences in high precision: with so many digits, a step can be as short as it should be."""
+    """Central differences in high precision: with so many digits, a step can be as short as it should be.
+
+    The step is relative to the smallest of what moves, and there are more digits the smaller that is beside the rest.
+    """
 
     name = "exact"
     DIGITS = 50
@@ -82,28 +89,39 @@ class ExactDifferences:
         self._step = 1e-17 if step is None else step
 
     def slopes(self, subject: Subject, point: Point, direction: Point) -> Slopes:
-        with mpmath.workdps(self.DIGITS), np.errstate(all="ignore"):
-            here = flat(subject.values(point, Exact(self.DIGITS)))
-            left, right = self._quotients(subject, point, direction, mpmath.mpf(self._step), here)
+        moved = [np.asarray(point[name], float)[along != 0] for name, along in direction.items()]
+        moving = np.abs(np.concatenate(moved))
+        least = float(np.min(moving, initial=np.inf, where=(moving > 0) & np.isfinite(moving)))
+        least = 1.0 if np.isinf(least) else max(least, 1e-60)
+        most = max(1.0, float(np.max(moving, initial=0.0, where=np.isfinite(moving))))
+        digits = self.DIGITS + math.ceil(math.log10(most / min(least, 1.0)))
+        with mpmath.workdps(digits), np.errstate(all="ignore"):
+            step, arithmetic = mpmath.mpf(self._step) * least, Exact(digits)
+            here = flat(subject.values(point, arithmetic))
+            left, right = _quotients(subject, point, direction, step, here, arithmetic)
             value = (left + right) / 2
             defined = _finite(left) & _finite(right)
             gap, size = abs(right - left), np.maximum(abs(left), abs(right))
             doubtful = defined & ((gap > 1e-8 * size) | (size > 1e6 * np.maximum(abs(here), 1)))
             state = np.where(defined, SMOOTH, UNDEFINED)
             if doubtful.any():  # where f is smooth, the gap shrinks with the step, and the quotient stays
-                nearer = self._quotients(subject, point, direction, mpmath.mpf(self._step) / 1024, here)
+                nearer = _quotients(subject, point, direction, step / 1024, here, arithmetic)
                 still = abs(nearer[1] - nearer[0]) > gap / 2 + 1e-24 * abs(here)
                 still |= abs((nearer[0] + nearer[1]) / 2 - value) > 1e-6 * size
                 state = np.where(doubtful & still.astype(bool), KINK, state)
             return Slopes(from_mpf(value, "float64").astype(float), np.zeros(value.shape), state)
 
-    def _quotients(self, subject: Subject, point: Point, direction: Point, step: Any, here: Array) -> list[Array]:
-        found = []
-        for sign in (-1, 1):
-            moved = {name: _exactly(point[name]) + sign * step * _exactly(along) for name, along in direction.items()}
-            there = flat(subject.values({**point, **moved}, Exact(self.DIGITS)))
-            found.append(sign * (there - here) / step)
-        return found
+
+def _quotients(
+    subject: Subject, point: Point, direction: Point, step: Any, here: Array, arithmetic: Exact
+) -> tuple[Array, Array]:
+    """The one-sided difference quotients, behind and ahead."""
+
+    def there(signed: Any) -> Array:
+        moved = {name: _exactly(point[name]) + signed * _exactly(along) for name, along in direction.items()}
+        return flat(subject.values({**point, **moved}, arithmetic))
+
+    return (here - there(-step)) / step, (there(step) - here) / step
 
 
 def _exactly(array: Array) -> Array:
@@ -187,7 +205,9 @@ class Differences:
         return Slopes(best, 4 * error, np.where(~defined, UNDEFINED, np.where(kink | rough, KINK, SMOOTH)))
 
 
-def _evaluation(subject: Subject, point: Point, direction: Point, arithmetic: Native | None) -> Callable[[float], Array]:
+def _evaluation(
+    subject: Subject, point: Point, direction: Point, arithmetic: Native | None
+) -> Callable[[float], Array]:
     def evaluate(step: float) -> Array:
         moved = {}
         for name, along in direction.items():

@@ -83,15 +83,12 @@ def _value(
     chance: random.Random,
 ) -> Any:  # fmt: skip
     type = subject.graph.type(subject.graph.inputs[name])
-    concrete = TensorType(type.dtype, [evaluate(size, sizes) for size in type.shape])
+    concrete = TensorType(type.dtype, tuple(evaluate(size, sizes) for size in type.shape))
     if not is_float(type.dtype) and type.dtype != "bool":
-        whole = [chance.randint(0, 2) for _ in range(int(np.prod(concrete.shape)))]
+        whole = [chance.randint(0, 2) for _ in range(int(str(concrete.size)))]
         return np.array(whole, type.dtype).reshape(concrete.shape)
     domain = subject.inputs[position].attributes.get("domain")
     if domain is not None and is_float(type.dtype):
-        low, high = bounds(domain)
-        if np.isfinite(low) and np.isfinite(high):
-            interval = (low, high)
-        else:
-            interval = (low, low + 4) if np.isfinite(low) else (high - 4, high) if np.isfinite(high) else interval
+        low, high, _ = bounds(domain, type.dtype)
+        interval = (max(low, min(interval[0], high - 4)), min(high, max(interval[1], low + 4)))
     return spread(concrete, interval, chance)

@@ -157,7 +157,7 @@ def _outputs(given: Any, importer: Importer) -> dict[str, Variable]:
 def _position(one: Any, subject: Expressed, importer: Importer) -> int:
     found = importer.variables.get(one) if is_sympy(one) else one
     for k, (v, name) in enumerate(zip(subject.inputs, subject.names, strict=True)):
-        if v is found or name == found or (isinstance(found, int) and found == k):
+        if v is found or (isinstance(found, str) and name == found) or (isinstance(found, int) and found == k):
             return k
     raise InvalidArgument(f"wrt: {one!r} is no input of the program; its inputs are {', '.join(subject.names)}")
 
@@ -179,7 +179,8 @@ def _parameters(called: Callable[..., Any], point: Any) -> tuple[str, ...]:
         parameters = list(inspect.signature(called).parameters.values())
     except (TypeError, ValueError):
         parameters = []
-    required = [p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = [p for p in positional if p.default is p.empty]
     if required and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return tuple(p.name for p in required)
     if isinstance(point, Mapping):

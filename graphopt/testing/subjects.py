@@ -125,9 +125,7 @@ class Derived:
         outputs = {name: subject.outputs[name] for name in subject.graph.results}
         self._weights = [variable(f"cotangent_{name}", v.type) for name, v in outputs.items()]
         wanted = [subject.inputs[subject.names.index(name)] for name in subject.wrt]
-        found = vjp(
-            list(outputs.values()), wanted, self._weights, disconnected_inputs="ignore", stabilize=stabilize
-        )
+        found = vjp(list(outputs.values()), wanted, self._weights, disconnected_inputs="ignore", stabilize=stabilize)
         labels = [f"gradient_{name}" for name in subject.wrt]
         #: The derivative as expressions of the subject's inputs and of the weights of its outputs.
         self.expressed = Expressed(
@@ -140,15 +138,21 @@ class Derived:
     def _compiled(self) -> Function | None:
         if self._like is None:
             return None
+        given = [v for v, name in zip(self.expressed.inputs, self.expressed.names, strict=True) if name in self._called]
         return function(
-            list(self.expressed.inputs), list(self.expressed.outputs.values()), target=self._like.target,
-            pipeline=self._like.pipeline, options=self._like.options, on_unused_input="ignore",
+            given, list(self.expressed.outputs.values()), target=self._like.target, pipeline=self._like.pipeline,
+            options=self._like.options, on_unused_input="ignore",
         )  # fmt: skip
+
+    @property
+    def _called(self) -> list[str]:
+        """What a compiled derivative is called with: it finds shared variables by itself."""
+        return [name for name in self.expressed.names if name not in self.subject.held]
 
     def pulled(self, point: Point, cotangents: Point, arithmetic: Arithmetic | None = None) -> dict[str, Array]:
         given = {**self.subject.held, **point} | {self.cotangents[name]: value for name, value in cotangents.items()}
         if arithmetic is None and self._compiled is not None:
-            results = self._compiled(*[given[name] for name in self.expressed.names])
+            results = self._compiled(*[given[name] for name in self._called])
         else:
             results = list(self.expressed.values(given, arithmetic).values())
         return dict(zip(self.subject.wrt, map(np.asarray, results), strict=True))

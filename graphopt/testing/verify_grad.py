@@ -196,9 +196,7 @@ class _Trial:
         problem = Problem(subject, second, second, like)
         point = {**self.point, **weights}
         written = self.problem.subject
-        return _Trial(
-            problem, point, self.oracles, self.tolerance, self.report, self.given, self.repeat, written
-        )
+        return _Trial(problem, point, self.oracles, self.tolerance, self.report, self.given, self.repeat, written)
 
     def _applying(self) -> Oracle:
         """The first oracle that applies; where one was asked for, that one."""
@@ -231,7 +229,7 @@ class _Trial:
                 blamed = suspect(graph, self.point, self.oracles)
             except (GraphoptError, ArithmeticError, ValueError):
                 blamed = None
-            lines.append(f"suspect: {blamed}" if blamed else "suspect: no op alone is wrong at the values it meets here")
+            lines.append(f"suspect: {blamed or 'no op alone is wrong at the values it meets here'}")
         lines.append("to see it again:\n" + self._reproduction())
         return "\n".join(lines)
 
