@@ -26,7 +26,7 @@ __all__ = ["Comparison", "Mismatch", "Tolerance", "compare"]
 Array = Any
 WHOLE = 32
 PROJECTIONS = 8
-SAFETY = 32.0
+SAFETY = 8.0
 """How many times the spread of perturbed runs a result may be off by."""
 UNITS = 64.0
 """How many units of rounding a derivative may be off by, relative to itself, unless the tolerance is given."""
@@ -171,20 +171,24 @@ class _Trial:
                 return
             if np.isfinite(found):
                 seen.worst = max(seen.worst, abs(found - expected) / max(abs(expected), 1.0))
-        self._formula(seen, u, truths)
+        self._formula(seen, u, truths, uncertain)
 
-    def _formula(self, seen: Comparison, u: Array, truths: _Truths) -> None:
-        """The same in exact arithmetic, where rounding is no excuse: only constants are rounded."""
+    def _formula(self, seen: Comparison, u: Array, truths: _Truths, uncertain: Array) -> None:
+        """The same in exact arithmetic, where constants alone are rounded, so there is a limit to what that excuses.
+
+        Perturbed runs may come apart altogether, where a condition holds in one and not in the other.
+        """
         if self.oracle.name != "exact" or not isinstance(self.claim, Derived):
             return
         try:
             row = self.pulled(u, Exact())
         except UnsupportedExpression:
             return
-        rounded = UNITS * self.unit * float(np.max(np.abs(row), initial=0.0, where=np.isfinite(row)))
+        limit = float(np.sqrt(self.unit) * np.max(np.abs(row), initial=0.0, where=np.isfinite(row)))
+        uncertain = np.minimum(uncertain, limit)
         for v, expected, error, excused in truths.wanted():
             found = _sum(row, v)
-            allowed = self.allowed(expected, 0.0, error) + rounded
+            allowed = self.allowed(expected, _sum(uncertain, np.abs(v)), error)
             if not (excused and not np.isfinite(found)) and not self.agree(found, expected, allowed):
                 seen.mismatch = self._located(u, v, Exact())
                 return
@@ -239,7 +243,9 @@ class _Trial:
         unit_u = np.eye(1, self.rows, element)[0]
         truth = self.slopes(unit_v)
         found, expected = float(self.pulled(unit_u, arithmetic)[position]), float(truth.value[element])
-        uncertain = float(self.uncertainty(unit_u)[position]) if arithmetic is None else 0.0
+        uncertain = float(self.uncertainty(unit_u)[position])
+        if arithmetic is not None:
+            uncertain = min(uncertain, float(np.sqrt(self.unit)) * max(abs(found), abs(expected)))
         (output, output_index), (input, input_index) = (
             _place(k, shapes) for k, shapes in ((element, self.outputs), (position, self.inputs))
         )

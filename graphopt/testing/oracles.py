@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import mpmath
 import numpy as np
 
-from graphopt.arithmetics import Exact, Native, from_mpf
+from graphopt.arithmetics import Arithmetic, Exact, Native, from_mpf
 from graphopt.testing.complex_step import Complex, Wide
 from graphopt.testing.rounding import PerturbedWide, spread
 from graphopt.testing.subjects import Called, Point, Subject
@@ -102,14 +102,17 @@ class ExactDifferences:
             value = (left + right) / 2
             defined = _finite(left) & _finite(right)
             gap, size = abs(right - left), np.maximum(abs(left), abs(right))
-            doubtful = defined & ((gap > 1e-8 * size) | (size > 1e6 * np.maximum(abs(here), 1)))
-            state = np.where(defined, SMOOTH, UNDEFINED)
+            doubtful = (gap > 1e-8 * size) | (size > 1e6 * np.maximum(abs(here), 1)) | (size < 1e-20)
+            doubtful = defined & doubtful.astype(bool)
+            state, error = np.where(defined, SMOOTH, UNDEFINED), 0 * value
             if doubtful.any():  # where f is smooth, the gap shrinks with the step, and the quotient stays
                 nearer = _quotients(subject, point, direction, step / 1024, here, arithmetic)
                 still = abs(nearer[1] - nearer[0]) > gap / 2 + 1e-24 * abs(here)
-                still |= abs((nearer[0] + nearer[1]) / 2 - value) > 1e-6 * size
+                apart = abs((nearer[0] + nearer[1]) / 2 - value)
+                still |= (apart > 1e-6 * size) & (size > 1e-20)
                 state = np.where(doubtful & still.astype(bool), KINK, state)
-            return Slopes(from_mpf(value, "float64").astype(float), np.zeros(value.shape), state)
+                error = np.where(doubtful, 2 * apart, error)
+            return Slopes(from_mpf(value, "float64").astype(float), from_mpf(error, "float64").astype(float), state)
 
 
 def _quotients(
@@ -221,17 +224,20 @@ def _evaluation(
 
 
 def _noise(subject: Subject, point: Point, unit: float) -> Array:
-    """How uncertain the function's values are: by runs in perturbed arithmetic, or of neighbouring arguments."""
+    """How uncertain the function's values are: runs at neighbouring arguments, in perturbed arithmetic if possible."""
     chance = np.random.default_rng(0)
-    if not isinstance(subject, Called):
-        return spread(lambda arithmetic: flat(subject.values(point, arithmetic)), chance, PerturbedWide)
+    double = not isinstance(subject, Called)
 
-    def near(value: Array) -> Array:
-        return (value * (1 + unit * chance.uniform(-1, 1, np.shape(value)))).astype(value.dtype)
+    def near(name: str) -> Array:
+        value = np.asarray(point[name])
+        moved = value * (1 + 2 * unit * chance.uniform(-1, 1, value.shape))
+        return moved.astype(float if double else value.dtype)
 
-    moved = [{**point, **{name: near(np.asarray(point[name])) for name in subject.wrt}} for _ in range(4)]
-    values = np.array([flat(subject.values(one)) for one in moved], float)
-    return np.ptp(values, axis=0)
+    def run(arithmetic: Arithmetic) -> Array:
+        moved = {**point, **{name: near(name) for name in subject.wrt}}
+        return flat(subject.values(moved, arithmetic if double else None))
+
+    return spread(run, chance, PerturbedWide)
 
 
 def _reach(point: Point, direction: Point) -> float:

@@ -19,7 +19,9 @@ from graphopt.types import TensorType, is_float
 __all__ = ["Perturbed", "PerturbedWide", "spread"]
 
 Array = Any
-RUNS = 4
+RUNS = 6
+UNITS = 4.0
+"""By how many units of rounding operations are off: by one, many results would round back to what they were."""
 
 _ROUNDS_NOT = frozenset((
     "negative", "absolute", "maximum", "minimum", "fmax", "fmin", "max", "min", "where", "if_else", "check", "barrier",
@@ -30,7 +32,7 @@ _ROUNDS_NOT = frozenset((
 
 
 class Perturbed(Native):
-    """NumPy, every rounding operation off by up to one unit; what adds or combines many terms, also in each term."""
+    """NumPy, every rounding operation off by a few units; what adds or combines many terms, also in each term."""
 
     def __init__(self, chance: np.random.Generator) -> None:
         self._chance = chance
@@ -47,7 +49,7 @@ class Perturbed(Native):
         return self._off(super().apply(op, operands, attributes, type))
 
     def _off(self, x: Array) -> Array:
-        off = self._chance.uniform(-1, 1, x.shape) * np.finfo(x.dtype).eps
+        off = self._chance.uniform(-UNITS, UNITS, x.shape) * np.finfo(x.dtype).eps
         with np.errstate(all="ignore"):
             return np.asarray((x * (1 + off)).astype(x.dtype))
 

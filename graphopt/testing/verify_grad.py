@@ -93,8 +93,8 @@ def verify_grad(
         The oracle's step; None for its own.
     rtol, atol
         A derivative may differ by `rtol` times its true value plus `atol`. By default by 64 units of rounding, plus
-        32 times as much as it differs between runs in which every operation is perturbed by a unit of rounding, plus
-        the oracle's own error in any case.
+        8 times as much as it differs between runs in which every operation is perturbed by up to 4 units, plus the
+        oracle's own error in any case.
     seed
         Of points and projections. Where inputs (outputs) have more than 32 elements, the Jacobian is compared along
         8 random directions on that side.
