@@ -52,6 +52,16 @@ class GradientReport:
     worst: float = 0.0
     oracles: dict[str, int] = field(default_factory=dict)
 
+    def add(self, other: GradientReport) -> None:
+        """Count what another verification saw as well."""
+        self.points += other.points
+        self.compared += other.compared
+        self.kinks += other.kinks
+        self.undefined += other.undefined
+        self.worst = max(self.worst, other.worst)
+        for name, count in other.oracles.items():
+            self.oracles[name] = self.oracles.get(name, 0) + count
+
 
 def verify_grad(
     expr_or_callable: Any,
@@ -173,11 +183,7 @@ class _Trial:
             np.random.default_rng(seed),
         )  # fmt: skip
         label = oracle.name if self.order == 1 else f"{oracle.name} (order {self.order})"
-        self.report.oracles[label] = self.report.oracles.get(label, 0) + 1
-        self.report.compared += seen.compared
-        self.report.kinks += seen.kinks
-        self.report.undefined += seen.undefined
-        self.report.worst = max(self.report.worst, seen.worst)
+        self.report.add(GradientReport(0, seen.compared, seen.kinks, seen.undefined, seen.worst, {label: 1}))
         if seen.mismatch is not None:
             raise VerificationFailed(self._message(seen.mismatch, oracle))
 
