@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import networkx as nx
 
 from graphopt.dimensions import Dim, DimLike, symbols
+from graphopt.graph.counts import COUNTING
 from graphopt.graph.fusion import FusionPlan
 from graphopt.graph.journal import Journal
 from graphopt.graph.unify import Reason
@@ -178,12 +179,14 @@ class NodeStore:
     def order(self, targets: Iterable[int] | None = None) -> list[int]:
         """All nodes that the targets (by default the outputs) need, operands first. The order is stable.
 
-        What counts a size comes before all that mention it.
+        What counts a size comes before all that mention it. What compares a count with a size that is known is needed
+        like an output: it is the check of an equation.
         """
         if targets is not None:
             return self._sorted(targets)
         if self._order is None:
-            self._order = self._sorted(self.outputs.values())
+            checking = sorted(self._counting - set(self.settlers().values()))
+            self._order = self._sorted((*self.outputs.values(), *checking))
         return list(self._order)
 
     def _sorted(self, targets: Iterable[int]) -> list[int]:
@@ -230,7 +233,7 @@ class NodeStore:
         self._nx.add_node(node, **data)
         self._data[node] = self._nx.nodes[node]
         self._operand_uses[node] = 0
-        if "counting" in data["op"].traits:
+        if COUNTING in data["op"].traits:
             self._counting.add(node)
         for position, operand in enumerate(data["operands"]):
             self._nx.add_edge(operand, node, key=position)
