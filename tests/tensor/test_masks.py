@@ -346,6 +346,8 @@ def test_text_shows_the_mask():
     x = T.vector("x")
     assert str(x[x > 0]) == "x[x > 0]"
     assert str(T.flatnonzero(x > 0) + 1) == "flatnonzero(x > 0) + 1"
+    shown = go.function([x], x[x > 0].mean())._repr_mimebundle_()["text/plain"].splitlines()
+    assert shown[-2:] == ["count_0 = sum(x > 0)", "output output: float64 = sum(x[x > 0]) / count_0"]
 
 
 @pytest.mark.parametrize("mode", ["check", "debug", "nan"])
