@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import networkx as nx
 
 from graphopt.errors import GraphoptError, RewriteFailed
-from graphopt.graph.counts import COUNTING
 from graphopt.graph.body import bodies
+from graphopt.graph.counts import COUNTING
 from graphopt.ops.leaves import input_
 from graphopt.types import agree
 
