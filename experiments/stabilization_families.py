@@ -25,10 +25,11 @@ from common import Record, caption, figure, options, record_of, save
 from matplotlib.figure import Figure
 
 import graphopt as go
+from graphopt.arithmetics import Exact
 from graphopt.errors import GraphoptError
 from graphopt.frontend.formula import parse_formula
 from graphopt.graph import Graph
-from graphopt.interpret import Exact, interpret
+from graphopt.interpret import interpret
 from graphopt.testing.accuracy import bits_of_error
 
 NAME = "stabilization_families"

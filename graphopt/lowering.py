@@ -16,8 +16,9 @@ from graphopt.notebook import Listing, Source
 from graphopt.options import Options
 from graphopt.rewrite.log import Log
 from graphopt.rewrite.pipeline import NAMED, Pipeline
-from graphopt.schedule.program import Program, leaves
+from graphopt.schedule.program import Program
 from graphopt.schedule.schedule import schedule
+from graphopt.schedule.steps import leaves
 
 __all__ = ["KernelFacts", "Lowered", "as_pipeline", "c_source", "cuda_source", "lower", "optimize"]
 

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from graphopt.arithmetics import Native
 from graphopt.errors import CheckFailed
 from graphopt.graph.graph import Graph
-from graphopt.interpret import Native, value_of, walk
+from graphopt.interpret import value_of, walk
 from graphopt.op import Op
 from graphopt.ops.leaves import input_
 from graphopt.runtime.extents import Extents

@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from graphopt.arithmetics import Native
 from graphopt.dimensions import DimLike
 from graphopt.graph import Graph
-from graphopt.interpret import Native
 from graphopt.ops.leaves import ArrayConstant, constant
 from graphopt.rewrite.claims import Ulps
 from graphopt.rewrite.passes import Context, Pass

@@ -16,10 +16,11 @@ import mpmath
 import numpy as np
 from numpy.typing import NDArray
 
+from graphopt.arithmetics import Exact, from_mpf
 from graphopt.cli.problem import Problem
 from graphopt.errors import GraphoptError, RewriteFailed
 from graphopt.graph import Graph
-from graphopt.interpret import Exact, from_mpf, interpret
+from graphopt.interpret import interpret
 from graphopt.rewrite.pipeline import Pipeline
 from graphopt.types import TensorType, is_float
 

@@ -12,8 +12,10 @@ import jinja2
 
 from graphopt.codegen.columns import carried, in_columns
 from graphopt.codegen.environment import SUFFIX, environment, size_text, template_folders, tidy
-from graphopt.schedule.program import Axis, Buffer, Compute, Kernel, MatrixProduct, Program, Reduce, Step, leaves
+from graphopt.schedule.program import Buffer, Program
 from graphopt.schedule.segments import is_long, live_slots, segments
+from graphopt.schedule.statements import Compute, Reduce
+from graphopt.schedule.steps import Axis, Kernel, MatrixProduct, Step, leaves
 
 __all__ = ["CSource", "c_source", "passed_buffers"]
 

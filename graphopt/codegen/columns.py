@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from graphopt.codegen.environment import C_TYPE
-from graphopt.schedule.program import Defining, Kernel, Recall, Reduce, Scan, Statement, used
+from graphopt.schedule.statements import Defining, Recall, Reduce, Scan, Statement, used
+from graphopt.schedule.steps import Kernel
 
 __all__ = ["carried", "in_columns"]
 

@@ -13,7 +13,9 @@ import jinja2
 
 from graphopt.codegen.environment import SUFFIX, environment, template_folders
 from graphopt.schedule.launch import COLUMNS, STEPS, THREADS, TILE, Launch, launches
-from graphopt.schedule.program import Axis, HostCall, Indexed, MatrixProduct, Program, Reduce, Settle, Statement
+from graphopt.schedule.program import Program
+from graphopt.schedule.statements import Indexed, Reduce, Statement
+from graphopt.schedule.steps import Axis, HostCall, MatrixProduct, Settle
 
 __all__ = ["CudaSource", "cuda_source"]
 

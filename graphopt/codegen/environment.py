@@ -19,7 +19,7 @@ import numpy as np
 
 from graphopt.codegen.own_text import own_text
 from graphopt.dimensions import Dim, DimLike, Opaque, product
-from graphopt.schedule.program import Extent, Index, Literal, Local, Value
+from graphopt.schedule.statements import Extent, Index, Literal, Local, Value
 
 __all__ = ["environment", "size_text", "tidy"]
 

@@ -15,8 +15,9 @@ from typing import Any
 import mpmath
 import numpy as np
 
+from graphopt.arithmetics import Arithmetic, Exact, Native, Rounded, from_mpf
 from graphopt.graph.graph import Graph
-from graphopt.interpret import Arithmetic, Exact, Native, Rounded, from_mpf, interpret
+from graphopt.interpret import interpret
 from graphopt.rewrite.log import Firing
 from graphopt.rewrite.pipeline import Pipeline
 from graphopt.rewrite.steps import Event

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from graphopt.arithmetics import Native
 from graphopt.errors import InvalidArgument
 from graphopt.graph.graph import Graph
-from graphopt.interpret import Native
 from graphopt.op import Attributes
 from graphopt.ops.arithmetic import divide, multiply, negative
 from graphopt.ops.leaves import constant

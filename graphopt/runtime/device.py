@@ -19,7 +19,8 @@ from graphopt.options import Options
 from graphopt.runtime.driver import Argument, Buffer, Dimensions, Driver
 from graphopt.runtime.host import Settling, compute
 from graphopt.schedule.launch import Choice, Extents, Launch, sequence
-from graphopt.schedule.program import HostCall, Program, Settle
+from graphopt.schedule.program import Program
+from graphopt.schedule.steps import HostCall, Settle
 from graphopt.types import TensorType
 
 __all__ = ["DeviceProgram"]

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from graphopt.arithmetics import Native
 from graphopt.dimensions import evaluate
 from graphopt.errors import ShapeMismatch
-from graphopt.interpret import Native, resolve
-from graphopt.schedule.program import HostCall, Program
+from graphopt.interpret import resolve
+from graphopt.schedule.program import Program
+from graphopt.schedule.steps import HostCall
 from graphopt.types import TensorType
 
 __all__ = ["ENTRY", "Settling", "compute", "host_entry"]

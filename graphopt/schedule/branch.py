@@ -14,7 +14,7 @@ from graphopt.graph.body import Body, transplant
 from graphopt.graph.graph import Graph
 from graphopt.ops.leaves import input_
 from graphopt.schedule.host import host_base
-from graphopt.schedule.program import Branch
+from graphopt.schedule.steps import Branch
 
 if TYPE_CHECKING:
     from graphopt.schedule.builder import ProgramBuilder

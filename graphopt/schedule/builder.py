@@ -10,19 +10,9 @@ from graphopt.analysis.views import View, views
 from graphopt.dimensions import DimLike
 from graphopt.ops.leaves import ArrayConstant, constant, dimension, input_, iota
 from graphopt.schedule.kernels import make_kernel
-from graphopt.schedule.program import (
-    Buffer,
-    Extent,
-    Index,
-    Literal,
-    Load,
-    Local,
-    Position,
-    Stage,
-    Step,
-    Store,
-    Value,
-)
+from graphopt.schedule.program import Buffer
+from graphopt.schedule.statements import Extent, Index, Literal, Load, Local, Position, Store, Value
+from graphopt.schedule.steps import Stage, Step
 from graphopt.types import TensorType
 
 if TYPE_CHECKING:

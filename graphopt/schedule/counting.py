@@ -8,19 +8,8 @@ from graphopt.ops.arithmetic import cast
 from graphopt.ops.reduction import sum_
 from graphopt.schedule.builder import ProgramBuilder, axis_name
 from graphopt.schedule.kernels import make_kernel
-from graphopt.schedule.program import (
-    Append,
-    Compute,
-    Index,
-    Local,
-    Position,
-    Reduce,
-    Settle,
-    Stage,
-    Statement,
-    Store,
-    Value,
-)
+from graphopt.schedule.statements import Append, Compute, Index, Local, Position, Reduce, Statement, Store, Value
+from graphopt.schedule.steps import Settle, Stage
 
 __all__ = ["count_and_fill"]
 

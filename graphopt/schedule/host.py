@@ -5,7 +5,7 @@ from __future__ import annotations
 from graphopt.analysis.cost import node_cost
 from graphopt.analysis.views import row_major
 from graphopt.schedule.builder import ProgramBuilder
-from graphopt.schedule.program import HostCall
+from graphopt.schedule.steps import HostCall
 
 __all__ = ["call", "host_base"]
 

@@ -6,20 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from graphopt.dimensions import DimLike
-from graphopt.schedule.program import (
-    Axis,
-    Index,
-    Indexed,
-    Kernel,
-    Load,
-    Reading,
-    Reduce,
-    Scatter,
-    Stage,
-    Statement,
-    Store,
-    Writing,
-)
+from graphopt.schedule.statements import Index, Indexed, Load, Reading, Reduce, Scatter, Statement, Store, Writing
+from graphopt.schedule.steps import Axis, Kernel, Stage
 
 __all__ = ["make_kernel"]
 

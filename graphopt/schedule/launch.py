@@ -12,22 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from graphopt.dimensions import DimLike, opaque, product
-from graphopt.schedule.program import (
-    Axis,
-    Branch,
-    HostCall,
-    Kernel,
-    MatrixProduct,
-    Program,
-    Reading,
-    Settle,
-    Stage,
-    Statement,
-    Step,
-    Store,
-    Writing,
-    used,
-)
+from graphopt.schedule.program import Program
+from graphopt.schedule.statements import Reading, Statement, Store, Writing, used
+from graphopt.schedule.steps import Axis, Branch, HostCall, Kernel, MatrixProduct, Settle, Stage, Step
 
 __all__ = ["BLOCKS", "COLUMNS", "PARTS", "STEPS", "THREADS", "TILE", "Choice", "Launch", "Scratch", "launches",
            "sequence"]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from graphopt.analysis.views import View, row_major
 from graphopt.dimensions import DimLike
 from graphopt.schedule.builder import ProgramBuilder
-from graphopt.schedule.program import Matrix, MatrixProduct
+from graphopt.schedule.steps import Matrix, MatrixProduct
 
 __all__ = ["matrix_base", "product"]
 

@@ -7,7 +7,8 @@ from graphopt.dimensions import DimLike
 from graphopt.ops.arithmetic import add, maximum, minimum
 from graphopt.schedule.builder import Place, ProgramBuilder, axis_name, index_map
 from graphopt.schedule.kernels import make_kernel
-from graphopt.schedule.program import Local, Scan, Scatter, Stage, Statement, Store, Value, Within
+from graphopt.schedule.statements import Local, Scan, Scatter, Statement, Store, Value, Within
+from graphopt.schedule.steps import Stage
 
 __all__ = ["run_along", "write_where"]
 

@@ -30,8 +30,9 @@ from graphopt.schedule import assembly, branch, counting, host, matrix, ordered
 from graphopt.schedule.builder import Place, ProgramBuilder, axis_name
 from graphopt.schedule.kernels import make_kernel
 from graphopt.schedule.partition import Part, partition
-from graphopt.schedule.program import Program, Step
-from graphopt.schedule.statements import Destination, StageBuilder
+from graphopt.schedule.program import Program
+from graphopt.schedule.stages import Destination, StageBuilder
+from graphopt.schedule.steps import Step
 
 if TYPE_CHECKING:
     from graphopt.graph.graph import Graph

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphopt.schedule.program import Defining, Kernel, Statement, used
+from graphopt.schedule.statements import Defining, Statement, used
+from graphopt.schedule.steps import Kernel
 
 __all__ = ["LIMIT", "Live", "Segment", "is_long", "live_slots", "segments"]
 

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from graphopt.arithmetics import Exact, from_mpf
 from graphopt.errors import InvalidArgument
 from graphopt.function import Function
 from graphopt.graph import Graph
 from graphopt.graph.build import topological
-from graphopt.interpret import Exact, from_mpf, interpret
+from graphopt.interpret import interpret
 from graphopt.lowering import optimize
 from graphopt.rewrite import Pipeline
 from graphopt.types import is_float

@@ -19,11 +19,12 @@ from typing import Any
 import mpmath
 import numpy as np
 
+from graphopt.arithmetics import Exact, Native
 from graphopt.autodiff import vjp
 from graphopt.errors import NotDifferentiable, VerificationFailed
 from graphopt.graph import Graph
 from graphopt.graph.export import to_variables
-from graphopt.interpret import Exact, Native, interpret
+from graphopt.interpret import interpret
 from graphopt.rewrite import RealOnly, Reassociates, Rule
 from graphopt.testing.instances import expand
 from graphopt.testing.values import INTERVALS

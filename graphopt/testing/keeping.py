@@ -15,10 +15,11 @@ from typing import Any
 import mpmath
 import numpy as np
 
+from graphopt.arithmetics import Exact as ExactArithmetic
+from graphopt.arithmetics import Native, Rounded, from_mpf
 from graphopt.errors import VerificationFailed
 from graphopt.graph import Graph
-from graphopt.interpret import Exact as ExactArithmetic
-from graphopt.interpret import Native, Rounded, from_mpf, interpret
+from graphopt.interpret import interpret
 from graphopt.op import Op
 from graphopt.ops.arithmetic import add, negative, subtract
 from graphopt.rewrite import Claim, Exact, Improves, Reassociates, Rule, Stabilizes, Ulps

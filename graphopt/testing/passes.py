@@ -21,12 +21,13 @@ import hypothesis
 import numpy as np
 from hypothesis import strategies as st
 
+from graphopt.arithmetics import Native
 from graphopt.check import UNITS
 from graphopt.errors import GraphoptError, VerificationFailed
 from graphopt.function import function
 from graphopt.graph import Graph
 from graphopt.graph.export import to_variables
-from graphopt.interpret import Native, interpret
+from graphopt.interpret import interpret
 from graphopt.rewrite import Exact, Improves, Log, Pass, Pipeline, Rule, RulePass, Stabilizes, Ulps
 from graphopt.testing import strategies
 from graphopt.types import is_float

@@ -11,9 +11,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 import graphopt.tensor as T
+from graphopt.arithmetics import Exact
 from graphopt.autodiff import grad
 from graphopt.graph import Graph
-from graphopt.interpret import Exact, interpret
+from graphopt.interpret import interpret
 from graphopt.types import TensorType
 from graphopt.variable import variable
 

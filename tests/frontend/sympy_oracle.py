@@ -9,9 +9,10 @@ import mpmath
 import numpy as np
 import sympy as s
 
+from graphopt.arithmetics import Exact
 from graphopt.frontend import Importer
 from graphopt.graph.graph import Graph
-from graphopt.interpret import Exact, interpret
+from graphopt.interpret import interpret
 
 DIGITS = 40
 

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import graphopt.tensor as T
+from graphopt.arithmetics import Exact, Native, Rounded, from_mpf, round_mpf
 from graphopt.errors import InvalidArgument, UnsupportedExpression
 from graphopt.graph import Graph
-from graphopt.interpret import Exact, Native, Rounded, from_mpf, interpret, round_mpf
+from graphopt.interpret import interpret
 from graphopt.testing import strategies
 from graphopt.variable import variable
 

@@ -12,9 +12,10 @@ from hypothesis.extra import numpy as hnp
 
 import graphopt as go
 import graphopt.tensor as T
+from graphopt.arithmetics import Exact
 from graphopt.errors import InvalidArgument, NotDifferentiable, UnsupportedExpression
 from graphopt.graph import Graph
-from graphopt.interpret import Exact, interpret
+from graphopt.interpret import interpret
 from graphopt.ops import TABLE, custom
 
 POINTS = [-3.0, -0.5, -0.0, 0.25, 1.0, 20.0]

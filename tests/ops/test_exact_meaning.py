@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphopt.interpret import Exact, Native, from_mpf
+from graphopt.arithmetics import Exact, Native, from_mpf
 from graphopt.ops import TABLE
 from graphopt.testing.domains import WHOLE, domain
 from graphopt.types import TensorType, agree

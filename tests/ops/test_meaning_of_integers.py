@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from op_support import evaluate, inputs_like
 
 import graphopt.tensor as T
+from graphopt.arithmetics import Exact
 from graphopt.integers import convert, truncated
-from graphopt.interpret import Exact
 
 SCRIPT = Path(corpus.__file__)
 

@@ -9,9 +9,9 @@ from op_support import DTYPE, FLOAT, assert_same, evaluate, inputs_like
 from scipy import special
 
 import graphopt.tensor as T
+from graphopt.arithmetics import Exact, from_mpf
 from graphopt.errors import InvalidArgument, ShapeMismatch, TypeMismatch
 from graphopt.graph import Graph
-from graphopt.interpret import Exact, from_mpf
 from graphopt.ops import TABLE
 from graphopt.ops import shape as shape_ops
 from graphopt.ops.reduction import sum_to

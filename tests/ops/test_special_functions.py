@@ -11,8 +11,8 @@ from scipy import special
 
 import graphopt as go
 import graphopt.tensor as T
+from graphopt.arithmetics import Exact, Native, from_mpf
 from graphopt.errors import InvalidArgument, TypeMismatch
-from graphopt.interpret import Exact, Native, from_mpf
 from graphopt.ops import TABLE
 from graphopt.testing.domains import PARAMETERS, WHOLE, domain
 from graphopt.types import TensorType

@@ -5,8 +5,9 @@ import pytest
 
 import graphopt as go
 import graphopt.tensor as T
+from graphopt.arithmetics import Native
 from graphopt.graph import Graph
-from graphopt.interpret import Native, interpret
+from graphopt.interpret import interpret
 from graphopt.rewrite import Pipeline
 
 X = go.variable("x", "float64[n, m]")

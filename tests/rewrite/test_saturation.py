@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 import graphopt as go
 import graphopt.tensor as T
 from graphopt.analysis.cost import graph_cost
+from graphopt.arithmetics import Native
 from graphopt.errors import InvalidArgument, RewriteFailed, TargetUnavailable
 from graphopt.graph import Graph
 from graphopt.graph.build import topological
-from graphopt.interpret import Native, interpret
+from graphopt.interpret import interpret
 from graphopt.rewrite import Attr, Exact, Improves, Pipeline, Reassociates, Rule, V, floating, refuse
 from graphopt.rewrite.egraph import EGraph
 from graphopt.rewrite.equations import equations, trait_rules

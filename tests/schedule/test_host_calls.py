@@ -13,7 +13,7 @@ from graphopt.errors import ShapeMismatch
 from graphopt.op import Op
 from graphopt.ops.signatures import elementwise_rule, ufunc_signature
 from graphopt.runtime.emulation import EmulatedDriver
-from graphopt.schedule.program import HostCall, Kernel
+from graphopt.schedule.steps import HostCall, Kernel
 
 TARGETS = ("numpy", "c", "cuda-emulated")
 COMPILED = ("c", "cuda-emulated")

@@ -7,9 +7,9 @@ import graphopt as go
 import graphopt.tensor as T
 from graphopt.graph import Graph
 from graphopt.ops.shape import stack
-from graphopt.schedule.program import Kernel, MatrixProduct
 from graphopt.schedule.schedule import schedule
 from graphopt.schedule.segments import LIMIT, is_long, live_slots, segments
+from graphopt.schedule.steps import Kernel, MatrixProduct
 
 n, m, k = go.dim("n"), go.dim("m"), go.dim("k")
 PIPELINE = "lower,cse,fuse"

@@ -6,7 +6,7 @@ import graphopt as go
 import graphopt.tensor as T
 from graphopt.dimensions import evaluate
 from graphopt.schedule.launch import launches
-from graphopt.schedule.program import Load, Reduce, Store
+from graphopt.schedule.statements import Load, Reduce, Store
 
 X = go.variable("x", "float32[n, m]")
 

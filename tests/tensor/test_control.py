@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 import graphopt as go
 import graphopt.tensor as T
 from graphopt.analysis.cost import node_cost
+from graphopt.arithmetics import Exact, Native
 from graphopt.errors import CheckFailed, InvalidArgument, RewriteFailed, ShapeMismatch
 from graphopt.graph.body import Body
-from graphopt.interpret import Exact, Native, interpret
+from graphopt.interpret import interpret
 from graphopt.ops.control import cond
 from graphopt.rewrite import Pipeline
-from graphopt.schedule.program import Branch
+from graphopt.schedule.steps import Branch
 
 TARGETS = ("numpy", "c", "cuda-emulated")
 c, d = go.variable("c", "bool"), go.variable("d", "bool")

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 import graphopt as go
 import graphopt.tensor as T
+from graphopt.arithmetics import Exact, from_mpf
 from graphopt.errors import InvalidArgument, RewriteFailed, ShapeMismatch
 from graphopt.graph import Graph
-from graphopt.interpret import Exact, from_mpf, interpret
+from graphopt.interpret import interpret
 from graphopt.tensor import decompositions as linalg
 
 TARGETS = ("numpy", "c", "cuda-emulated")

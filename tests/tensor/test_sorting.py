@@ -10,9 +10,10 @@ from hypothesis.extra import numpy as hnp
 
 import graphopt as go
 import graphopt.tensor as T
+from graphopt.arithmetics import Exact, from_mpf
 from graphopt.errors import InvalidArgument, ShapeMismatch
 from graphopt.graph import Graph
-from graphopt.interpret import Exact, from_mpf, interpret
+from graphopt.interpret import interpret
 
 TARGETS = ("numpy", "c", "cuda-emulated")
 VALUES = st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.5, 1e300, np.inf, -np.inf, np.nan])

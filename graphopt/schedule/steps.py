@@ -1,0 +1,228 @@
+"""What a program does, in order: kernels, matrix products, host calls, branches. Plain data, for every target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from graphopt.dimensions import DimLike, opaque, product
+from graphopt.op import Attributes, Op
+from graphopt.schedule.statements import Append, Compute, Keep, Reduce, Scan, Scatter, Statement
+from graphopt.types import TensorType
+
+__all__ = ["Axis", "Branch", "HostCall", "Kernel", "Matrix", "MatrixProduct", "Settle", "Stage", "Step",
+           "leaves"]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A loop variable from 0 to `extent` - 1."""
+
+    name: str
+    extent: DimLike
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Statements done once a row, then statements done for every inner position, which may feed accumulators."""
+
+    row: tuple[Statement, ...]
+    lane: tuple[Statement, ...]
+
+    @property
+    def reductions(self) -> tuple[Reduce, ...]:
+        """The reductions this stage completes."""
+        return tuple(s for s in self.lane if isinstance(s, Reduce))
+
+    @property
+    def accumulators(self) -> tuple[Reduce | Scan | Append, ...]:
+        """What is carried from one inner position to the next."""
+        return tuple(s for s in self.lane if isinstance(s, Reduce | Scan | Append))
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """One nest of loops.
+
+    `form` says what the axes are for:
+
+    - "map": no reductions; `outer` × `inner`, all positions independent;
+    - "rows": for every position of `outer`, stages over `inner`, whose last axis runs through memory;
+    - "columns": the reduced `inner` axes are stepped through one after the other while a block of the last `outer`
+      axis, which runs through memory, is done side by side;
+    - "ordered": for every position of `outer`, the positions of `inner` strictly one after another;
+    - "total": no `outer` axes, one stage, results that leave the kernel: `inner` may be split into chunks.
+    """
+
+    name: str
+    form: str
+    outer: tuple[Axis, ...]
+    inner: tuple[Axis, ...]
+    stages: tuple[Stage, ...]
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    note: str = ""
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether inner positions must be done one after another: each may depend on those before it."""
+        return any(isinstance(s, Scan | Scatter | Append) for s in self.statements())
+
+    @property
+    def slots(self) -> tuple[Keep, ...]:
+        """What is kept between stages, each once."""
+        return tuple({s.slot: s for s in self.statements() if isinstance(s, Keep)}.values())
+
+    def statements(self) -> Iterator[Statement]:
+        """All statements, in order."""
+        for stage in self.stages:
+            yield from stage.row
+            yield from stage.lane
+
+    @property
+    def flops(self) -> DimLike:
+        """Floating-point operations, by the ops' cost."""
+        rows, lanes = product(a.extent for a in self.outer), product(a.extent for a in (*self.outer, *self.inner))
+        total: DimLike = 0
+        for stage in self.stages:
+            for statements, times in ((stage.row, rows), (stage.lane, lanes)):
+                cost = sum(int(s.op.cost) for s in statements if isinstance(s, Compute | Reduce | Scan))
+                total = total + times * cost
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """An operand of a matrix product: where it starts, how its batches step, and whether it is stored transposed."""
+
+    buffer: str
+    offset: DimLike
+    leading: DimLike
+    transposed: bool
+    batch_strides: tuple[DimLike, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixProduct:
+    """result = left @ right for every batch; `result` is contiguous."""
+
+    name: str
+    dtype: str
+    result: str
+    left: Matrix
+    right: Matrix
+    batch: tuple[DimLike, ...]
+    rows: DimLike
+    columns: DimLike
+    depth: DimLike
+    note: str = ""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.left.buffer, self.right.buffer)
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return (self.result,)
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether the right operand is the left one, transposed, so that half of the result is a copy of the other."""
+        return self.right == replace(self.left, transposed=not self.left.transposed)
+
+    @property
+    def flops(self) -> DimLike:
+        """Two operations for every product that is added."""
+        return product(self.batch) * self.rows * self.columns * self.depth * 2
+
+
+@dataclass(frozen=True, slots=True)
+class HostCall:
+    """result = op(operands), computed by the op's NumPy meaning while the program waits.
+
+    Operands and result are whole buffers, seen as arrays of `types` and `type`. `attributes` may hold dimensions, which
+    get their values at the call; `origin` is the line of the user's file.
+    """
+
+    form: ClassVar[str] = "host"
+
+    name: str
+    op: Op
+    attributes: Attributes
+    operands: tuple[str, ...]
+    types: tuple[TensorType, ...]
+    result: str
+    type: TensorType
+    flops: DimLike
+    note: str = ""
+    origin: str = ""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.operands))
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return (self.result,)
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """The number in `counter` is the size `count`: known from here on, or known before and compared with it.
+
+    Whoever runs the program is told the number, for the node of the graph that counted; it then hands over the buffers
+    whose sizes mention it (`Program.settled_by`).
+    """
+
+    form: ClassVar[str] = "settle"
+    flops: ClassVar[DimLike] = 0
+    writes: ClassVar[tuple[str, ...]] = ()
+
+    name: str
+    node: int
+    count: DimLike
+    counter: str
+    note: str = ""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.counter,)
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """The steps `then` if the element of the buffer `condition` is true, the steps `otherwise` if not."""
+
+    name: str
+    condition: str
+    then: tuple[Step, ...]
+    otherwise: tuple[Step, ...]
+    note: str = ""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        inside = (name for step in (*self.then, *self.otherwise) for name in step.reads)
+        return tuple(dict.fromkeys((self.condition, *inside)))
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for step in (*self.then, *self.otherwise) for name in step.writes))
+
+    @property
+    def flops(self) -> DimLike:
+        """Those of the dearer branch."""
+        then, otherwise = (sum((step.flops for step in side), 0) for side in (self.then, self.otherwise))
+        return opaque("max", then, otherwise)
+
+
+Step = Kernel | MatrixProduct | HostCall | Settle | Branch
+
+
+def leaves(steps: Iterable[Step]) -> Iterator[Kernel | MatrixProduct | HostCall | Settle]:
+    """The steps that do something, those of branches in the branches' place, `then` first."""
+    for step in steps:
+        if isinstance(step, Branch):
+            yield from leaves((*step.then, *step.otherwise))
+        else:
+            yield step
