@@ -180,14 +180,21 @@ class NodeStore:
         """All nodes that the targets (by default the outputs) need, operands first. The order is stable.
 
         What counts a size comes before all that mention it. What compares a count with a size that is known is needed
-        like an output: it is the check of an equation.
+        like an output, and so is what counts a size that a guard is about: equations are checked whatever is used.
         """
         if targets is not None:
             return self._sorted(targets)
         if self._order is None:
-            checking = sorted(self._counting - set(self.settlers().values()))
-            self._order = self._sorted((*self.outputs.values(), *checking))
+            self._order = self._sorted((*self.outputs.values(), *self._checking()))
         return list(self._order)
+
+    def _checking(self) -> list[int]:
+        """The nodes that count for the sake of an equation."""
+        if not self._counting:
+            return []
+        settlers = self.settlers()
+        guarded = {name for guard in self.guards for side in guard for name in symbols(side)}
+        return sorted(self._counting - {node for name, node in settlers.items() if name not in guarded})
 
     def _sorted(self, targets: Iterable[int]) -> list[int]:
         done: set[int] = set()

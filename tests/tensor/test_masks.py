@@ -342,6 +342,16 @@ def test_graphs_that_count_are_printed_read_back_and_pruned():
     graph.verify()
 
 
+def test_a_guard_keeps_what_counts_its_size():
+    x = T.vector("x")
+    graph = Graph.from_outputs([x], {"third": x[x > 0][2], "sum": T.sum(x)})
+    graph.set_outputs({"sum": graph.outputs["sum"]})
+    graph.prune()
+    assert interpret(graph, {"x": np.array([1.0, 2.0, 3.0])})["sum"] == 6
+    with pytest.raises(ShapeMismatch, match="no element at index 2"):
+        interpret(graph, {"x": np.array([1.0, -2.0, 3.0])})
+
+
 def test_text_shows_the_mask():
     x = T.vector("x")
     assert str(x[x > 0]) == "x[x > 0]"
