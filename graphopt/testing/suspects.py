@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,13 +17,14 @@ from graphopt.interpret import bind_dimensions, interpret, resolve
 from graphopt.op import Op
 from graphopt.ops.control import cond
 from graphopt.rewrite import Pipeline
-from graphopt.testing.jacobians import Tolerance, compare
+from graphopt.testing.jacobians import Comparison, Mismatch, Tolerance, compare
 from graphopt.testing.oracles import Oracle
+from graphopt.testing.strongest import strongest
 from graphopt.testing.subjects import Derived, Expressed
 from graphopt.types import TensorType, is_float
 from graphopt.variable import variable
 
-__all__ = ["suspect"]
+__all__ = ["Finding", "suspect"]
 
 MOST = 300
 """How many ops are looked at."""
@@ -29,20 +32,29 @@ MOST = 300
 Array = Any
 
 
-def suspect(graph: Graph, point: Mapping[str, Array], oracles: Mapping[str, Oracle]) -> str | None:
-    """A sentence about the first op of a graph whose own derivative is wrong at the values it meets; None if none is.
+@dataclass(frozen=True)
+class Finding:
+    """A sentence about the first op whose own derivative is wrong, or None; and whether any op is at a kink."""
+
+    blame: str | None
+    kinks: bool
+
+
+def suspect(graph: Graph, point: Mapping[str, Array], oracles: Mapping[str, Oracle]) -> Finding:
+    """Check each op of a graph alone, at the values it meets.
 
     The graph as written is looked at first, then as the stabilizing rewrites leave it, for that is what was
     differentiated.
     """
-    stabilized = graph.copy()
+    stabilized, kinks = graph.copy(), False
     Pipeline.named("stabilized").run(stabilized)
     for program in (graph, stabilized):
-        for _, (op, operands, attributes, where) in zip(range(MOST), _met(program, point), strict=False):
-            if blame := _blame(op, operands, attributes, oracles):
-                place = f" (at {where})" if where else ""
-                return f"{op.name}{place}: {blame}"
-    return None
+        for op, operands, attributes, where in itertools.islice(_met(program, point), MOST):
+            seen = _alone(op, operands, attributes, oracles)
+            if seen is not None and seen.mismatch is not None:
+                return Finding(f"{op.name}{f' (at {where})' if where else ''}: {_sentence(seen.mismatch)}", kinks)
+            kinks |= seen is not None and seen.kinks > 0
+    return Finding(None, kinks)
 
 
 _Met = tuple[Op, tuple[Array, ...], Mapping[str, Any], str]
@@ -69,12 +81,12 @@ def _met(graph: Graph, point: Mapping[str, Array]) -> Iterator[_Met]:
             yield op, operands, attributes, ", ".join(map(str, graph.origins(node)))
 
 
-def _blame(
+def _alone(
     op: Op, operands: tuple[Array, ...], attributes: Mapping[str, Any], oracles: Mapping[str, Oracle]
-) -> str | None:
+) -> Comparison | None:
+    """An op's derivative at some operands against the strongest oracle; None where it has none, or none applies."""
     if op.pullback is None or not any(is_float(str(x.dtype)) for x in operands):
         return None
-    chance = np.random.default_rng(0)
     inputs = [variable(f"operand{k}", TensorType(str(x.dtype), x.shape)) for k, x in enumerate(operands)]
     try:
         result = op(*inputs, **attributes)
@@ -83,16 +95,13 @@ def _blame(
         alone = Expressed(tuple(inputs), {"result": result})
         claim = Derived(alone, stabilize=False)
         point = dict(zip(alone.names, operands, strict=True))
-        for oracle in oracles.values():
-            try:
-                wrong = compare(alone, claim, claim, oracle, point, Tolerance(), chance).mismatch
-                break
-            except GraphoptError:
-                continue
-    except GraphoptError:
+        oracle = strongest(oracles.values(), alone, point)
+        return compare(alone, claim, claim, oracle, point, Tolerance(), np.random.default_rng(0))
+    except (GraphoptError, ArithmeticError, ValueError):  # what happened in the program is reported in any case
         return None
-    if wrong is None:
-        return None
+
+
+def _sentence(wrong: Mismatch) -> str:
     return (
         f"its pullback gives {wrong.found:.15g} for ∂result{list(wrong.output_index)}/∂{wrong.input}"
         f"{list(wrong.input_index)}, which is {wrong.expected:.15g}"

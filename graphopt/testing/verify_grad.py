@@ -8,21 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from graphopt.errors import GraphoptError, InvalidArgument, UnsupportedExpression, VerificationFailed
+from graphopt.errors import InvalidArgument, VerificationFailed
 from graphopt.function import Function
-from graphopt.interpret import interpret
-from graphopt.testing.jacobians import PROJECTIONS, WHOLE, Mismatch, Tolerance, compare
+from graphopt.testing.jacobians import Mismatch, Tolerance, compare
 from graphopt.testing.oracles import ORACLES, Oracle
 from graphopt.testing.points import draw_points, listed_points, named_point
 from graphopt.testing.problems import Problem, derived, of_callable, of_expression
 from graphopt.testing.reproduction import calling, parsing
+from graphopt.testing.strongest import strongest
 from graphopt.testing.subjects import Derived, Expressed, Given, Point, Subject
-from graphopt.testing.suspects import suspect
+from graphopt.testing.suspects import Finding, suspect
 
 __all__ = ["GradientReport", "verify_grad"]
-
-EFFORT = 200_000
-"""How many elements "auto" lets be computed in exact arithmetic at a point: some seconds."""
 
 
 @dataclass
@@ -36,7 +33,8 @@ class GradientReport:
     compared
         Elements of Jacobians, or projections of them, that were compared.
     kinks
-        Those left out because one-sided derivatives differ there, or the oracle cannot tell.
+        Those left out because one-sided derivatives differ there, or the oracle cannot tell; and what does not fit
+        where ops are at kinks that cancel.
     undefined
         Those left out because the function or its true derivative is no number there.
     worst
@@ -177,15 +175,22 @@ class _Trial:
 
     def run(self, seed: int) -> None:
         problem = self.problem
-        oracle = self._applying()
+        oracle = strongest(self.oracles.values(), problem.subject, self.point)
         seen = compare(
             problem.subject, problem.claim, problem.sound, oracle, self.point, self.tolerance,
             np.random.default_rng(seed),
         )  # fmt: skip
         label = oracle.name if self.order == 1 else f"{oracle.name} (order {self.order})"
         self.report.add(GradientReport(0, seen.compared, seen.kinks, seen.undefined, seen.worst, {label: 1}))
-        if seen.mismatch is not None:
-            raise VerificationFailed(self._message(seen.mismatch, oracle))
+        if seen.mismatch is None:
+            return
+        graph, found = problem.subject.graph, None
+        if graph is not None and not isinstance(problem.claim, Given):
+            found = suspect(graph, self.point, self.oracles)
+            if found.blame is None and found.kinks:  # min(|x|, x) at 0 is smooth, but nothing it is made of is
+                self.report.kinks += 1
+                return
+        raise VerificationFailed(self._message(seen.mismatch, oracle, found))
 
     def again(self) -> _Trial:
         """The derivative, weighted, as the function whose derivative is looked at."""
@@ -204,24 +209,7 @@ class _Trial:
         written = self.problem.subject
         return _Trial(problem, point, self.oracles, self.tolerance, self.report, self.given, self.repeat, written)
 
-    def _applying(self) -> Oracle:
-        """The first oracle that applies; where one was asked for, that one."""
-        *stronger, last = self.oracles.values()
-        subject, point = self.problem.subject, self.point
-        direction = {name: np.ones(np.shape(point[name])) for name in subject.wrt}
-        for oracle in stronger:
-            if oracle.name == "exact" and _effort(subject, point) > EFFORT:
-                continue
-            if oracle.name == "complex-step" and subject.graph is None:
-                continue  # whether a Python function is analytic, its author alone can say
-            try:
-                oracle.slopes(subject, point, direction)
-            except UnsupportedExpression:
-                continue
-            return oracle
-        return last
-
-    def _message(self, wrong: Mismatch, oracle: Oracle) -> str:
+    def _message(self, wrong: Mismatch, oracle: Oracle, found: Finding | None) -> str:
         claim = self.problem.claim
         whose = "given" if isinstance(claim, Given) else "of order 2" if self.order == 2 else "made here"
         lines = [
@@ -229,13 +217,8 @@ class _Trial:
             f"{wrong.input}{list(wrong.input_index)} is {wrong.found:.17g}, but {wrong.expected:.17g} by the oracle "
             f"{oracle.name!r}; they may differ by {wrong.allowed:.3g}"
         ]
-        graph = self.problem.subject.graph
-        if graph is not None and not isinstance(claim, Given):
-            try:
-                blamed = suspect(graph, self.point, self.oracles)
-            except (GraphoptError, ArithmeticError, ValueError):
-                blamed = None
-            lines.append(f"suspect: {blamed or 'no op alone is wrong at the values it meets here'}")
+        if found is not None:
+            lines.append(f"suspect: {found.blame or 'no op alone is wrong at the values it meets here'}")
         lines.append("to see it again:\n" + self._reproduction())
         return "\n".join(lines)
 
@@ -246,25 +229,3 @@ class _Trial:
         if written.graph is None or (callable(given) and not isinstance(given, Function)):
             return calling(given, grad, point, written.wrt, self.repeat)
         return parsing(written.graph, grad, point, written.wrt, self.repeat)
-
-
-def _effort(subject: Subject, point: Point) -> float:
-    """How many elements are computed, terms of products counted one by one, by all evaluations at a point."""
-    graph = subject.graph
-    if graph is None:
-        return 0.0
-    computed = 0.0
-
-    def count(node: int, value: Any) -> None:
-        nonlocal computed
-        traits = graph.op(node).traits
-        inner = 1
-        if "contraction" in traits or "factorization" in traits:
-            inner = max((np.shape(values[k])[-1] for k in graph.operands(node) if np.ndim(values[k])), default=1)
-        values[node] = value
-        computed += np.size(value) * inner
-
-    values: dict[int, Any] = {}
-    interpret(graph, point, on_node=count)
-    columns = sum(int(np.size(point[name])) for name in subject.wrt)
-    return 3 * computed * (columns if columns <= WHOLE else PROJECTIONS)
