@@ -79,6 +79,7 @@ class NoDerivative:
 
 TypeRule = Callable[[tuple[TensorType, ...], Attributes, Unify], TensorType]
 Pullback = Callable[[Any, Applied], Sequence[Any]]
+Pushforward = Callable[[Sequence[Any], Applied], Any]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -103,6 +104,9 @@ class Op:
         Elementwise rules need not undo broadcasting.
     operand_dtypes
         `(dtypes or Python number types) -> dtypes`: what the operands are cast to before the op meets them.
+    pushforward
+        `(tangents, node) -> the result's tangent (or None)`, a tangent or None being given for each operand. None: the
+        transpose of the pullback, which is linear in the cotangent (`graphopt.autodiff.push`).
     traits
         Words that passes and the schedule ask for: see `TRAITS`.
     cost
@@ -138,6 +142,7 @@ class Op:
     traits: frozenset[str] = frozenset()
     cost: float = 0.0
     expand: Callable[..., Any] | None = field(default=None)
+    pushforward: Pushforward | None = field(default=None)
     text: Mapping[str, str] | None = field(default=None)
 
     def __call__(self, *operands: Any, **attributes: Any) -> Any:
