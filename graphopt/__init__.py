@@ -30,7 +30,7 @@ from graphopt.errors import (
     VerificationFailed,
 )
 from graphopt.frontend import from_sympy, to_sympy
-from graphopt.frontend.gradient import grad, vjp
+from graphopt.frontend.gradient import grad, hessian, hvp, jacobian, jvp, vjp
 from graphopt.frontend.state import In
 from graphopt.function import Function, function
 from graphopt.graph import Graph
@@ -83,6 +83,10 @@ __all__ = [
     "from_sympy",
     "function",
     "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
     "lower",
     "shared",
     "tensor",

@@ -122,6 +122,7 @@ class Op:
         "commutative": "two operands that may be swapped",
         "associative": "may be regrouped over the reals",
         "reduction": "combines elements over the axes named by the attribute `axis`",
+        "linear": "linear in all operands of floats together, so that it takes their tangents to the result's",
         "view": "moves elements without computing",
         "contraction": "a product summed over a shared axis",
         "composite": "is recognized and differentiated whole, and expanded by the pass `lower`",

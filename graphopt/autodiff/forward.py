@@ -79,9 +79,7 @@ def jvp(
         graph, seeds = problem.graph, dict[int, int]()
         for v, tangent in zip(sources, problem.given, strict=True):
             node = problem.node(v)
-            seeds[node] = (
-                graph.add(add(graph.handle(seeds[node]), graph.handle(tangent))) if node in seeds else tangent
-            )
+            seeds[node] = graph.add(add(graph.handle(seeds[node]), graph.handle(tangent))) if node in seeds else tangent
         found = push(graph, seeds, problem.outputs, {problem.node(v) for v in constants})
         pushed = problem.exported([found.get(node) for node in problem.outputs], results)
     return pushed if isinstance(outputs, Sequence) else pushed[0]

@@ -6,9 +6,9 @@ operands' tangents as seeds. That is done for one node at a time, so that its co
 for a whole program it is the "double backward" of J. Townsend, "A new trick for calculating Jacobian vector
 products", 2017.)
 
-An elementwise op needs no transposing, since a diagonal matrix is its own transpose: each operand's tangent goes
-through the pullback as if it were the cotangent. An op may bring a rule of its own, `Op.pushforward`, where it has a
-shorter one.
+Where the ops' traits say enough, nothing is transposed. A linear op takes the tangents to the tangent itself. For an
+elementwise op, since a diagonal matrix is its own transpose, each operand's tangent goes through the pullback as if it
+were the cotangent. And an op may bring a rule of its own, `Op.pushforward`, where it has a shorter one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from graphopt.ops.arithmetic import add
 from graphopt.ops.leaves import input_
 from graphopt.ops.shape import broadcast_to
 from graphopt.types import is_float
-from graphopt.variable import Variable, as_variable
+from graphopt.variable import Variable, as_variable, literal
 
 __all__ = ["push"]
 
@@ -84,6 +84,8 @@ def _pushed(graph: Graph, node: int, tangents: Tangents) -> int | None:
     if op.pushforward is not None:
         given = [None if t is None else graph.handle(t) for t in tangents]
         return _whole(graph, node, op.pushforward(given, Application.at(graph, node)))
+    if "linear" in op.traits and ("elementwise" not in op.traits or _all_move(graph, node, tangents)):
+        return _whole(graph, node, op(*_moved(graph, node, tangents), **graph.attributes(node)))
     dtypes = {graph.type(t).dtype for t in tangents if t is not None}
     if "elementwise" in op.traits and dtypes == {graph.type(node).dtype}:
         return _scaled(graph, node, tangents)
@@ -109,6 +111,25 @@ def _whole(graph: Graph, node: int, tangent: Any) -> int | None:
     return graph.add(tangent, graph.origins(node))
 
 
+def _all_move(graph: Graph, node: int, tangents: Tangents) -> bool:
+    return all(
+        tangent is not None or not is_float(graph.type(operand).dtype)
+        for operand, tangent in zip(graph.operands(node), tangents, strict=True)
+    )
+
+
+def _moved(graph: Graph, node: int, tangents: Tangents) -> list[Variable]:
+    """For a linear op: the operands' tangents, zeros included, in their places; what is no float stays."""
+    result: list[Variable] = []
+    for operand, tangent in zip(graph.operands(node), tangents, strict=True):
+        type = graph.type(operand)
+        if tangent is None and is_float(type.dtype):
+            result.append(literal(0.0, type.dtype, type.shape))
+        else:
+            result.append(graph.handle(operand if tangent is None else tangent))
+    return result
+
+
 def _scaled(graph: Graph, node: int, tangents: Tangents) -> int | None:
     """For an elementwise op: each tangent times the slope at its element, which is what the pullback multiplies by."""
     total: Any = None
@@ -128,9 +149,7 @@ def _transposed(graph: Graph, node: int, tangents: Tangents) -> int | None:
     type = graph.type(node)
     cotangent = graph._add_node(input_, (), Attributes(dtype=type.dtype, shape=type.shape), type)
     seeds: dict[int, list[int]] = {}
-    for operand, tangent, part in zip(
-        graph.operands(node), tangents, pulled_back(graph, node, cotangent), strict=True
-    ):
+    for operand, tangent, part in zip(graph.operands(node), tangents, pulled_back(graph, node, cotangent), strict=True):
         if tangent is None or part is None:
             continue
         if isinstance(part, NoDerivative):

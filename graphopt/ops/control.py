@@ -108,6 +108,12 @@ def _cond_pullback(g: Any, node: Applied) -> Sequence[Any]:
     return pull_back(g, node)
 
 
+def _cond_pushforward(tangents: Sequence[Any], node: Applied) -> Any:
+    from graphopt.autodiff.branches import push_forward
+
+    return push_forward(tangents, node)
+
+
 cond: Op = define(
     Op(
         name="cond",
@@ -116,6 +122,7 @@ cond: Op = define(
         numpy=_taken,
         exact=_taken,
         pullback=_cond_pullback,
+        pushforward=_cond_pushforward,
     )
 )
 """Operands: a bool scalar, and what the bodies take. Attributes: `then` and `otherwise`, each a
