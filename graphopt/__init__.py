@@ -8,6 +8,7 @@ array([[    0., -1000.]])
 """
 
 from graphopt import tensor
+from graphopt.autodiff.custom import custom_derivative
 from graphopt.config import config
 from graphopt.dimensions import dim
 from graphopt.errors import (
@@ -77,6 +78,7 @@ __all__ = [
     "c_source",
     "config",
     "cuda_source",
+    "custom_derivative",
     "define_op",
     "dim",
     "draw",

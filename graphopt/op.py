@@ -105,8 +105,9 @@ class Op:
     operand_dtypes
         `(dtypes or Python number types) -> dtypes`: what the operands are cast to before the op meets them.
     pushforward
-        `(tangents, node) -> the result's tangent (or None)`, a tangent or None being given for each operand. None: the
-        transpose of the pullback, which is linear in the cotangent (`graphopt.autodiff.push`).
+        `(tangents, node) -> the result's tangent (or None)`, a tangent or None being given for each operand. None, or
+        where it returns NotImplemented: the transpose of the pullback, which is linear in the cotangent
+        (`graphopt.autodiff.push`).
     traits
         Words that passes and the schedule ask for: see `TRAITS`.
     cost

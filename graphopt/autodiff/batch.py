@@ -85,7 +85,7 @@ class _Application:
             return operand
         missing, k = rank - operand.ndim, len(self.lead)
         x = self.made[operand]
-        return expand_dims(x, axis=tuple(range(k, k + missing))) if missing else x  # type: ignore[no-any-return]
+        return expand_dims(x, axis=tuple(range(k, k + missing))) if missing else x
 
     def whole(self, operand: Variable) -> Variable:
         """An operand with leading axes, repeated along them if it has none."""
@@ -186,25 +186,12 @@ def _choice(application: _Application) -> Parts:
     return [condition, *map(application.whole, branches)], application.v.attributes
 
 
+_ALONG_AXES = "expand_dims squeeze softmax log_softmax logsumexp cumsum cumprod recurrence sort argsort concatenate"
+
 _RULES: Mapping[str, Callable[[_Application], Parts]] = {
     **dict.fromkeys(("matmul", "solve", "solve_triangular", "stack"), _of_matrices),
     **dict.fromkeys(("cholesky", "inv", "det", "slogdet", "adjugate", "pick", "stop_gradient"), _each),
-    **dict.fromkeys(
-        (
-            "expand_dims",
-            "squeeze",
-            "softmax",
-            "log_softmax",
-            "logsumexp",
-            "cumsum",
-            "cumprod",
-            "recurrence",
-            "sort",
-            "argsort",
-            "concatenate",
-        ),
-        _along_axes,
-    ),  # fmt: skip
+    **dict.fromkeys(_ALONG_AXES.split(), _along_axes),
     **dict.fromkeys(("slice", "put"), _part),
     "transpose": _transpose,
     "reshape": _reshape,

@@ -1,7 +1,7 @@
 """Forward accumulation inside one graph: tangents flow from operands to users, by the rules that reverse mode has.
 
-A pullback is linear in the cotangent, and its transpose is the pushforward. So one rule an op is enough: the pullback is
-written out for a placeholder, and pulled back itself, from the operands' cotangents to the placeholder, with the
+A pullback is linear in the cotangent, and its transpose is the pushforward. So one rule an op is enough: the pullback
+is written out for a placeholder, and pulled back itself, from the operands' cotangents to the placeholder, with the
 operands' tangents as seeds. That is done for one node at a time, so that its cost is that of the nodes it makes. (Done
 for a whole program it is the "double backward" of J. Townsend, "A new trick for calculating Jacobian vector
 products", 2017.)
@@ -83,7 +83,9 @@ def _pushed(graph: Graph, node: int, tangents: Tangents) -> int | None:
     op = graph.op(node)
     if op.pushforward is not None:
         given = [None if t is None else graph.handle(t) for t in tangents]
-        return _whole(graph, node, op.pushforward(given, Application.at(graph, node)))
+        tangent = op.pushforward(given, Application.at(graph, node))
+        if tangent is not NotImplemented:
+            return _whole(graph, node, tangent)
     if "linear" in op.traits and ("elementwise" not in op.traits or _all_move(graph, node, tangents)):
         return _whole(graph, node, op(*_moved(graph, node, tangents), **graph.attributes(node)))
     dtypes = {graph.type(t).dtype for t in tangents if t is not None}

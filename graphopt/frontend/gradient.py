@@ -1,7 +1,7 @@
 """`go.grad`, `go.jvp` and their kin for variables and SymPy expressions alike.
 
-SymPy expressions are imported first. Results are made of variables; `go.function` joins their leaves to the SymPy symbols
-among its inputs.
+SymPy expressions are imported first. Results are made of variables; `go.function` joins their leaves to the SymPy
+symbols among its inputs.
 """
 
 from __future__ import annotations

@@ -94,6 +94,6 @@ barrier = define(
         numpy=lambda x, tag=0: x,  # values held for different reasons have different tags, so that none are merged
         exact=lambda x, tag=0: x,
         pullback=lambda g, node: (g,),
-        traits=frozenset({"elementwise", "hold", "linear"}),
+        traits=frozenset({"elementwise", "hold"}),
     )
 )
