@@ -22,7 +22,7 @@ from graphopt.ops.shape import expand_dims, transpose
 from graphopt.types import TensorType
 from graphopt.variable import Variable, literal, variable
 
-__all__ = ["hessian", "jacobian"]
+__all__ = ["columns", "hessian", "jacobian", "rows"]
 
 
 def jacobian(y: Any, wrt: Any, *, disconnected_inputs: str = "raise", stabilize: bool = True) -> Any:
@@ -55,8 +55,10 @@ def jacobian(y: Any, wrt: Any, *, disconnected_inputs: str = "raise", stabilize:
         If an op on the way cannot be computed for many unit vectors at once.
     """
     y = differentiable(y, "an output")
-    options = {"disconnected_inputs": disconnected_inputs, "stabilize": stabilize}
-    made = [(_columns if _has_fewer(x, y) else _rows)(y, differentiable(x, "wrt"), options) for x in listed(wrt)]
+    made = []
+    for x in listed(wrt):
+        product = columns if _has_fewer(differentiable(x, "wrt"), y) else rows
+        made.append(product(y, x, disconnected_inputs=disconnected_inputs, stabilize=stabilize))
     return made if isinstance(wrt, Sequence) else made[0]
 
 
@@ -95,19 +97,21 @@ def _has_fewer(x: Variable, y: Variable) -> bool:
     return isinstance(x.size, int) and (x.size < y.size if isinstance(y.size, int) else True)
 
 
-def _rows(y: Variable, x: Variable, options: Any) -> Variable:
+def rows(y: Variable, x: Variable, **options: Any) -> Variable:
+    """The Jacobian by reverse mode, a row for each element of y."""
     cotangent = variable(None, y.type)
-    (rows,) = batched([vjp(y, x, cotangent, **options)], {cotangent: _units(y.type)}, y.shape)
-    return rows
+    (made,) = batched([vjp(y, x, cotangent, **options)], {cotangent: _units(y.type)}, y.shape)
+    return made
 
 
-def _columns(y: Variable, x: Variable, options: Any) -> Variable:
+def columns(y: Variable, x: Variable, **options: Any) -> Variable:
+    """The Jacobian by forward mode, a column for each element of x."""
     tangent = variable(None, x.type)
-    (columns,) = batched([jvp(y, x, tangent, **options)], {tangent: _units(x.type)}, x.shape)
+    (made,) = batched([jvp(y, x, tangent, **options)], {tangent: _units(x.type)}, x.shape)
     if not x.ndim or not y.ndim:
-        return columns
+        return made
     axes = (*range(x.ndim, x.ndim + y.ndim), *range(x.ndim))
-    result: Variable = transpose(columns, axes=axes)
+    result: Variable = transpose(made, axes=axes)
     return result
 
 
