@@ -15,6 +15,8 @@ from graphopt.autodiff.batch import batched
 from graphopt.autodiff.forward import jvp
 from graphopt.autodiff.problem import differentiable, listed
 from graphopt.autodiff.reverse import grad, vjp
+from graphopt.autodiff.sparse import compressed, pattern_of
+from graphopt.errors import InvalidArgument
 from graphopt.ops.arithmetic import cast
 from graphopt.ops.leaves import iota
 from graphopt.ops.logic import equal
@@ -25,7 +27,9 @@ from graphopt.variable import Variable, literal, variable
 __all__ = ["columns", "hessian", "jacobian", "rows"]
 
 
-def jacobian(y: Any, wrt: Any, *, disconnected_inputs: str = "raise", stabilize: bool = True) -> Any:
+def jacobian(
+    y: Any, wrt: Any, *, sparsity: Any = None, disconnected_inputs: str = "raise", stabilize: bool = True
+) -> Any:
     """All partial derivatives of an array: the element at (*i, *j) is ∂y[i] / ∂x[j].
 
     Forward mode makes a column for each element of x, reverse mode a row for each of y. Whichever are fewer are made;
@@ -37,6 +41,11 @@ def jacobian(y: Any, wrt: Any, *, disconnected_inputs: str = "raise", stabilize:
         A variable of a float dtype, of any shape.
     wrt
         A variable or a list of variables, inputs or intermediate results, of a float dtype.
+    sparsity
+        Where the Jacobian is not zero, if that is known: an array, or a sparse matrix of SciPy's, of the Jacobian's
+        shape or of shape (elements of y, elements of x). Columns, or rows, that do not meet are then made by one
+        product (`graphopt.autodiff.sparse`). Elements left out of the pattern are taken to be zero, and make others
+        wrong if they are not. If `wrt` is a list, a list of patterns, each of which may be None. Sizes must be numbers.
     disconnected_inputs, stabilize
         As for `grad`.
 
@@ -51,14 +60,23 @@ def jacobian(y: Any, wrt: Any, *, disconnected_inputs: str = "raise", stabilize:
         If y or a variable of `wrt` is of an integer dtype or bool.
     DisconnectedInput, NotDifferentiable
         As for `grad`.
+    InvalidArgument, ShapeMismatch
+        If the pattern does not fit.
     UnsupportedExpression
         If an op on the way cannot be computed for many unit vectors at once.
     """
     y = differentiable(y, "an output")
+    sources = [differentiable(x, "wrt") for x in listed(wrt)]
+    patterns = [sparsity] if not isinstance(wrt, Sequence) else [None] * len(sources) if sparsity is None else sparsity
+    if len(patterns) != len(sources):
+        raise InvalidArgument(f"expected a pattern or None for each of wrt, found {len(patterns)} for {len(sources)}")
     made = []
-    for x in listed(wrt):
-        product = columns if _has_fewer(differentiable(x, "wrt"), y) else rows
-        made.append(product(y, x, disconnected_inputs=disconnected_inputs, stabilize=stabilize))
+    for x, pattern in zip(sources, patterns, strict=True):
+        options = {"disconnected_inputs": disconnected_inputs, "stabilize": stabilize}
+        if pattern is not None:
+            made.append(compressed(y, x, pattern_of(pattern, y, x), **options))
+        else:
+            made.append((columns if _has_fewer(x, y) else rows)(y, x, **options))
     return made if isinstance(wrt, Sequence) else made[0]
 
 

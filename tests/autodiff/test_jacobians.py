@@ -2,13 +2,18 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 import sympy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 import graphopt as go
 import graphopt.tensor as T
 from graphopt.autodiff.batch import batched
 from graphopt.autodiff.jacobians import columns, rows
-from graphopt.errors import DisconnectedInput, ShapeMismatch, TypeMismatch, UnsupportedExpression
+from graphopt.autodiff.sparse import coloured
+from graphopt.errors import DisconnectedInput, InvalidArgument, ShapeMismatch, TypeMismatch, UnsupportedExpression
 from graphopt.graph import Graph
 from graphopt.graph.build import topological
 from graphopt.interpret import interpret
@@ -168,6 +173,69 @@ def test_many_values_at_once_are_what_they_are_one_by_one(name):
     found = value([many], together, arrays)
     for index in np.ndindex(2, 2):
         np.testing.assert_allclose(found[index], value([x], function(x), arrays[index]), rtol=1e-12, atol=1e-14)
+
+
+# --- sparse ones -------------------------------------------------------------------------------------------------
+
+
+def chain(x):
+    return T.sin(x[1:-1]) * x[2:] - x[:-2] ** 2
+
+
+CHAIN = np.abs(np.subtract.outer(np.arange(1, 11), np.arange(12))) <= 1
+
+
+def test_a_sparse_jacobian_is_made_of_as_many_products_as_it_has_colours():
+    x = go.variable("x", "float64[12]")
+    made = go.jacobian(chain(x), x, sparsity=CHAIN)
+    array = np.random.default_rng(10).normal(size=12)
+    np.testing.assert_allclose(value([x], made, array), value([x], go.jacobian(chain(x), x), array), rtol=1e-12)
+    assert len(set(coloured(CHAIN))) == 3
+    seeds = [
+        v for v in topological([made]) if v.op.name == "constant" and v.shape[1:] == x.shape and v.dtype == x.dtype
+    ]
+    assert [v.shape[0] for v in seeds] == [3]
+    of_scipy = go.jacobian(chain(x), x, sparsity=scipy.sparse.csr_array(CHAIN))
+    np.testing.assert_array_equal(value([x], of_scipy, array), value([x], made, array))
+
+
+@given(hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=6)), st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_a_jacobian_of_any_pattern_is_that_without_it(pattern, transposed):
+    pattern = pattern.T if transposed else pattern
+    weights = np.where(pattern, np.arange(1.0, pattern.size + 1).reshape(pattern.shape), 0)
+    x = go.variable("x", f"float64[{pattern.shape[1]}]")
+    y = T.constant(weights) @ (x * x)
+    made = go.jacobian(y, x, sparsity=pattern, disconnected_inputs="ignore")
+    array = np.arange(pattern.shape[1]) + 0.5
+    np.testing.assert_allclose(value([x], made, array), weights * 2 * array)
+
+
+@given(hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=7)))
+def test_columns_of_one_colour_do_not_meet(pattern):
+    colours = coloured(pattern)
+    for colour in set(colours.tolist()):
+        assert np.all(pattern[:, colours == colour].sum(axis=1) <= 1)
+
+
+def test_a_pattern_may_be_given_for_some_variables_and_for_arrays_of_any_rank():
+    x, w = go.variable("x", "float64[2, 3]"), go.variable("w", "float64[2, 3]")
+    y = x * x * w
+    same = np.eye(6, dtype=bool).reshape(2, 3, 2, 3)
+    with_pattern = go.jacobian(y, [x, w], sparsity=[same, None])
+    arrays = np.arange(6.0).reshape(2, 3), np.arange(6.0).reshape(2, 3) - 2
+    for made, plain in zip(with_pattern, go.jacobian(y, [x, w]), strict=True):
+        np.testing.assert_array_equal(value([x, w], made, *arrays), value([x, w], plain, *arrays))
+
+
+def test_a_pattern_that_does_not_fit_is_refused():
+    x, n = go.variable("x", "float64[3]"), T.vector("n")
+    with pytest.raises(ShapeMismatch, match=r"pattern of zeros has shape \(2, 3\)"):
+        go.jacobian(x * x, x, sparsity=np.ones((2, 3)))
+    with pytest.raises(InvalidArgument, match="expected numbers"):
+        go.jacobian(n * n, n, sparsity=np.eye(3))
+    with pytest.raises(InvalidArgument, match="found 1 for 2"):
+        go.jacobian(x * x, [x, x], sparsity=[np.eye(3)])
 
 
 # --- hessians ----------------------------------------------------------------------------------------------------
