@@ -66,7 +66,7 @@ def coloured(pattern: Pattern) -> NDArray[np.int64]:
 
 
 def compressed(y: Variable, x: Variable, pattern: Pattern, **options: Any) -> Variable:
-    """The Jacobian, given where its elements are: a product for each colour of columns, or of rows if those are fewer."""
+    """The Jacobian, given where its elements are: a product for each colour of columns, or of rows where fewer."""
     columns, rows = coloured(pattern), coloured(pattern.T)
     forward = len(set(columns.tolist())) <= len(set(rows.tolist()))
     colours, seeded, other = (columns, x, y) if forward else (rows, y, x)

@@ -281,8 +281,10 @@ def test_jacobians_and_hessians_run_in_c():
         "gather": go.jacobian(x[PLACES] ** 2, x), "hessian": go.hessian(T.sum(T.cumprod(x, 1)), x),
         "cond": go.jacobian(T.cond(T.sum(x) > 0, x * x, x), x),
     }  # fmt: skip
-    array = np.random.default_rng(9).normal(size=(2, 3))
-    expected, found = (go.function([x], made, target=target)(array) for target in ("numpy", "c"))
+    w = go.variable("w", "float64[12]")
+    made["sparse"] = go.jacobian(chain(w), w, sparsity=CHAIN)
+    array, other = np.random.default_rng(9).normal(size=(2, 3)), np.arange(12) / 7
+    expected, found = (go.function([x, w], made, target=target)(array, other) for target in ("numpy", "c"))
     for name in made:
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-12, atol=1e-13)
 
