@@ -21,7 +21,8 @@ import numpy as np
 
 import graphopt as go
 import graphopt.tensor as T
-from graphopt.interpret import Exact, Rounded, interpret
+from graphopt.arithmetics import Exact, Rounded
+from graphopt.interpret import interpret
 
 HERE = Path(__file__).resolve().parent
 ROUNDOFF = {"float16": 2.0**-11, "bfloat16": 2.0**-8, "float32": 2.0**-24}
