@@ -195,7 +195,7 @@ class _Trial:
 
     def allowed(self, expected: float, uncertain: float, error: float) -> float:
         rtol, atol = self.tolerance.rtol, self.tolerance.atol
-        least = float(np.finfo(np.float32 if self.unit > 1e-10 else np.float64).tiny)
+        least = UNITS * float(np.finfo(np.float32 if self.unit > 1e-10 else np.float64).tiny)  # underflow is absolute
         relative = UNITS * self.unit if rtol is None else rtol
         rounding = SAFETY * uncertain if rtol is None and atol is None else 0.0
         return relative * abs(expected) + (atol or 0.0) + rounding + 2 * error + least

@@ -106,6 +106,11 @@ def test_exact_differences_take_steps_of_the_size_of_what_moves(value):
     assert report.kinks == report.undefined == 0
 
 
+def test_values_near_underflow_accuse_nobody():
+    assert verify_grad(T.square(v), {"v": [1.2e-38, 1.0, 1e-300]}, oracle="finite-difference").compared == 9
+    assert verify_grad(T.square(f) * f, {"f": [1e-20, 1e-30, 1.0]}, order=2).compared == 18
+
+
 def test_a_minimum_is_no_kink():
     assert verify_grad(T.square(v), {"v": [0.0, 0.0, 1.0]}).kinks == 0
 
