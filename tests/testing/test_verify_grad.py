@@ -4,9 +4,11 @@ import dataclasses
 import io
 from contextlib import redirect_stdout
 
+import hypothesis
 import numpy as np
 import pytest
 import sympy
+from hypothesis import strategies as st
 
 import graphopt as go
 import graphopt.tensor as T
@@ -14,7 +16,7 @@ from graphopt.errors import InvalidArgument, UnsupportedExpression, Verification
 from graphopt.op import Op
 from graphopt.ops import TABLE
 from graphopt.ops.define import define
-from graphopt.testing import verify_grad
+from graphopt.testing import strategies, verify_grad
 
 x = go.variable("x", "float64[2, 3]")
 v = go.variable("v", "float64[3]")
@@ -77,6 +79,14 @@ def test_the_strongest_oracle_that_applies_is_chosen():
     large = go.variable("large", "float64[60, 60]")
     assert verify_grad(T.sum(T.tanh(large @ large)), 1).oracles == {"complex-step": 1}
     assert verify_grad(T.sum(T.sort(large @ large)), 1).oracles == {"finite-difference": 1}
+
+
+@hypothesis.settings(max_examples=20, deadline=None)
+@hypothesis.given(st.data())
+def test_no_drawn_program_is_accused(data):
+    program = data.draw(strategies.expressions(max_nodes=5, dtypes=("float64", "float32")))
+    oracle, order = data.draw(st.sampled_from(["auto", "finite-difference"])), data.draw(st.sampled_from([1, 2]))
+    verify_grad(program, dict(data.draw(strategies.inputs_for(program))), oracle=oracle, order=order)
 
 
 # --- points -----------------------------------------------------------------------------------------------------------
