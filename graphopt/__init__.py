@@ -8,6 +8,7 @@ array([[    0., -1000.]])
 """
 
 from graphopt import tensor
+from graphopt.autodiff.custom import custom_derivative
 from graphopt.config import config
 from graphopt.dimensions import dim
 from graphopt.errors import (
@@ -30,7 +31,7 @@ from graphopt.errors import (
     VerificationFailed,
 )
 from graphopt.frontend import from_sympy, to_sympy
-from graphopt.frontend.gradient import grad, vjp
+from graphopt.frontend.gradient import grad, hessian, hvp, jacobian, jvp, vjp
 from graphopt.frontend.state import In
 from graphopt.function import Function, function
 from graphopt.graph import Graph
@@ -77,12 +78,17 @@ __all__ = [
     "c_source",
     "config",
     "cuda_source",
+    "custom_derivative",
     "define_op",
     "dim",
     "draw",
     "from_sympy",
     "function",
     "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
     "lower",
     "shared",
     "tensor",

@@ -194,7 +194,10 @@ def _named(name: str) -> Dim:
 
 
 def opaque(function: str, a: DimLike, b: DimLike) -> DimLike:
-    """`a // b`, `min(a, b)` or `max(a, b)` as a dimension, folded where both are constants or equal."""
+    """`a // b`, `min(a, b)` or `max(a, b)` as a dimension, folded where both are constants or equal.
+
+    Of extrema of extrema, those that repeat an operand are folded: max(max(a, 0), 0) is max(a, 0).
+    """
     if function == "//" and b == 0:
         raise InvalidArgument(f"dimension {a} // 0 has no value")
     if isinstance(a, int) and isinstance(b, int):
@@ -203,7 +206,19 @@ def opaque(function: str, a: DimLike, b: DimLike) -> DimLike:
         return 1 if function == "//" else a
     if function == "//" and b == 1:
         return a
+    if function != "//":
+        for one, other in ((a, b), (b, a)):
+            if _is_extremum_of(one, function, other):
+                return one
     return Dim((((Opaque(function, (a, b)),), 1),))
+
+
+def _is_extremum_of(value: DimLike, function: str, operand: DimLike) -> bool:
+    """Whether a dimension is the same extremum of an operand and something else: then it is that already."""
+    match value:
+        case Dim(terms=(((Opaque(function=found, operands=operands),), 1),)):
+            return found == function and operand in operands
+    return False
 
 
 def product(dims: Iterable[DimLike]) -> DimLike:

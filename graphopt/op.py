@@ -79,6 +79,7 @@ class NoDerivative:
 
 TypeRule = Callable[[tuple[TensorType, ...], Attributes, Unify], TensorType]
 Pullback = Callable[[Any, Applied], Sequence[Any]]
+Pushforward = Callable[[Sequence[Any], Applied], Any]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -103,6 +104,10 @@ class Op:
         Elementwise rules need not undo broadcasting.
     operand_dtypes
         `(dtypes or Python number types) -> dtypes`: what the operands are cast to before the op meets them.
+    pushforward
+        `(tangents, node) -> the result's tangent (or None)`, a tangent or None being given for each operand. None, or
+        where it returns NotImplemented: the transpose of the pullback, which is linear in the cotangent
+        (`graphopt.autodiff.push`).
     traits
         Words that passes and the schedule ask for: see `TRAITS`.
     cost
@@ -118,6 +123,7 @@ class Op:
         "commutative": "two operands that may be swapped",
         "associative": "may be regrouped over the reals",
         "reduction": "combines elements over the axes named by the attribute `axis`",
+        "linear": "linear in all operands of floats together, so that it takes their tangents to the result's",
         "view": "moves elements without computing",
         "contraction": "a product summed over a shared axis",
         "composite": "is recognized and differentiated whole, and expanded by the pass `lower`",
@@ -138,6 +144,7 @@ class Op:
     traits: frozenset[str] = frozenset()
     cost: float = 0.0
     expand: Callable[..., Any] | None = field(default=None)
+    pushforward: Pushforward | None = field(default=None)
     text: Mapping[str, str] | None = field(default=None)
 
     def __call__(self, *operands: Any, **attributes: Any) -> Any:

@@ -149,7 +149,8 @@ def _nonzero(step: Step) -> Facts:
 AXES: dict[str, Transfer] = {
     "sum": _sum, "prod": _prod, "max": _max, "min": _min, "any": _any, "all": _all, "matmul": _matmul,
     "softmax": _softmax, "log_softmax": _log_softmax, "logsumexp": _logsumexp,
-    "barrier": _same, "stop_gradient": _same, "stack": _stack, "pick": _same, "reshape": _same, "transpose": _same,
+    "barrier": _same, "stop_gradient": _same, "with_derivative": _same,
+    "stack": _stack, "pick": _same, "reshape": _same, "transpose": _same,
     "squeeze": _same, "expand_dims": _same, "broadcast_to": _same, "slice": _same, "put": _stack, "concatenate": _stack,
     "gather": _same, "scatter": _scatter, "cumsum": _cumsum, "cumprod": _cumprod,
     "sort": _same, "argsort": _argsort, "searchsorted": _searchsorted,

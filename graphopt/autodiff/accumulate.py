@@ -21,16 +21,22 @@ from graphopt.ops.shape import broadcast_to
 from graphopt.types import is_float
 from graphopt.variable import Origin, Variable, as_variable
 
-__all__ = ["accumulate"]
+__all__ = ["Application", "accumulate", "fitted", "pulled_back", "refusal", "where_made"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Application:
+class Application:
     """A node as derivative rules see it: an `graphopt.op.Applied` made of handles."""
 
     operands: tuple[Handle, ...]
     result: Handle
     attributes: Attributes
+
+    @classmethod
+    def at(cls, graph: Graph, node: int) -> Application:
+        """The application at a node of a graph."""
+        operands = tuple([graph.handle(operand) for operand in graph.operands(node)])
+        return cls(operands, graph.handle(node), graph.attributes(node))
 
 
 def accumulate(
@@ -39,6 +45,7 @@ def accumulate(
     wrt: Collection[int],
     constants: Collection[int] = (),
     known: Mapping[int, int] | None = None,
+    order: Sequence[int] | None = None,
 ) -> dict[int, int]:
     """Add the cotangents of `wrt` to a graph.
 
@@ -56,6 +63,8 @@ def accumulate(
         Nodes that nothing flows through.
     known
         Node to the node of its whole cotangent: what its users contribute is not looked at.
+    order
+        The nodes that may be on a path, operands first; by default everything that the seeds need.
 
     Returns
     -------
@@ -68,7 +77,7 @@ def accumulate(
         If a node on a path has no derivative, or none with respect to the operand that the path goes through.
     """
     known = known or {}
-    order = graph.order([*seeds, *known])
+    order = graph.order([*seeds, *known]) if order is None else order
     active = _active(graph, order, wrt, constants)
     flowing: dict[int, list[int]] = {node: list(given) for node, given in seeds.items()}
     flowing |= {node: [given] for node, given in known.items()}
@@ -82,14 +91,11 @@ def accumulate(
             result[node] = cotangent
         if not any(operand in active for operand in graph.operands(node)):
             continue
-        for operand, part in zip(graph.operands(node), _pull_back(graph, node, cotangent), strict=True):
+        for operand, part in zip(graph.operands(node), pulled_back(graph, node, cotangent), strict=True):
             if part is not None and operand in active and operand not in known:
                 if isinstance(part, NoDerivative):
-                    raise NotDifferentiable(
-                        f"{graph.op(node).name}: {part.reason}{_where(graph, node)}; keep derivatives from passing it "
-                        "with consider_constant, or ask with respect to something else"
-                    )
-                contribution = graph.add(_fitted(graph, node, operand, part), graph.origins(node))
+                    raise refusal(graph, node, f"{graph.op(node).name}: {part.reason}")
+                contribution = graph.add(fitted(graph, node, operand, part), graph.origins(node))
                 flowing.setdefault(operand, []).append(contribution)
     return result
 
@@ -111,21 +117,21 @@ def _active(graph: Graph, order: Sequence[int], wrt: Collection[int], constants:
     return active
 
 
-def _pull_back(graph: Graph, node: int, cotangent: int) -> Sequence[Any]:
+def pulled_back(graph: Graph, node: int, cotangent: int) -> Sequence[Any]:
+    """What the rule of a node's op gives for its operands: expressions, numbers, None or `NoDerivative`."""
     op = graph.op(node)
     if op.pullback is None:
-        raise NotDifferentiable(
-            f"{op.name} has no derivative{_where(graph, node)}; keep derivatives from passing it with "
-            "consider_constant, or ask with respect to something else"
+        raise refusal(graph, node, f"{op.name} has no derivative")
+    applied = Application.at(graph, node)
+    parts = op.pullback(graph.handle(cotangent), applied)
+    if len(parts) != len(applied.operands):
+        raise TypeMismatch(
+            f"the pullback of {op.name} returned {len(parts)} cotangents for {len(applied.operands)} operands"
         )
-    handles = tuple([graph.handle(operand) for operand in graph.operands(node)])
-    parts = op.pullback(graph.handle(cotangent), _Application(handles, graph.handle(node), graph.attributes(node)))
-    if len(parts) != len(handles):
-        raise TypeMismatch(f"the pullback of {op.name} returned {len(parts)} cotangents for {len(handles)} operands")
     return parts
 
 
-def _fitted(graph: Graph, node: int, operand: int, part: Any) -> Any:
+def fitted(graph: Graph, node: int, operand: int, part: Any) -> Any:
     """A contribution with the type of the operand it belongs to; broadcasting of elementwise ops is undone."""
     op, wanted = graph.op(node), graph.type(operand)
     try:
@@ -134,15 +140,24 @@ def _fitted(graph: Graph, node: int, operand: int, part: Any) -> Any:
             shape = graph.type(node).shape
             part = sum_to(part if part.shape == shape else broadcast_to(part, shape=shape), wanted.shape)
     except GraphoptError as error:
-        raise TypeMismatch(f"the pullback of {op.name} failed{_where(graph, node)}: {error}") from None
+        raise TypeMismatch(f"the pullback of {op.name} failed{where_made(graph, node)}: {error}") from None
     if part.type != wanted:
         raise TypeMismatch(
             f"the pullback of {op.name} returned a cotangent of type {part.type} for an operand of type {wanted}"
-            f"{_where(graph, node)}"
+            f"{where_made(graph, node)}"
         )
     return part
 
 
-def _where(graph: Graph, node: int) -> str:
+def where_made(graph: Graph, node: int) -> str:
+    """Where the user made a node, in brackets, for a message."""
     origins = graph.origins(node)
     return f" (at {', '.join(map(str, origins))})" if origins else ""
+
+
+def refusal(graph: Graph, node: int, what: str) -> NotDifferentiable:
+    """The error that says what about a node keeps derivatives from passing it, and what to do."""
+    return NotDifferentiable(
+        f"{what}{where_made(graph, node)}; keep derivatives from passing it with consider_constant, or ask with "
+        "respect to something else"
+    )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from graphopt.autodiff.accumulate import accumulate
+from graphopt.autodiff.push import push
 from graphopt.graph.body import BRANCHES, Body, Side, captures_of, joined
 from graphopt.graph.graph import Graph
 from graphopt.op import Applied, Attributes
@@ -14,7 +15,7 @@ from graphopt.ops.leaves import input_
 from graphopt.types import TensorType, is_float
 from graphopt.variable import Variable, literal
 
-__all__ = ["pull_back"]
+__all__ = ["pull_back", "push_forward"]
 
 
 def pull_back(cotangent: Any, node: Applied) -> Sequence[Any]:
@@ -29,6 +30,31 @@ def pull_back(cotangent: Any, node: Applied) -> Sequence[Any]:
         else:
             result.append(None)
     return result
+
+
+def push_forward(tangents: Sequence[Any], node: Applied) -> Any:
+    """The tangent of a conditional, None where no branch varies; zeros from a branch that does not."""
+    condition, *captures = node.operands
+    sides = [_tangent(node.attributes[name], captures, tangents[1:]) for name in BRANCHES]
+    if all(side is None for side in sides):
+        return None
+    then, otherwise = (_zeros(node.attributes[BRANCHES[0]].type) if side is None else side for side in sides)
+    operands, attributes = joined(then, otherwise)
+    return Variable(node.attributes[BRANCHES[0]].type, cond, (condition, *operands), attributes)
+
+
+def _tangent(body: Body, captures: Sequence[Variable], tangents: Sequence[Variable | None]) -> Side[Variable] | None:
+    """The tangent of a body's result, over what the body takes and the tangents of that."""
+    graph = body.graph.copy()
+    given, seeds = captures_of(body, captures), dict[int, int]()
+    for node, tangent in zip(list(given), tangents, strict=True):
+        if tangent is not None:
+            type = graph.type(node)
+            attributes = Attributes(dtype=type.dtype, shape=type.shape)
+            seeds[node] = graph._add_node(input_, (), attributes, type)
+            given[seeds[node]] = tangent
+    found = push(graph, seeds, [body.output])
+    return Side(graph, found[body.output], given) if found else None
 
 
 class _Derivatives:

@@ -1,4 +1,8 @@
-"""`go.grad` and `go.vjp` for variables and SymPy expressions alike."""
+"""`go.grad`, `go.jvp` and their kin for variables and SymPy expressions alike.
+
+SymPy expressions are imported first. Results are made of variables; `go.function` joins their leaves to the SymPy
+symbols among its inputs.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +12,50 @@ from graphopt import autodiff
 from graphopt.frontend.declare import is_sympy
 from graphopt.frontend.sympy_import import Importer
 
-__all__ = ["grad", "vjp"]
+__all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "vjp"]
 
 
 def grad(cost: Any, wrt: Any, **options: Any) -> Any:
-    """The gradient of a scalar cost; see `graphopt.autodiff.grad` for the options and errors.
-
-    A SymPy cost is imported first. The result is made of variables; `go.function` joins their leaves to the SymPy
-    symbols among its inputs.
-    """
-    if is_sympy(cost):
-        importer = Importer(inputs=[leaf for leaf in _listed(wrt) if is_sympy(leaf)])
-        cost = importer.convert(cost)
-        if isinstance(wrt, list | tuple):
-            wrt = [importer.variable_for(leaf) if is_sympy(leaf) else leaf for leaf in wrt]
-        elif is_sympy(wrt):
-            wrt = importer.variable_for(wrt)
-    return autodiff.grad(cost, wrt, **options)
+    """The gradient of a scalar cost; see `graphopt.autodiff.grad` for the options and errors."""
+    return autodiff.grad(*_imported(cost, wrt), **options)
 
 
 def vjp(outputs: Any, wrt: Any, cotangents: Any, **options: Any) -> Any:
     """The vector-Jacobian product; see `graphopt.autodiff.vjp`."""
-    return autodiff.vjp(outputs, wrt, cotangents, **options)
+    return autodiff.vjp(*_imported(outputs, wrt), cotangents, **options)
+
+
+def jvp(outputs: Any, wrt: Any, tangents: Any, **options: Any) -> Any:
+    """The Jacobian-vector product; see `graphopt.autodiff.jvp`."""
+    return autodiff.jvp(*_imported(outputs, wrt), tangents, **options)
+
+
+def jacobian(y: Any, wrt: Any, **options: Any) -> Any:
+    """All partial derivatives of an array; see `graphopt.autodiff.jacobian`."""
+    return autodiff.jacobian(*_imported(y, wrt), **options)
+
+
+def hessian(cost: Any, wrt: Any, **options: Any) -> Any:
+    """All second partial derivatives of a scalar; see `graphopt.autodiff.hessian`."""
+    return autodiff.hessian(*_imported(cost, wrt), **options)
+
+
+def hvp(cost: Any, wrt: Any, vectors: Any, **options: Any) -> Any:
+    """The Hessian-vector product; see `graphopt.autodiff.hvp`."""
+    return autodiff.hvp(*_imported(cost, wrt), vectors, **options)
+
+
+def _imported(outputs: Any, wrt: Any) -> tuple[Any, Any]:
+    """Both as variables, one or a list as they were."""
+    if not any(is_sympy(output) for output in _listed(outputs)):
+        return outputs, wrt
+    importer = Importer(inputs=[leaf for leaf in _listed(wrt) if is_sympy(leaf)])
+    made = [importer.convert(output) if is_sympy(output) else output for output in _listed(outputs)]
+    leaves = [importer.variable_for(leaf) if is_sympy(leaf) else leaf for leaf in _listed(wrt)]
+    return (
+        made if isinstance(outputs, list | tuple) else made[0],
+        leaves if isinstance(wrt, list | tuple) else leaves[0],
+    )
 
 
 def _listed(value: Any) -> list[Any]:

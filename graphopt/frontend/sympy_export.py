@@ -88,6 +88,7 @@ MAKERS: dict[str, Make] = {
     "barrier": lambda x: x,
     "check": lambda x, condition: x,
     "stop_gradient": lambda x: x,
+    "with_derivative": lambda x, *arguments: x,
     **{
         name: _kept(kind)
         for name, kind in {

@@ -28,11 +28,12 @@ def _zero(g: Any, y: Any, *xs: Any) -> tuple[None, ...]:
 add = elementwise(
     "add", np.add, lambda a, b: a + b,
     lambda g, y, a, b: (g, g),
-    traits="commutative associative",
+    traits="commutative associative linear",
 )  # fmt: skip
 subtract = elementwise(
     "subtract", np.subtract, lambda a, b: a - b,
     lambda g, y, a, b: (g, -g),
+    traits="linear",
 )  # fmt: skip
 multiply = elementwise(
     "multiply", np.multiply, lambda a, b: a * b,
@@ -44,7 +45,7 @@ divide = elementwise(
     lambda g, y, a, b: (g / b, -(g / b) * y),
     cost=4,
 )  # fmt: skip
-negative = elementwise("negative", np.negative, lambda a: -a, lambda g, y, a: (-g,))
+negative = elementwise("negative", np.negative, lambda a: -a, lambda g, y, a: (-g,), traits="linear")
 absolute = elementwise("absolute", np.absolute, abs, lambda g, y, a: (g * sign(a),))
 sign: Op = elementwise("sign", np.sign, exact.sign, _zero)
 square = elementwise("square", np.square, lambda a: a * a, lambda g, y, a: (g * (2 * a),))
@@ -194,6 +195,6 @@ cast: Op = define(
         numpy=convert,
         exact=lambda x, dtype: x,
         pullback=lambda g, node: (cast(g, dtype=node.operands[0].dtype) if is_float(node.operands[0].dtype) else None,),
-        traits=frozenset({"elementwise"}),
+        traits=frozenset({"elementwise", "linear"}),
     )
 )

@@ -11,7 +11,7 @@ from graphopt.ops.define import define
 from graphopt.ops.logic import where
 from graphopt.types import TensorType, Unify, shape_text
 
-__all__ = ["check", "cond", "if_else", "stop_gradient"]
+__all__ = ["check", "cond", "if_else", "stop_gradient", "with_derivative"]
 
 
 def _check_rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Unify) -> TensorType:
@@ -47,6 +47,31 @@ stop_gradient = define(
     )
 )
 """A value that derivatives take for a constant; it vanishes where composites are expanded."""
+
+
+def _own_pullback(g: Any, node: Applied) -> Sequence[Any]:
+    return (None, *node.attributes["rule"].pull_back(g, node))
+
+
+def _own_pushforward(tangents: Sequence[Any], node: Applied) -> Any:
+    return node.attributes["rule"].push_forward(tangents[1:], node)
+
+
+with_derivative = define(
+    Op(
+        name="with_derivative",
+        arity=None,
+        type_rule=lambda types, attributes, unify: types[0],
+        numpy=lambda x, *arguments, rule: x,
+        exact=lambda x, *arguments, rule: x,
+        pullback=_own_pullback,
+        pushforward=_own_pushforward,
+        traits=frozenset({"composite"}),
+        expand=lambda x, *arguments, rule: x,
+    )
+)
+"""The first operand, whose derivative with respect to the others is what the attribute `rule` says, a
+`graphopt.autodiff.custom.Rule`. How the first is computed is not differentiated. It vanishes like `stop_gradient`."""
 
 
 def _alike(condition: TensorType, then: TensorType, otherwise: TensorType, unify: Unify) -> TensorType:
@@ -108,6 +133,12 @@ def _cond_pullback(g: Any, node: Applied) -> Sequence[Any]:
     return pull_back(g, node)
 
 
+def _cond_pushforward(tangents: Sequence[Any], node: Applied) -> Any:
+    from graphopt.autodiff.branches import push_forward
+
+    return push_forward(tangents, node)
+
+
 cond: Op = define(
     Op(
         name="cond",
@@ -116,6 +147,7 @@ cond: Op = define(
         numpy=_taken,
         exact=_taken,
         pullback=_cond_pullback,
+        pushforward=_cond_pushforward,
     )
 )
 """Operands: a bool scalar, and what the bodies take. Attributes: `then` and `otherwise`, each a

@@ -11,7 +11,7 @@ from typing import Any
 
 from graphopt.dimensions import DimLike
 from graphopt.errors import ShapeMismatch, TypeMismatch
-from graphopt.op import Applied, Attributes, Op, Pullback, TypeRule
+from graphopt.op import Applied, Attributes, Op, Pullback, Pushforward, TypeRule
 from graphopt.ops.define import define
 from graphopt.ops.leaves import iota
 from graphopt.ops.linear_algebra import matmul, swapped
@@ -103,6 +103,27 @@ def _solve_pullback(g: Any, node: Applied) -> Sequence[Any]:
     return sum_to(-matmul(right, swapped(node.result)), a.shape), sum_to(right, b.shape)
 
 
+def _solve_pushforward(tangents: Sequence[Any], node: Applied) -> Any:
+    """Of a x = b: a ẋ = ḃ - ȧ x."""
+    return solve(node.operands[0], _right_side(tangents[0], tangents[1], node))
+
+
+def _right_side(a: Any, b: Any, node: Applied) -> Any:
+    """ḃ - ȧ x, with the right side's rank as it is where ȧ is zero."""
+    if a is None:
+        return b
+    moved = matmul(a, node.result)
+    return -moved if b is None else b - moved
+
+
+def _solve_triangular_pushforward(tangents: Sequence[Any], node: Applied) -> Any:
+    """The same, for the triangle of a that is read."""
+    lower, unit = node.attributes["lower"], node.attributes["unit_diagonal"]
+    a = None if tangents[0] is None else triangle(tangents[0], lower, 0.0 if unit else 1.0)
+    right = _right_side(a, tangents[1], node)
+    return solve_triangular(node.operands[0], right, lower=lower, unit_diagonal=unit)
+
+
 def _solve_triangular_pullback(g: Any, node: Applied) -> Sequence[Any]:
     a, b = node.operands
     lower, unit = node.attributes["lower"], node.attributes["unit_diagonal"]
@@ -141,21 +162,24 @@ def _slogdet_pullback(g: Any, node: Applied) -> Sequence[Any]:
 
 
 def _define(
-    name: str, arity: int, rule: TypeRule, pullback: Pullback, cost: float, core: tuple[int, ...] | None = None
-) -> Op:
+    name: str, arity: int, rule: TypeRule, pullback: Pullback, cost: float, core: tuple[int, ...] | None = None,
+    pushforward: Pushforward | None = None,
+) -> Op:  # fmt: skip
     return define(
         Op(
             name, arity, rule, numerically(name), exactly(name, core), pullback, _dtypes,
-            traits=frozenset({"host", "factorization"}), cost=cost,
+            traits=frozenset({"host", "factorization"}), cost=cost, pushforward=pushforward,
         )
     )  # fmt: skip
 
 
 cholesky = _define("cholesky", 1, _matrix_rule, _cholesky_pullback, 1)
 """The lower factor L of a = L Lᵀ. The upper triangle of `a` is not read."""
-solve = _define("solve", 2, _solution_rule, _solve_pullback, 2)
+solve = _define("solve", 2, _solution_rule, _solve_pullback, 2, pushforward=_solve_pushforward)
 """The x for which a x = b."""
-solve_triangular = _define("solve_triangular", 2, _solution_rule, _solve_triangular_pullback, 1)
+solve_triangular = _define(
+    "solve_triangular", 2, _solution_rule, _solve_triangular_pullback, 1, pushforward=_solve_triangular_pushforward
+)
 """The x for which a x = b, reading one triangle of `a`, and not its diagonal if that is said to be of ones."""
 inv = _define("inv", 1, _matrix_rule, _inv_pullback, 2)
 det = _define("det", 1, _number_rule(), _det_pullback, 1, ())

@@ -124,5 +124,5 @@ def _is_last(whole: Any, values: Any, indices: list[Any]) -> Any:
     return expand_dims(mine, axis=axes) if axes else mine
 
 
-gather: Op = define(Op("gather", None, _gather_rule, _gather, _gather, _ungather))
+gather: Op = define(Op("gather", None, _gather_rule, _gather, _gather, _ungather, traits=frozenset({"linear"})))
 scatter: Op = define(Op("scatter", None, _scatter_rule, _scatter, _scatter, _unscatter, cost=1))

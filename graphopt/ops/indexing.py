@@ -126,11 +126,12 @@ def _sliced(x: Any, start: Sequence[int], step: Sequence[int], shape: Sequence[i
 
 
 slice_: Op = define(Op("slice", 1, _slice_rule, _sliced, _sliced, _unslice, traits=VIEW))
-put: Op = define(Op("put", 2, _put_rule, _put, _put, _unput))
+put: Op = define(Op("put", 2, _put_rule, _put, _put, _unput, traits=frozenset({"linear"})))
 concatenate: Op = define(
     Op(
         "concatenate", None, _concatenate_rule,
         lambda *arrays, axis: np.concatenate(arrays, axis[0]), lambda *arrays, axis: np.concatenate(arrays, axis[0]),
         _unconcatenate,
+        traits=frozenset({"linear"}),
     )
 )  # fmt: skip

@@ -64,5 +64,5 @@ def _where_signature() -> Signature:
 where: Op = elementwise(
     "where", np.where, lambda c, a, b: a if c else b,
     lambda g, y, c, a, b: (None, where(c, g, 0), where(c, 0, g)),
-    arity=3, signature=_where_signature(),
+    arity=3, signature=_where_signature(), traits="linear",
 )  # fmt: skip

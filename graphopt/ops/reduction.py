@@ -125,10 +125,20 @@ def _np_min(x: Any, axis: Axis) -> Any:
 
 
 def _reduction(
-    name: str, rule: TypeRule, numpy: Callable[..., Any], exact: Callable[..., Any] | None, pullback: Any, **more: Any
-) -> Op:
+    name: str, rule: TypeRule, numpy: Callable[..., Any], exact: Callable[..., Any] | None, pullback: Any,
+    traits: str = "", **more: Any,
+) -> Op:  # fmt: skip
     return define(
-        Op(name, 1, rule, lambda x, axis: numpy(x, axis=axis), exact, pullback, traits=frozenset({"reduction"}), **more)
+        Op(
+            name,
+            1,
+            rule,
+            lambda x, axis: numpy(x, axis=axis),
+            exact,
+            pullback,
+            traits=frozenset({"reduction", *traits.split()}),
+            **more,
+        )
     )
 
 
@@ -140,7 +150,10 @@ def _to_bool(kinds: tuple[Any, ...]) -> tuple[str, ...]:
     return ("bool",)
 
 
-sum_ = _reduction("sum", _rule(True), _np_sum, _over(lambda a, b: a + b, mpmath.mpf(0)), _sum_pullback, cost=1)
+sum_ = _reduction(
+    "sum", _rule(True), _np_sum, _over(lambda a, b: a + b, mpmath.mpf(0)), _sum_pullback,
+    traits="linear", cost=1,
+)  # fmt: skip
 prod = _reduction("prod", _rule(True), _np_prod, _over(lambda a, b: a * b, mpmath.mpf(1)), _prod_pullback, cost=1)
 max_ = _reduction("max", _rule(False), _np_max, _over(exact.maximum, -mpmath.inf), _extremum_pullback, cost=1)
 min_ = _reduction("min", _rule(False), _np_min, _over(exact.minimum, mpmath.inf), _extremum_pullback, cost=1)

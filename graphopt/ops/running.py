@@ -5,7 +5,7 @@ All are computed from the front to the back, each step rounded, as NumPy does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,7 +86,32 @@ def _unrecurrence(g: Any, node: Applied) -> tuple[Any, Any]:
     return terms * _shifted(node.result, axis, 0.0), terms
 
 
-cumsum: Op = define(Op("cumsum", 1, _rule, _accumulate(np.add), _accumulate(np.add), _unsum, cost=1))
-cumprod: Op = define(Op("cumprod", 1, _rule, _accumulate(np.multiply), _accumulate(np.multiply), _unproduct, cost=1))
-recurrence: Op = define(Op("recurrence", 2, _rule, _recurrence, _recurrence, _unrecurrence, cost=2))
+def _push_product(tangents: Sequence[Any], node: Applied) -> Any:
+    """Of yₜ = xₜ yₜ₋₁: ẏₜ = xₜ ẏₜ₋₁ + ẋₜ yₜ₋₁."""
+    (axis,) = node.attributes["axis"]
+    return recurrence(node.operands[0], tangents[0] * _shifted(node.result, axis, 1.0), axis=(axis,))
+
+
+def _push_recurrence(tangents: Sequence[Any], node: Applied) -> Any:
+    """Of yₜ = aₜ yₜ₋₁ + bₜ: ẏₜ = aₜ ẏₜ₋₁ + (ȧₜ yₜ₋₁ + ḃₜ)."""
+    (axis,) = node.attributes["axis"]
+    factors, terms = tangents
+    if factors is not None:
+        moved = factors * _shifted(node.result, axis, 0.0)
+        terms = moved if terms is None else moved + terms
+    return recurrence(node.operands[0], terms, axis=(axis,))
+
+
+cumsum: Op = define(
+    Op("cumsum", 1, _rule, _accumulate(np.add), _accumulate(np.add), _unsum, traits=frozenset({"linear"}), cost=1)
+)
+cumprod: Op = define(
+    Op(
+        "cumprod", 1, _rule, _accumulate(np.multiply), _accumulate(np.multiply), _unproduct,
+        cost=1, pushforward=_push_product,
+    )
+)  # fmt: skip
+recurrence: Op = define(
+    Op("recurrence", 2, _rule, _recurrence, _recurrence, _unrecurrence, cost=2, pushforward=_push_recurrence)
+)
 """yₜ = aₜ yₜ₋₁ + bₜ along an axis, beginning with 0."""

@@ -14,7 +14,7 @@ from graphopt.types import TensorType, Unify, broadcast, shape_text
 
 __all__ = ["broadcast_to", "expand_dims", "reshape", "squeeze", "stack", "transpose"]
 
-VIEW = frozenset({"view"})
+VIEW = frozenset({"linear", "view"})
 
 
 def _expand_rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Unify) -> TensorType:
@@ -153,7 +153,7 @@ def _unpick(g: Any, node: Applied) -> tuple[Any]:
     return (stack(*[g if k == node.attributes["index"] else zero for k in range(size)], shape=(size,)),)
 
 
-stack = define(Op("stack", None, _stack_rule, _stack, _stack, _unstack))
+stack = define(Op("stack", None, _stack_rule, _stack, _stack, _unstack, traits=frozenset({"linear"})))
 pick = define(
     Op(
         "pick", 1, _pick_rule, lambda x, index: x[..., index], lambda x, index: x[..., index], _unpick, traits=VIEW,

@@ -93,12 +93,18 @@ def _unsort(g: Any, node: Applied) -> Sequence[Any]:
     return (take_along(g, places, axis[0]),)
 
 
+def _push_sort(tangents: Sequence[Any], node: Applied) -> Any:
+    """Tangents move as their elements do."""
+    axis = node.attributes["axis"]
+    return take_along(tangents[0], argsort(node.operands[0], axis=axis), axis[0])
+
+
 # --- ops -------------------------------------------------------------------------------------------------------------
 
 sort: Op = define(
     Op(
         "sort", 1, _sort_rule, lambda x, axis: np.sort(x, axis[0], stable=True), _exact_sort, _unsort,
-        traits=HOST, cost=20,
+        traits=HOST, cost=20, pushforward=_push_sort,
     )
 )  # fmt: skip
 argsort: Op = define(

@@ -1,7 +1,8 @@
 """The derivative of every public function agrees with finite differences of the function of NumPy it is held against.
 
 A central difference of NumPy's own function along a random direction, its results weighted at random, against the same
-projection of `go.grad`: one number, in which every element of every operand has a part.
+projection of `go.grad`: one number, in which every element of every operand has a part. `go.jvp` along the direction
+has to give that number, too, and to more digits.
 """
 
 from dataclasses import replace
@@ -73,7 +74,7 @@ def spread_out(random, shape, interval, operand):
 
 
 def held(row, random):
-    """Draw a program and a direction, and compare the two slopes."""
+    """Draw a program and a direction, and compare the three slopes: reverse mode, forward mode, differences."""
     sizes = {name: random.choice([size for size in SIZES if size >= row.least]) for name in "nmk"}
     for _ in range(4):  # of nothing there is little to see
         program = in_float64(row.draw(random)).at(sizes)
@@ -92,11 +93,16 @@ def held(row, random):
     weights = [rng.uniform(0.5, 1.5, part.shape) for part in expected]
     directions = [rng.uniform(-1, 1, array.shape) for array in arrays]
 
-    cost = sum(T.sum(part * weight) for part, weight in zip(program.ours(*inputs), weights, strict=True))
+    parts = program.ours(*inputs)
+    cost = sum(T.sum(part * weight) for part, weight in zip(parts, weights, strict=True))
     # Stabilized, a transposition may be gone before it is differentiated.
-    slopes = go.grad(cost, inputs, disconnected_inputs="ignore", stabilize=random.random() < 0.5)
-    found = interpret(Graph.from_outputs(inputs, slopes), {x.name: a for x, a in zip(inputs, arrays, strict=True)})
+    options = {"disconnected_inputs": "ignore", "stabilize": random.random() < 0.5}
+    values = {x.name: a for x, a in zip(inputs, arrays, strict=True)}
+    found = interpret(Graph.from_outputs(inputs, go.grad(cost, inputs, **options)), values)
     projected = [g * d for g, d in zip(found.values(), directions, strict=True)]
+    tangents = go.jvp(list(parts), inputs, directions, **options)
+    pushed = interpret(Graph.from_outputs(inputs, tangents), values)
+    forward = sum(np.sum(tangent * weight) for tangent, weight in zip(pushed.values(), weights, strict=True))
 
     def at(step):
         moved = [array + step * direction for array, direction in zip(arrays, directions, strict=True)]
@@ -108,6 +114,7 @@ def held(row, random):
     if abs((above - here) - (here - below)) > STEP * (1e-3 * scale + noise):
         return  # a kink in between
     slope, total = (above - below) / (2 * STEP), sum(np.sum(part) for part in projected)
+    assert abs(forward - total) <= 1e-9 * scale, f"{program} at {arrays}: {total} in reverse, {forward} in forward mode"
     assert abs(slope - total) <= 1e-5 * scale + noise, f"{program} at {arrays}: {total}, by differences {slope}"
 
 

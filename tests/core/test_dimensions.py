@@ -99,6 +99,15 @@ def test_divisions_that_come_out_even_are_carried_out():
     assert str((n + 1) // 2) == "((n + 1)//2)"
 
 
+@pytest.mark.parametrize("function", ["min", "max"])
+def test_an_extremum_that_repeats_an_operand_of_another_is_that_other(function):
+    inner = opaque(function, dim("n") - 1, 0)
+    assert opaque(function, inner, 0) == opaque(function, 0, inner) == opaque(function, inner, dim("n") - 1) == inner
+    assert opaque(function, inner, 1) != inner
+    assert opaque("min" if function == "max" else "max", inner, 0) != inner
+    assert opaque(function, inner + 1, 0) != inner
+
+
 def test_symbols_are_found_inside_opaque_forms():
     assert symbols(opaque("min", dim("n") // 2, dim("m")) + 1) == {"n", "m"}
 
