@@ -121,6 +121,11 @@ def test_values_near_underflow_accuse_nobody():
     assert verify_grad(T.square(f) * f, {"f": [1e-20, 1e-30, 1.0]}, order=2).compared == 18
 
 
+def test_the_last_of_fifty_digits_accuses_nobody():
+    wavy = T.logsumexp(-T.arcsinh(T.log_softmax(v)))
+    assert verify_grad(wavy, {"v": [0.3114716708660126] * 3}, oracle="exact").compared == 3
+
+
 def test_a_minimum_is_no_kink():
     assert verify_grad(T.square(v), {"v": [0.0, 0.0, 1.0]}).kinks == 0
 
