@@ -17,6 +17,8 @@ from graphopt.op import Op
 from graphopt.ops import TABLE
 from graphopt.ops.define import define
 from graphopt.testing import strategies, verify_grad
+from graphopt.testing.complex_step import ANALYTIC
+from graphopt.testing.domains import domain
 
 x = go.variable("x", "float64[2, 3]")
 v = go.variable("v", "float64[3]")
@@ -87,6 +89,19 @@ def test_no_drawn_program_is_accused(data):
     program = data.draw(strategies.expressions(max_nodes=5, dtypes=("float64", "float32")))
     oracle, order = data.draw(st.sampled_from(["auto", "finite-difference"])), data.draw(st.sampled_from([1, 2]))
     verify_grad(program, dict(data.draw(strategies.inputs_for(program))), oracle=oracle, order=order)
+
+
+@pytest.mark.parametrize(
+    "name", sorted(name for name in ANALYTIC if "elementwise" in TABLE[name].traits and name not in ("cast", "where"))
+)
+def test_every_analytic_op_has_its_real_meaning_at_reals_and_its_derivative_beside(name):
+    op = TABLE[name]
+    chance = np.random.default_rng(0)
+    inputs = [go.variable(f"a{k}", "float64[4]") for k in range(op.arity)]
+    point = tuple(chance.uniform(*interval, 4) for interval in domain(name, op.arity))
+    assert verify_grad(op(*inputs), point, oracle="complex-step").compared == 16 * op.arity
+    found = ANALYTIC[name](*[x.astype(complex) for x in point])
+    np.testing.assert_allclose(np.real(found), op.numpy(*point), rtol=1e-13)
 
 
 # --- points -----------------------------------------------------------------------------------------------------------
