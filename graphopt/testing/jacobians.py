@@ -184,8 +184,7 @@ class _Trial:
             row = self.pulled(u, Exact())
         except UnsupportedExpression:
             return
-        limit = float(np.sqrt(self.unit) * np.max(np.abs(row), initial=0.0, where=np.isfinite(row)))
-        uncertain = np.minimum(uncertain, limit)
+        uncertain = self.of_constants(uncertain, float(np.max(np.abs(row), initial=0.0, where=np.isfinite(row))))
         for v, expected, error, excused in truths.wanted():
             found = _sum(row, v)
             allowed = self.allowed(expected, _sum(uncertain, np.abs(v)), error)
@@ -195,10 +194,14 @@ class _Trial:
 
     def allowed(self, expected: float, uncertain: float, error: float) -> float:
         rtol, atol = self.tolerance.rtol, self.tolerance.atol
-        least = float(np.finfo(np.float32 if self.unit > 1e-10 else np.float64).tiny)
+        least = UNITS * float(np.finfo(np.float32 if self.unit > 1e-10 else np.float64).tiny)  # underflow is absolute
         relative = UNITS * self.unit if rtol is None else rtol
         rounding = SAFETY * uncertain if rtol is None and atol is None else 0.0
         return relative * abs(expected) + (atol or 0.0) + rounding + 2 * error + least
+
+    def of_constants(self, uncertain: Array, size: float) -> Array:
+        """How much of an uncertainty rounded constants may explain in 50 digits, and rounding in the fiftieth."""
+        return np.maximum(np.minimum(uncertain, np.sqrt(self.unit) * size), np.minimum(1e-25 * uncertain, 1e-25))
 
     def agree(self, found: float, expected: float, allowed: float) -> bool:
         if not np.isfinite(found):
@@ -245,7 +248,7 @@ class _Trial:
         found, expected = float(self.pulled(unit_u, arithmetic)[position]), float(truth.value[element])
         uncertain = float(self.uncertainty(unit_u)[position])
         if arithmetic is not None:
-            uncertain = min(uncertain, float(np.sqrt(self.unit)) * max(abs(found), abs(expected)))
+            uncertain = float(self.of_constants(uncertain, max(abs(found), abs(expected))))
         (output, output_index), (input, input_index) = (
             _place(k, shapes) for k, shapes in ((element, self.outputs), (position, self.inputs))
         )

@@ -193,7 +193,7 @@ class Differences:
             quotients.append((ahead - behind) / (2 * step))
             gaps.append(np.abs(ahead + behind - 2 * here) / step)
             previous, row = row, [quotients[-1]]
-            rounding = noise / step
+            rounding = (noise + unit * np.maximum(np.abs(ahead), np.abs(behind))) / step
             for k, older in enumerate(previous):
                 row.append(row[k] + (row[k] - older) / (4.0 ** (k + 1) - 1))
                 estimate = np.maximum(np.abs(row[-1] - row[k]), np.abs(row[-1] - older)) + rounding

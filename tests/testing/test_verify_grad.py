@@ -4,9 +4,11 @@ import dataclasses
 import io
 from contextlib import redirect_stdout
 
+import hypothesis
 import numpy as np
 import pytest
 import sympy
+from hypothesis import strategies as st
 
 import graphopt as go
 import graphopt.tensor as T
@@ -14,7 +16,9 @@ from graphopt.errors import InvalidArgument, UnsupportedExpression, Verification
 from graphopt.op import Op
 from graphopt.ops import TABLE
 from graphopt.ops.define import define
-from graphopt.testing import verify_grad
+from graphopt.testing import strategies, verify_grad
+from graphopt.testing.complex_step import ANALYTIC
+from graphopt.testing.domains import domain
 
 x = go.variable("x", "float64[2, 3]")
 v = go.variable("v", "float64[3]")
@@ -79,6 +83,27 @@ def test_the_strongest_oracle_that_applies_is_chosen():
     assert verify_grad(T.sum(T.sort(large @ large)), 1).oracles == {"finite-difference": 1}
 
 
+@hypothesis.settings(max_examples=20, deadline=None)
+@hypothesis.given(st.data())
+def test_no_drawn_program_is_accused(data):
+    program = data.draw(strategies.expressions(max_nodes=5, dtypes=("float64", "float32")))
+    oracle, order = data.draw(st.sampled_from(["auto", "finite-difference"])), data.draw(st.sampled_from([1, 2]))
+    verify_grad(program, dict(data.draw(strategies.inputs_for(program))), oracle=oracle, order=order)
+
+
+@pytest.mark.parametrize(
+    "name", sorted(name for name in ANALYTIC if "elementwise" in TABLE[name].traits and name not in ("cast", "where"))
+)
+def test_every_analytic_op_has_its_real_meaning_at_reals_and_its_derivative_beside(name):
+    op = TABLE[name]
+    chance = np.random.default_rng(0)
+    inputs = [go.variable(f"a{k}", "float64[4]") for k in range(op.arity)]
+    point = tuple(chance.uniform(*interval, 4) for interval in domain(name, op.arity))
+    assert verify_grad(op(*inputs), point, oracle="complex-step").compared == 16 * op.arity
+    found = ANALYTIC[name](*[x.astype(complex) for x in point])
+    np.testing.assert_allclose(np.real(found), op.numpy(*point), rtol=1e-13)
+
+
 # --- points -----------------------------------------------------------------------------------------------------------
 
 
@@ -104,6 +129,16 @@ def test_kinks_that_cancel_are_counted_too():
 def test_exact_differences_take_steps_of_the_size_of_what_moves(value):
     report = verify_grad(T.log(v) * w[0], ([value, 1.0, 2.0], [1.0, 1.0, 1.0]), oracle="exact")
     assert report.kinks == report.undefined == 0
+
+
+def test_values_near_underflow_accuse_nobody():
+    assert verify_grad(T.square(v), {"v": [1.2e-38, 1.0, 1e-300]}, oracle="finite-difference").compared == 9
+    assert verify_grad(T.square(f) * f, {"f": [1e-20, 1e-30, 1.0]}, order=2).compared == 18
+
+
+def test_the_last_of_fifty_digits_accuses_nobody():
+    wavy = T.logsumexp(-T.arcsinh(T.log_softmax(v)))
+    assert verify_grad(wavy, {"v": [0.3114716708660126] * 3}, oracle="exact").compared == 3
 
 
 def test_a_minimum_is_no_kink():
