@@ -139,11 +139,16 @@ class Variable(Operators, Expression):
 
     def named(self, name: str) -> Variable:
         """The same value under a name, which generated code uses for its temporary."""
-        return Variable(self.type, self.op, self.operands, self.attributes, name, self.origin, self.nonempty)
+        return self.remade(name=name)
 
     def needing(self, nonempty: tuple[DimLike, ...]) -> Variable:
         """The same value, which only exists where these sizes are at least 1."""
-        return Variable(self.type, self.op, self.operands, self.attributes, self.name, self.origin, nonempty)
+        return self.remade(nonempty=nonempty)
+
+    def remade(self, **changed: Any) -> Variable:
+        """A variable like this one, with some of what it was made of changed."""
+        made_of = {name: getattr(self, name) for name in Variable.__slots__ if name != "__weakref__"}
+        return Variable(**{**made_of, **changed})
 
     def __repr__(self) -> str:
         return f"<{self.name or self.op.name}: {self.type}>"

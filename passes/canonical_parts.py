@@ -52,6 +52,13 @@ def slice_slice(match: Match, x: Any, start: Sizes, step: Any, shape: Sizes, b: 
     return _part(x, dict(enumerate(_spans(first, tuple(p * q for p, q in zip(c, step, strict=True)), shape))))
 
 
+@rule(_slice_of(x), claim=Exact())
+def slice_of_all(match: Match, x: Any, start: Sizes, step: Any, shape: Sizes) -> Any:
+    """a slice of everything → x"""
+    same = shape == x.shape and all(by == 1 or size == 1 for by, size in zip(step, shape, strict=True))
+    return x if same else refuse("it leaves something out, or reverses it")
+
+
 @rule(_slice_of(AnyOp("y", trait="elementwise", users=1)), claim=Exact())
 def slice_first(match: Match, y: Any, start: Sizes, step: Any, shape: Sizes) -> Any:
     """slice(f(x, z)) → f(slice(x), slice(z)), where nothing else uses f(x, z)"""
@@ -123,6 +130,7 @@ def _axes_beneath(view: Op, x: Any, result: Any, a: Any) -> list[int | None]:
 RULES: tuple[Rule, ...] = decreasing(
     VIEWS,
     slice_slice,
+    slice_of_all,
     slice_first,
     slice_of_reduction,
     slice_of_product,

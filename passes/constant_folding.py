@@ -23,6 +23,9 @@ from graphopt.rewrite.claims import Ulps
 from graphopt.rewrite.passes import Context, Pass
 from graphopt.variable import Variable, as_variable, literal
 
+KEPT = ("hold", "counting")
+"""Traits of what stays: values held apart, and counts, which the call compares with what they have to be."""
+
 
 @dataclass(frozen=True)
 class ConstantFolding(Pass):
@@ -37,7 +40,7 @@ class ConstantFolding(Pass):
             operands = graph.operands(node)
             if not operands or any(graph.op(operand) is not constant for operand in operands):
                 continue
-            if "hold" in graph.op(node).traits:
+            if not graph.op(node).traits.isdisjoint(KEPT):
                 continue
             if context.exhausted:
                 return

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from graphopt.arithmetics import Exact, from_mpf
 from graphopt.cli.problem import Problem
+from graphopt.dimensions import evaluate
 from graphopt.errors import GraphoptError, RewriteFailed
 from graphopt.graph import Graph
 from graphopt.interpret import interpret
@@ -147,18 +148,21 @@ def _exact(problem: Problem, arguments: Sequence[Array]) -> Array:
 
 
 def _work(problem: Problem) -> int:
-    """Scalar operations of the formula as written, all sizes being integers."""
+    """Scalar operations of the formula as written, all sizes being integers, or counts of at most so many."""
     graph = Graph.from_outputs(problem.inputs, {"output": problem.output})
+    most: dict[str, int] = {}
+    for name, node in graph.settlers().items():
+        most[name] = evaluate(graph.type(graph.operands(node)[0]).size, most)
     total = 0
     for node in graph.order():
         op = graph.op(node)
         if op.traits & {"leaf", "view"}:
             continue
-        size = int(str(graph.type(node).size))
+        size = evaluate(graph.type(node).size, most)
         operands = [graph.type(operand) for operand in graph.operands(node)]
         if "contraction" in op.traits:
-            size *= int(str(operands[0].shape[-1]))
-        total += max([size, *(int(str(type.size)) for type in operands)])
+            size *= evaluate(operands[0].shape[-1], most)
+        total += max([size, *(evaluate(type.size, most) for type in operands)])
     return max(total, 1)
 
 

@@ -20,13 +20,16 @@ from graphopt.cli.show import reported
 __all__ = [
     "Compiler",
     "Debug",
+    "Dtype",
     "Json",
     "Output",
     "PassName",
     "PipelineText",
     "Scale",
     "Seed",
+    "Shape",
     "Threads",
+    "Type",
     "about_problem",
 ]
 

@@ -12,7 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from graphopt.cli.bisect import bisect_
-from graphopt.cli.options import Debug, Json, PassName, Seed, about_problem
+from graphopt.cli.gradients import check_gradient
+from graphopt.cli.options import Debug, Dtype, Json, PassName, Seed, Shape, Type, about_problem
 from graphopt.cli.problem import Problem
 from graphopt.cli.show import FINDING, grid, heading, reported, say, say_json, tell
 from graphopt.errors import InvalidArgument, TargetUnavailable, VerificationFailed
@@ -205,15 +206,34 @@ def _numbered(graph: Graph) -> str:
 def verify(
     rule: Annotated[str | None, typer.Argument(help="A rule's name; see 'graphopt rules'.")] = None,
     pass_name: PassName = None,
-    examples: Annotated[int, typer.Option("--examples", min=1, help="Sets of values drawn for each dtype.")] = 25,
+    gradient: Annotated[
+        str | None, typer.Option("--gradient", help="A formula, whose derivative is verified instead.")
+    ] = None,
+    shape: Shape = None,
+    type: Type = None,
+    dtype: Dtype = "float64",
+    order: Annotated[int, typer.Option("--order", min=1, max=2, help="Of the derivative.")] = 1,
+    oracle: Annotated[
+        str, typer.Option("--oracle", help="auto, exact, complex-step or finite-difference: what says the truth.")
+    ] = "auto",
+    minutes: Annotated[float, typer.Option("--minutes", help="Go on drawing points of the formula so long.")] = 0.0,
+    examples: Annotated[
+        int, typer.Option("--examples", min=1, help="Sets of values drawn for each dtype; points of the formula.")
+    ] = 25,
     seed: Seed = 0,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Hold a rule, or all rules of a pass, to what they claim, on drawn programs and values."""
+    """Hold a rule, or all rules of a pass, to what they claim; or the derivative of a formula to the truth."""
     with reported(debug):
-        if (rule is None) == (pass_name is None):
-            raise InvalidArgument("verify takes the name of one rule, or --pass with the name of a pass")
+        if [rule, pass_name, gradient].count(None) != 2:
+            raise InvalidArgument("verify takes one rule's name, or --pass with a pass, or --gradient with a formula")
+        if gradient is not None:
+            check_gradient(
+                gradient, shape or (), type or (), dtype, order=order, oracle=oracle, examples=examples,
+                minutes=minutes, seed=seed, json=json,
+            )  # fmt: skip
+            return
         chosen = [_find_rule(rule)] if rule is not None else list(rules_of(_steps(pass_name)[0]))
         records = [_verified(each, examples, seed) for each in chosen]
         tell("")

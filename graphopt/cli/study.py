@@ -15,7 +15,7 @@ from graphopt.bench.validate import EPS_MULTIPLE, Arguments, Tolerance, as_array
 from graphopt.cli.agreement import Agreement, Truth, find_truth, measure, wide_reference
 from graphopt.cli.as_written import as_written
 from graphopt.cli.problem import Problem
-from graphopt.dimensions import evaluate
+from graphopt.dimensions import evaluate, symbols
 from graphopt.errors import CompilationFailed, CompilerNotFound, GraphoptError
 from graphopt.function import Function, function
 from graphopt.graph import Graph
@@ -198,7 +198,9 @@ def prepare(
 
 
 def kernel_counts(kernels: Sequence[KernelFacts]) -> dict[str, float]:
-    """Bytes and operations of one call of kernels whose sizes are integers."""
+    """Bytes and operations of one call of kernels whose sizes are integers; none if one is counted by the call."""
+    if any(symbols(value) for kernel in kernels for value in (kernel.bytes, kernel.flops)):
+        return {}
     return {
         "bytes": float(sum(evaluate(kernel.bytes, {}) for kernel in kernels)),
         "flops": float(sum(evaluate(kernel.flops, {}) for kernel in kernels)),

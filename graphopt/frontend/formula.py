@@ -239,9 +239,7 @@ class _Reader:
                 stack.pop()
                 if current not in made and current not in self._placed:
                     operands = tuple([made.get(v, v) for v in current.operands])
-                    moved = Variable(
-                        current.type, current.op, operands, current.attributes, current.name, origin, current.nonempty
-                    )
+                    moved = current.remade(operands=operands, origin=origin)
                     made[current] = moved
             else:
                 stack.extend(fresh)

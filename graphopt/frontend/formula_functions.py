@@ -36,12 +36,12 @@ _FUNCTIONS = """
     log1p log2 log_expit log_ndtr log_softmax logaddexp logaddexp2 loggamma logical_and logical_not logical_or
     logical_xor logit logsumexp lt matmul matvec max maximum mean median min minimum mod modf moveaxis multiply
     ndtr ndtri negative neq nextafter not_equal ones ones_like outer pad percentile polygamma positive pow power
-    prod psi quantile rad2deg radians ravel real reciprocal rel_entr relu remainder repeat reshape riemann_zeta
-    right_shift rint roll round searchsorted set_subtensor sgn shichi sici sigmoid sign signbit sin sinc
-    sine_integral sinh sinh_integral softmax softplus sort spacing spherical_jn spherical_yn sqr sqrt square
-    squeeze stack std stop_gradient subtract sum swapaxes switch take tan tanh tile times_power_of_two trace
-    transpose tri trigamma tril triu true_divide trunc unique var vecdot vecmat where xlog1py xlogy y0 y1 yn yv
-    zeros zeros_like zeta
+    prod psi quantile rad2deg radians ravel real reciprocal recurrence rel_entr relu remainder repeat reshape
+    riemann_zeta right_shift rint roll round searchsorted set_subtensor sgn shichi sici sigmoid sign signbit sin
+    sinc sine_integral sinh sinh_integral softmax softplus sort spacing spherical_jn spherical_yn sqr sqrt
+    square squeeze stack std stop_gradient subtract sum swapaxes switch take take_along_axis tan tanh tile
+    times_power_of_two trace transpose tri trigamma tril triu true_divide trunc unique var vecdot vecmat where
+    xlog1py xlogy y0 y1 yn yv zeros zeros_like zeta
 """
 _COMPOSITIONS = """
     allclose angle append array_equal array_equiv astype average batched_dot column_stack concat corrcoef cov cross

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from graphopt.dimensions import Dim, DimLike, counted, counted_dim, dim, substitute, symbols
 from graphopt.errors import GraphoptError, InvalidArgument, MissingInput, ShapeMismatch
 from graphopt.graph.checks import Check, attach, made_of
-from graphopt.graph.counts import COUNTING, unify_equal_counts
+from graphopt.graph.counts import COUNTING, equal_counts
 from graphopt.graph.handle import Handle
 from graphopt.graph.lazy import Laziness
 from graphopt.graph.unify import (
@@ -46,7 +46,8 @@ def build(
         lazy = None
         if any(variable.op is if_else for variable in order):
             lazy = Laziness(list(targets.values()), order)
-        mapping = _unify(graph, order, lazy, inputs, names)
+        equal = equal_counts(order)
+        mapping = _unify(graph, order, lazy, inputs, names, equal)
         renamed = _renaming(mapping)
         nodes = graph._nodes_of
         checks: dict[tuple[int, str, str | None], Check] = {}
@@ -61,6 +62,9 @@ def build(
                 assert lazy is not None
                 nodes[variable], found = lazy.place(graph, variable, nodes.__getitem__, renamed)
                 checks |= {(condition, said.message, said.kind): said for condition, said in found}
+                continue
+            if variable in equal:
+                nodes[variable] = nodes[equal[variable]]
                 continue
             operands = tuple([nodes[operand] for operand in variable.operands])
             if variable.op is check:
@@ -231,7 +235,12 @@ def _check_inputs(order: Sequence[Variable], inputs: Sequence[Variable]) -> None
 
 
 def _unify(
-    graph: Graph, order: Sequence[Variable], lazy: Laziness | None, inputs: Sequence[Variable], names: Sequence[str]
+    graph: Graph,
+    order: Sequence[Variable],
+    lazy: Laziness | None,
+    inputs: Sequence[Variable],
+    names: Sequence[str],
+    equal: Mapping[Variable, Variable],
 ) -> dict[str, DimLike]:
     """Collect the equations between dimensions; set the graph's guards; return how its dimensions are renamed."""
     known: dict[str, None] = {}
@@ -240,7 +249,9 @@ def _unify(
             for name in sorted(symbols(size)):
                 known.setdefault(name)
     unifier = Unifier(known)
-    unify_equal_counts(order, unifier)
+    for variable, other in equal.items():
+        unifier.because = (variable.op.name, variable.origin)
+        unifier.unify(other.attributes["count"], variable.attributes["count"])
     for variable in order:
         unifier.because = (variable.op.name, variable.origin)
         if lazy is None or lazy.is_eager(variable):  # what is computed in a branch alone has a check instead
@@ -299,8 +310,7 @@ def _name_counts(mapping: dict[str, DimLike], order: Sequence[Variable], taken: 
     for variable in order:
         if COUNTING not in variable.op.traits:
             continue
-        count = variable.attributes["count"]
-        count = mapping.get(count.symbol, count)
+        count = substitute(variable.attributes["count"], mapping)
         symbol = count.symbol if isinstance(count, Dim) else None
         if symbol is not None and symbol.startswith("?") and symbol not in mapping:
             while (fresh := f"count_{serial}") in taken:

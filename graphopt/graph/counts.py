@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from graphopt.dimensions import Dim, DimLike, evaluate, symbols
 from graphopt.errors import ShapeMismatch
 from graphopt.graph import mismatch
-from graphopt.graph.unify import Unifier, rename_attributes
+from graphopt.graph.unify import rename_attributes
 from graphopt.ops.leaves import input_
 from graphopt.variable import Variable
 
 if TYPE_CHECKING:
     from graphopt.graph.graph import Graph
 
-__all__ = ["COUNTING", "known_guards", "settle", "unify_equal_counts"]
+__all__ = ["COUNTING", "equal_counts", "known_guards", "settle"]
 
 COUNTING = "counting"
 """The trait of ops that count."""
@@ -59,28 +59,28 @@ def _mentioned(guard: tuple[DimLike, DimLike]) -> set[str]:
     return symbols(guard[0]) | symbols(guard[1])
 
 
-def unify_equal_counts(order: Sequence[Variable], unifier: Unifier) -> None:
-    """Make the sizes one that equal masks count, so that `x[x > 0]` and `y[x > 0]` are of one length.
+def equal_counts(order: Sequence[Variable]) -> dict[Variable, Variable]:
+    """What counts the same as something before it, with that: so `x[x > 0]` and `y[x > 0]` are of one length.
 
     Values are numbered (operands first; the same number for the same op, attributes and operands), as in common
     subexpression elimination. Linear; programs with fewer than two counts pay one look at each op.
     """
+    equal: dict[Variable, Variable] = {}
     if sum(COUNTING in variable.op.traits for variable in order) < 2:
-        return
+        return equal
     number: dict[Variable, int] = {}
     seen: dict[Hashable, int] = {}
-    count_of: dict[int, DimLike] = {}
-    mapping: dict[str, DimLike] = {}
+    first: dict[int, Variable] = {}
+    sizes: dict[str, DimLike] = {}
     for variable in order:
         operands = tuple([number[operand] for operand in variable.operands])
         if COUNTING in variable.op.traits:
-            unifier.because = (variable.op.name, variable.origin)
-            (mask,), count = operands, variable.attributes["count"]
-            if mask in count_of:
-                unifier.unify(count_of[mask], count)
-                mapping = unifier.mapping()
-            else:
-                count_of[mask] = count
-        attributes = rename_attributes(variable.attributes, mapping) if mapping else variable.attributes
+            known = first.setdefault(operands[0], variable)
+            if known is not variable:
+                equal[variable] = known
+                if isinstance(count := variable.attributes["count"], Dim) and count.symbol is not None:
+                    sizes[count.symbol] = known.attributes["count"]
+        attributes = rename_attributes(variable.attributes, sizes) if sizes else variable.attributes
         key = variable if variable.op is input_ else (variable.op, attributes, operands)
         number[variable] = seen.setdefault(key, len(seen))
+    return equal

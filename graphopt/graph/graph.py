@@ -291,11 +291,17 @@ class Graph(NodeStore):
         """Remove candidates that nothing uses, and what only they used; `prune` knows whose sizes are still needed."""
         while candidates:
             node = candidates.pop()
-            kept = node not in self._data or self.op(node) is input_ or node in self._counting
+            kept = node not in self._data or self.op(node) is input_ or self._counts_alone(node)
             if not kept and not self.uses(node):
                 operands = self.operands(node)
                 self._remove(node)
                 candidates.extend(operands)
+
+    def _counts_alone(self, node: int) -> bool:
+        """Whether a node counts what no other node counts as well."""
+        same = (self.operands(node), self.attributes(node))
+        others = self._counting - {node}
+        return node in self._counting and same not in [(self.operands(n), self.attributes(n)) for n in others]
 
     def _inherit(self, old: int, added: Iterable[int], node: int) -> None:
         """New nodes take over where the user made what they replace, and the name."""

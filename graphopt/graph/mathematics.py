@@ -83,6 +83,7 @@ class _Writer:
             for operand in part.operands:
                 self.uses[operand] += 1
         self.only_results = {position for _, position in self.results if not self.uses[position]}
+        self.given = {size for part in self.parts if part.op is input_ for size in part.type.shape}
         self.texts: list[Text] = []
         self.defined: set[int] = set()
         self.taken = {_legible(part.name) for part in self.parts if part.op is input_ and part.name}
@@ -92,6 +93,8 @@ class _Writer:
         lines = []
         for position, part in enumerate(self.parts):
             text = _leaf(part) if part.is_leaf else self._application(part)
+            if self.declare and part.op.name == "nonzero" and (count := part.attributes["count"]) not in self.given:
+                lines.append(f"{count} = sum({self.texts[part.operands[0]][0]})")
             if part.op is input_:
                 lines += [f"input {text[0]}: {part.type}"] if self.declare else []
             elif self._is_defined(position, text[0]):

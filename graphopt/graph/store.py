@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import networkx as nx
 
 from graphopt.dimensions import Dim, DimLike, symbols
+from graphopt.graph.counts import COUNTING
 from graphopt.graph.fusion import FusionPlan
 from graphopt.graph.journal import Journal
 from graphopt.graph.unify import Reason
@@ -178,13 +179,22 @@ class NodeStore:
     def order(self, targets: Iterable[int] | None = None) -> list[int]:
         """All nodes that the targets (by default the outputs) need, operands first. The order is stable.
 
-        What counts a size comes before all that mention it.
+        What counts a size comes before all that mention it. What compares a count with a size that is known is needed
+        like an output, and so is what counts a size that a guard is about: equations are checked whatever is used.
         """
         if targets is not None:
             return self._sorted(targets)
         if self._order is None:
-            self._order = self._sorted(self.outputs.values())
+            self._order = self._sorted((*self.outputs.values(), *self._checking()))
         return list(self._order)
+
+    def _checking(self) -> list[int]:
+        """The nodes that count for the sake of an equation."""
+        if not self._counting:
+            return []
+        settlers = self.settlers()
+        guarded = {name for guard in self.guards for side in guard for name in symbols(side)}
+        return sorted(self._counting - {node for name, node in settlers.items() if name not in guarded})
 
     def _sorted(self, targets: Iterable[int]) -> list[int]:
         done: set[int] = set()
@@ -230,7 +240,7 @@ class NodeStore:
         self._nx.add_node(node, **data)
         self._data[node] = self._nx.nodes[node]
         self._operand_uses[node] = 0
-        if "counting" in data["op"].traits:
+        if COUNTING in data["op"].traits:
             self._counting.add(node)
         for position, operand in enumerate(data["operands"]):
             self._nx.add_edge(operand, node, key=position)

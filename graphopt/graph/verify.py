@@ -9,6 +9,7 @@ import networkx as nx
 
 from graphopt.errors import GraphoptError, RewriteFailed
 from graphopt.graph.body import bodies
+from graphopt.graph.counts import COUNTING
 from graphopt.ops.leaves import input_
 from graphopt.types import agree
 
@@ -64,6 +65,8 @@ def verify(graph: Graph) -> None:
         raise RewriteFailed(f"nodes {sorted(stray)} are inputs without a name, or named as inputs without being one")
     if miscounted := [node for node in graph if graph._operand_uses[node] != view.out_degree(node)]:
         raise RewriteFailed(f"the uses of nodes {miscounted[:10]} are miscounted")
+    if stray := {node for node in graph if COUNTING in graph.op(node).traits} ^ graph._counting:
+        raise RewriteFailed(f"nodes {sorted(stray)} count without being known to, or are said to and do not")
     if graph._output_uses != Counter(graph.outputs.values()):
         raise RewriteFailed(f"outputs are counted as {graph._output_uses}, which are {dict(graph.outputs)}")
     if not nx.is_directed_acyclic_graph(view):

@@ -14,6 +14,7 @@ import numpy as np
 
 from graphopt import exact
 from graphopt.op import Op
+from graphopt.ops.arithmetic import cast
 from graphopt.ops.define import elementwise
 from graphopt.ops.signatures import Kinds, Signature, floating_signature
 
@@ -61,6 +62,6 @@ frexp_exponent = elementwise(
 )  # fmt: skip
 frexp_mantissa = elementwise(
     "frexp_mantissa", lambda x: np.frexp(x)[0], lambda x: mpmath.frexp(x)[0] if mpmath.isfinite(x) else x,
-    lambda g, y, x: (times_power_of_two(g, -frexp_exponent(x)),),
+    lambda g, y, x: (times_power_of_two(g, cast(-frexp_exponent(x), dtype=g.dtype)),),
     signature=floating_signature(1), cost=4,
 )  # fmt: skip

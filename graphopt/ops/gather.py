@@ -38,7 +38,7 @@ def _positions(whole: TensorType, indices: tuple[TensorType, ...], unify: Unify)
     if _are_true_in_a_mask(count, whole.shape[: len(indices)]):
         return shape
     for size in whole.shape[: len(indices)]:
-        if (isinstance(size, int) and size > 0) or count == 0:
+        if (isinstance(size, int) and size > 0) or count == 0 or size == count:
             continue
         if size == 0 and isinstance(count, int):
             raise ShapeMismatch(f"{count} indices into an axis without elements, of shape {shape_text(whole.shape)}")

@@ -193,7 +193,7 @@ PARTS = """
     exp(x)[1:]  (x * x.shape[0])[0]  (x + v)[1:, ::2]  sum(x, axis=1)[1:]  max(exp(x), axis=0)[::-1]  (x @ x.T)[0, 1:]
     x[1:][::2]  transpose(x)[1:, 0]  expand_dims(x, axis=1)[1:]  broadcast_to(v, (3, v.shape[0]))[1:]
     squeeze(expand_dims(x, axis=0), axis=0)[1:]  inc_subtensor(x[0], x[1])  roll(x, 1, 0)  diff(exp(x), axis=1)
-    x[-1:, 0][0]
+    x[-1:, 0][0]  exp(x[:, :])
 """
 
 REDUCTIONS = "  ".join(

@@ -13,6 +13,7 @@ import numpy as np
 from graphopt.dimensions import counted
 from graphopt.errors import InvalidArgument, ShapeMismatch, TypeMismatch
 from graphopt.ops.arithmetic import add, maximum, minimum, multiply, remainder
+from graphopt.ops.indexing import slice_
 from graphopt.ops.leaves import iota
 from graphopt.ops.logic import where
 from graphopt.ops.shape import expand_dims, reshape
@@ -37,6 +38,10 @@ class Part(Variable):
         )
         self.selection = selection
 
+    def remade(self, **changed: Any) -> Part:
+        """A part like this one, of the same array."""
+        return Part(super().remade(**changed), self.selection)
+
 
 def getitem(x: Any, key: Any) -> Any:
     """`x[key]` for integers, slices, `None`, an ellipsis, and arrays of integers or of truth values.
@@ -55,7 +60,10 @@ def getitem(x: Any, key: Any) -> Any:
     """
     selection = select(x, key)
     result = selection.read()
-    return result if result is selection.whole else Part(result, selection)
+    if result is selection.whole:  # what is selected is a value of its own, even where it is everything
+        sizes = tuple(result.shape)
+        result = slice_(result, start=(0,) * len(sizes), step=(1,) * len(sizes), shape=sizes)
+    return Part(result, selection)
 
 
 def set_subtensor(part: Any, value: Any) -> Any:
@@ -92,9 +100,7 @@ def inc_subtensor(part: Any, value: Any) -> Any:
 def _written(part: Any, value: Any, mode: str) -> Any:
     if isinstance(part, Part):
         return part.selection.write(_fitting(value, part), mode)
-    if not isinstance(part, Variable):
-        raise InvalidArgument(f"expected an indexing expression such as x[1:], found {part!r}")
-    return select(part, ...).write(_fitting(value, part), mode)  # x[:] is x itself
+    raise InvalidArgument(f"expected an indexing expression such as x[1:], found {part!r}")
 
 
 def _fitting(value: Any, part: Variable) -> Any:

@@ -21,7 +21,7 @@ from graphopt.ops import gather as gathers
 from graphopt.ops import indexing as ops
 from graphopt.ops import shape as views
 from graphopt.ops.leaves import ArrayConstant, constant, iota
-from graphopt.ops.logic import less, where
+from graphopt.ops.logic import greater_equal, less, logical_and, where
 from graphopt.tensor.positions import positions
 from graphopt.tensor.shape import expression, rank
 from graphopt.types import broadcast, is_float
@@ -294,7 +294,7 @@ def _within(index: Any, size: DimLike, axis: int) -> Any:
     positions = convert(index, "int64")
     if not index.dtype.startswith("u"):
         positions = where(less(positions, 0), a.add(positions, size), positions)
-    inside = where(less(positions, 0), False, less(positions, size))
+    inside = logical_and(greater_equal(positions, 0), less(positions, size))
     from graphopt.tensor.control import check
 
     length = "" if str(size).startswith("?") else f" of {size} elements"

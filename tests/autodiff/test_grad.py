@@ -12,8 +12,11 @@ from graphopt.errors import DisconnectedInput, InvalidArgument, NotDifferentiabl
 from graphopt.graph import Graph
 from graphopt.graph.build import topological
 from graphopt.interpret import interpret
+from graphopt.op import Op
 from graphopt.ops.leaves import barrier
 from graphopt.variable import Variable, variable
+
+NO_SLOPE = Op("no_slope", 1, lambda types, attributes, unify: types[0], np.cosh, traits=frozenset({"elementwise"}))
 
 
 def value(inputs, output, *arrays):
@@ -241,13 +244,13 @@ def test_a_cost_that_is_no_variable_is_refused(cost):
 
 def test_an_op_without_a_derivative_is_named_with_the_users_line():
     x = T.vector("x")
-    with pytest.raises(NotDifferentiable, match=r"trigamma has no derivative.*test_grad.py:\d+"):
-        plain_grad(T.sum(T.trigamma(x)), x)
+    with pytest.raises(NotDifferentiable, match=r"no_slope has no derivative.*test_grad.py:\d+"):
+        plain_grad(T.sum(NO_SLOPE(x)), x)
 
 
 def test_an_op_without_a_derivative_off_the_path_is_no_obstacle():
     x, y = T.vectors("x y")
-    np.testing.assert_allclose(value([x, y], plain_grad(T.sum(x * T.trigamma(y)), x), [1.0], [1.0]), [np.pi**2 / 6])
+    np.testing.assert_allclose(value([x, y], plain_grad(T.sum(x * NO_SLOPE(y)), x), [1.0], [0.0]), [1.0])
 
 
 def test_a_node_of_a_graph_cannot_be_differentiated_as_a_variable():

@@ -172,3 +172,10 @@ def test_numbers_that_json_lacks_are_null(capsys):
 
     say_json({"a": float("nan"), "b": [np.float64("inf"), 1.5, True, None], "c": go.TensorType("float32", (3,))})
     assert json.loads(capsys.readouterr().out) == {"a": None, "b": [None, 1.5, True, None], "c": "float32[3]"}
+
+
+def test_a_formula_with_a_mask_is_compared_without_counts_of_bytes(record):
+    found = record("compare", "sum(x[x > 0])", "--shape", "x=50", *QUICK)
+    assert found["finding"] == ""
+    assert "count_0" in str([kernel["bytes"] for kernel in found["kernels"]])
+    assert study.FULL in {row["name"] for row in found["comparison"]["rows"]}

@@ -1,9 +1,13 @@
 """`rules`, `explain`, `verify`, `bisect`: what they print, and with which code they end."""
 
+import dataclasses
+
 import pytest
 
 import graphopt as go
 import graphopt.tensor as T
+from graphopt.frontend.formula_functions import FUNCTIONS, Callee
+from graphopt.ops import TABLE
 from graphopt.passes.stabilize import Stabilize
 from graphopt.rewrite import Exact, RealOnly, Rule, V
 from graphopt.rewrite.catalogue import catalogue, markdown
@@ -160,10 +164,31 @@ def test_a_false_claim_is_a_finding(run, record, monkeypatch):
     assert record("verify", "false", "--examples", "2", code=1)[0]["failure"]
 
 
-@pytest.mark.parametrize("arguments", [(), ("log1p", "--pass", "stabilize"), ("no-such-rule",)])
+@pytest.mark.parametrize(
+    "arguments", [(), ("log1p", "--pass", "stabilize"), ("none-such",), ("log1p", "--gradient", "x")]
+)
 def test_verify_takes_a_rule_or_a_pass(run, arguments):
     result = run("verify", *arguments)
     assert result.exit_code == 2 and "graphopt: " in result.stderr
+
+
+def test_verify_holds_the_derivative_of_a_formula_to_the_truth(run, record):
+    arguments = ("verify", "--gradient", "log(sum(exp(x)))", "--shape", "x=3", "--examples", "2", "--order", "2")
+    assert "exact (order 2)" in run(*arguments).stdout
+    found = record(*arguments, "--seed", "5")
+    assert found["points"] == 2 and found["failure"] is None and found["oracles"] == {"exact": 2, "exact (order 2)": 2}
+    assert record(*arguments, "--oracle", "complex-step")["oracles"].keys() == {
+        "complex-step",
+        "complex-step (order 2)",
+    }
+
+
+def test_a_wrong_derivative_is_a_finding(run, record, monkeypatch):
+    wrong = dataclasses.replace(TABLE["tanh"], pullback=lambda g, node: [g])
+    monkeypatch.setitem(FUNCTIONS, "tanh", Callee("tanh", lambda x: wrong(x)))
+    result = run("verify", "--gradient", "tanh(x) * 2", "--shape", "x=3")
+    assert result.exit_code == 1 and "suspect: tanh" in result.stdout and "to see it again" in result.stdout
+    assert "by the oracle 'exact'" in record("verify", "--gradient", "tanh(x)", "--shape", "x=3", code=1)["failure"]
 
 
 # --- bisect -----------------------------------------------------------------------------------------------------------

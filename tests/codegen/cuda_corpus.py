@@ -34,6 +34,22 @@ def naive_log_softmax(x):
 
 
 @cache
+def chosen():
+    """As many elements as a mask has true ones: counted, and read back by the host between two launches."""
+    x, v = matrix(), go.variable("v", "float32[n]")
+    outputs = {
+        "elements": x[x > 0],
+        "rows": T.exp(x[v > 0]),
+        "sums": T.sum(x[v > 0], axis=1) + v[v > 0],
+        "product": x[v > 0].T @ x[v > 0],
+        "positions": T.argwhere(x > 0),
+        "ones": T.ones_like(v[v > 1]),
+        "slope": grad(T.sum(x[v > 0] ** 2) / (1 + T.sum(T.ones_like(v[v > 0]))), x),
+    }
+    return Case([x, v], outputs)
+
+
+@cache
 def chains(templates=()):
     """Elementwise, with broadcasting; inputs and outputs have names that C, CUDA or the templates use as well."""
     x = matrix(name="self")

@@ -6,6 +6,7 @@ import numpy as np
 
 from graphopt.frontend.declare import declare
 from graphopt.graph import Graph
+from graphopt.graph.counts import settle
 from graphopt.interpret import bind_dimensions, interpret
 from graphopt.lowering import optimize
 from graphopt.options import Options
@@ -44,7 +45,8 @@ class Case:
 
     def run(self, arrays, seed=0, guard="end"):
         arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-        return self.on(seed, guard).run(arrays, bind_dimensions(self.graph, arrays))
+        sizes = bind_dimensions(self.graph, arrays)
+        return self.on(seed, guard).run(arrays, sizes, settle=lambda node, n: settle(self.graph, node, n, sizes))
 
     def check(self, arrays, drivers=DRIVERS, tolerance=32):
         """Floats agree to `tolerance` units in the last place of the largest element; the rest exactly."""

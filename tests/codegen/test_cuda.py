@@ -47,6 +47,17 @@ def test_a_rows_own_result_is_stored_though_the_row_is_empty():
         case.check({"x": normal(shape), "p": normal(shape[:1])})
 
 
+# --- what is counted -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shift", [-9, 0, 9])
+@pytest.mark.parametrize("shape", [(3, 33), (0, 3), (3, 0), (300, 3)])
+def test_what_a_mask_chooses_agrees_however_much_it_is(shape, shift):
+    case = corpus.chosen()
+    assert "settle" in case.forms()
+    case.check({"x": normal(shape) + np.float32(shift), "v": normal(shape[:1]) + np.float32(shift)}, DRIVERS[:4])
+
+
 # --- rows ------------------------------------------------------------------------------------------------------------
 
 

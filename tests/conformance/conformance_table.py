@@ -21,6 +21,7 @@ WITHOUT = {
     **dict.fromkeys(("broadcast_shapes", "can_cast", "finfo", "iinfo", "isdtype", "result_type"), ABOUT_TYPES),
     **dict.fromkeys(("iscomplexobj", "isrealobj"), ABOUT_TYPES),
     "check": "its value is its first operand; what it does is tested in tests/tensor/test_checks.py",
+    "cond": "NumPy has none; tested in tests/tensor/test_control.py",
 }
 """Names that are held against nothing, each with the reason. Constructors of variables go without saying."""
 

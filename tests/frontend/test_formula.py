@@ -124,6 +124,7 @@ def test_every_function_of_the_array_language_can_be_called_or_is_left_out_on_pu
     left_out = {
         "constant", "elementwise", "tensor", "split", "check",  # a part is x[…]; no texts
         "array_split", "hsplit", "vsplit", "dsplit", "unstack", "meshgrid", "gradient", "nonzero",  # no lists of arrays
+        "cumulative_sum", "cumulative_prod",  # cumsum and cumprod by other names
         "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays", "broadcast_shapes",
         "einsum", "dimshuffle", "block", "piecewise", "select", "choose", "linalg", "nnet",
         "result_type", "can_cast", "isdtype", "finfo", "iinfo", "asarray", "isrealobj", "iscomplexobj",  # no values
@@ -242,7 +243,7 @@ BAD = [
     ("*x", go.InvalidArgument, "expected"),
     ("sum(*x)", go.InvalidArgument, "expected"),
     ("x[9, 9, 9]", go.InvalidArgument, "3 indices"),
-    ("x[1.5]", go.UnsupportedExpression, "found 1.5"),
+    ("x[1.5]", go.TypeMismatch, "made of integers"),
     ("x[1:2:3:4]", go.InvalidArgument, "expected"),
     ("x[:, ...", go.InvalidArgument, "expected"),
     ("3[0]", go.UnsupportedExpression, "only arrays"),
@@ -294,7 +295,7 @@ BAD = [
     ("sum(axis=0, x)", go.InvalidArgument, "after one with a name"),
     ("sum(x, axis=x)", go.TypeMismatch, "axis must be"),
     ("sum(x, keepdims=1)", go.TypeMismatch, "True or False"),
-    ("sum(x, axis=5)", go.InvalidArgument, "rank"),
+    ("sum(x, axis=5)", go.InvalidArgument, "outside"),
     ("exp((x, x))", go.TypeMismatch, "array or a number"),
     ("x.astype('complex128')", go.TypeMismatch, "dtype must be"),
     ("x + ones((5, 5))", go.ShapeMismatch, "broadcast"),

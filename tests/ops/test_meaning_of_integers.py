@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from op_support import evaluate, inputs_like
 
+import graphopt as go
 import graphopt.tensor as T
 from graphopt.arithmetics import Exact
 from graphopt.integers import convert, truncated
+from graphopt.runtime import emulator
 
 SCRIPT = Path(corpus.__file__)
 
@@ -40,6 +42,26 @@ def test_the_sanitizer_finds_what_is_undefined():
     ran = sanitized("overflow")
     assert ran.returncode != 0
     assert "signed integer overflow: 2147483647" in ran.stderr
+
+
+@pytest.fixture
+def sanitized_kernels(monkeypatch):
+    """The emulation's compiler told to stop a kernel at what C++ leaves undefined."""
+    flags = (*emulator.KERNEL_FLAGS, "-fsanitize=undefined,float-cast-overflow")
+    monkeypatch.setattr(emulator, "KERNEL_FLAGS", flags)
+
+
+def test_no_operation_on_integers_is_undefined_in_cuda_text(sanitized_kernels):
+    assert not corpus.disagreements("cuda-emulated")
+
+
+def test_a_kernel_stops_at_what_is_undefined(sanitized_kernels):
+    i = go.variable("i", "int32[n]")
+    function = go.function([i], i + 1, target="cuda-emulated")
+    careless = function.with_source(function.source.replace("go_add_i32(i_1, 1)", "i_1 + 1"))
+    assert careless([1, 2]).tolist() == [2, 3]
+    with pytest.raises(go.DeviceFailed, match="add_0"):
+        careless([1, 2**31 - 1])
 
 
 @pytest.mark.parametrize("target", corpus.INTEGERS)

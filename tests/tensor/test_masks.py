@@ -237,6 +237,24 @@ def test_lengths_that_must_be_equal_are_compared_by_the_call(target):
         f([1, 1, 2])
 
 
+def test_a_length_is_compared_even_if_nothing_but_the_length_is_used():
+    x, k, m = T.vector("x"), T.vector("k"), np.array([True, False, True])
+    f = go.function([x, k], T.ones_like(x[x > 0]) + k)
+    assert f([1, -1, 2], [3, 4]).tolist() == [4, 5]
+    with pytest.raises(ShapeMismatch, match="chooses 1 elements, expected k_0 = 2"):
+        f([1, -1, -2], [3, 4])
+    shifted = T.where(x > 0, T.constant(m), m)  # known only once it was simplified
+    with pytest.raises(ShapeMismatch, match="chooses 2 elements, expected 3"):
+        go.function([x], x[shifted] * np.ones(3))([1, 1, 1])
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_mask_that_turns_out_to_be_constant_still_chooses(target):
+    x = go.variable("x", "float64[n]", domain="positive")
+    assert go.function([x], x[x > 0], target=target)([1.0, 2.0]).tolist() == [1, 2]
+    assert go.function([x], x[T.zeros_like(x, dtype="bool")], target=target)([1.0, 2.0]).tolist() == []
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_what_is_asked_of_nothing_is_an_error_that_names_the_mask(target):
     x = T.vector("x")
@@ -324,10 +342,22 @@ def test_graphs_that_count_are_printed_read_back_and_pruned():
     graph.verify()
 
 
+def test_a_guard_keeps_what_counts_its_size():
+    x = T.vector("x")
+    graph = Graph.from_outputs([x], {"third": x[x > 0][2], "sum": T.sum(x)})
+    graph.set_outputs({"sum": graph.outputs["sum"]})
+    graph.prune()
+    assert interpret(graph, {"x": np.array([1.0, 2.0, 3.0])})["sum"] == 6
+    with pytest.raises(ShapeMismatch, match="no element at index 2"):
+        interpret(graph, {"x": np.array([1.0, -2.0, 3.0])})
+
+
 def test_text_shows_the_mask():
     x = T.vector("x")
     assert str(x[x > 0]) == "x[x > 0]"
     assert str(T.flatnonzero(x > 0) + 1) == "flatnonzero(x > 0) + 1"
+    shown = go.function([x], x[x > 0].mean())._repr_mimebundle_()["text/plain"].splitlines()
+    assert shown[-2:] == ["count_0 = sum(x > 0)", "output output: float64 = sum(x[x > 0]) / count_0"]
 
 
 @pytest.mark.parametrize("mode", ["check", "debug", "nan"])
