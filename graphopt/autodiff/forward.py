@@ -85,7 +85,7 @@ def jvp(
     return pushed if isinstance(outputs, Sequence) else pushed[0]
 
 
-def hvp(cost: Any, wrt: Any, vectors: Any, *, disconnected_inputs: str = "raise", stabilize: bool = True) -> Any:
+def hvp(cost: Any, x: Any, v: Any, *, disconnected_inputs: str = "raise", stabilize: bool = True) -> Any:
     """The Hessian-vector product: the derivative of the gradient of a cost in a direction.
 
     It is made forward over reverse, and costs a small multiple of the cost itself: B. A. Pearlmutter, "Fast exact
@@ -95,23 +95,22 @@ def hvp(cost: Any, wrt: Any, vectors: Any, *, disconnected_inputs: str = "raise"
     ----------
     cost
         A float scalar.
-    wrt
+    x
         A variable or a list of variables of a float dtype.
-    vectors
-        For each of `wrt` a variable, array or number of its type.
+    v
+        The direction: for each of `x` a variable, array or number of its type.
     disconnected_inputs, stabilize
         As for `grad`.
 
     Returns
     -------
     Variable or list of Variable
-        A value of the same type as its variable, for each of `wrt`; zeros if the cost is linear. A list if `wrt` is
-        one.
+        A value of the same type as its variable, for each of `x`; zeros if the cost is linear. A list if `x` is one.
 
     Raises
     ------
     TypeMismatch, ShapeMismatch, DisconnectedInput, NotDifferentiable
         As for `grad` and `jvp`.
     """
-    slopes = grad(cost, wrt, disconnected_inputs=disconnected_inputs, stabilize=stabilize)
-    return jvp(slopes, wrt, vectors, disconnected_inputs="ignore", stabilize=stabilize)
+    slopes = grad(cost, x, disconnected_inputs=disconnected_inputs, stabilize=stabilize)
+    return jvp(slopes, x, v, disconnected_inputs="ignore", stabilize=stabilize)

@@ -28,7 +28,7 @@ __all__ = ["columns", "hessian", "jacobian", "rows"]
 
 
 def jacobian(
-    y: Any, wrt: Any, *, sparsity: Any = None, disconnected_inputs: str = "raise", stabilize: bool = True
+    y: Any, x: Any, *, sparsity: Any = None, disconnected_inputs: str = "raise", stabilize: bool = True
 ) -> Any:
     """All partial derivatives of an array: the element at (*i, *j) is ∂y[i] / ∂x[j].
 
@@ -39,25 +39,25 @@ def jacobian(
     ----------
     y
         A variable of a float dtype, of any shape.
-    wrt
+    x
         A variable or a list of variables, inputs or intermediate results, of a float dtype.
     sparsity
         Where the Jacobian is not zero, if that is known: an array, or a sparse matrix of SciPy's, of the Jacobian's
         shape or of shape (elements of y, elements of x). Columns, or rows, that do not meet are then made by one
         product (`graphopt.autodiff.sparse`). Elements left out of the pattern are taken to be zero, and make others
-        wrong if they are not. If `wrt` is a list, a list of patterns, each of which may be None. Sizes must be numbers.
+        wrong if they are not. If `x` is a list, a list of patterns, each of which may be None. Sizes must be numbers.
     disconnected_inputs, stabilize
         As for `grad`.
 
     Returns
     -------
     Variable or list of Variable
-        For each x of `wrt` an array of shape `(*y.shape, *x.shape)` of x's dtype. A list if `wrt` is one.
+        An array of shape `(*y.shape, *x.shape)` for each of `x`. A list if `x` is one.
 
     Raises
     ------
     TypeMismatch
-        If y or a variable of `wrt` is of an integer dtype or bool.
+        If y or a variable of `x` is of an integer dtype or bool.
     DisconnectedInput, NotDifferentiable
         As for `grad`.
     InvalidArgument, ShapeMismatch
@@ -66,28 +66,28 @@ def jacobian(
         If an op on the way cannot be computed for many unit vectors at once.
     """
     y = differentiable(y, "an output")
-    sources = [differentiable(x, "wrt") for x in listed(wrt)]
-    patterns = [sparsity] if not isinstance(wrt, Sequence) else [None] * len(sources) if sparsity is None else sparsity
+    sources = [differentiable(v, "x") for v in listed(x)]
+    patterns = [sparsity] if not isinstance(x, Sequence) else [None] * len(sources) if sparsity is None else sparsity
     if len(patterns) != len(sources):
-        raise InvalidArgument(f"expected a pattern or None for each of wrt, found {len(patterns)} for {len(sources)}")
+        raise InvalidArgument(f"expected a pattern or None for each of x, found {len(patterns)} for {len(sources)}")
     made = []
-    for x, pattern in zip(sources, patterns, strict=True):
+    for v, pattern in zip(sources, patterns, strict=True):
         options = {"disconnected_inputs": disconnected_inputs, "stabilize": stabilize}
         if pattern is not None:
-            made.append(compressed(y, x, pattern_of(pattern, y, x), **options))
+            made.append(compressed(y, v, pattern_of(pattern, y, v), **options))
         else:
-            made.append((columns if _has_fewer(x, y) else rows)(y, x, **options))
-    return made if isinstance(wrt, Sequence) else made[0]
+            made.append((columns if _has_fewer(v, y) else rows)(y, v, **options))
+    return made if isinstance(x, Sequence) else made[0]
 
 
-def hessian(cost: Any, wrt: Any, *, disconnected_inputs: str = "raise", stabilize: bool = True) -> Any:
+def hessian(cost: Any, x: Any, *, disconnected_inputs: str = "raise", stabilize: bool = True) -> Any:
     """All second partial derivatives of a scalar: the element at (*i, *j) is ∂²cost / ∂x[i] ∂x[j].
 
     Parameters
     ----------
     cost
         A float scalar.
-    wrt
+    x
         A variable or a list of variables of a float dtype.
     disconnected_inputs, stabilize
         As for `grad`.
@@ -95,7 +95,7 @@ def hessian(cost: Any, wrt: Any, *, disconnected_inputs: str = "raise", stabiliz
     Returns
     -------
     Variable, or list of lists of Variable
-        An array of shape `(*x.shape, *x.shape)`. If `wrt` is a list, a list of rows of such blocks: that in row k and
+        An array of shape `(*x.shape, *x.shape)`. If `x` is a list, a list of rows of such blocks: that in row k and
         column l has the derivatives with respect to the k-th variable and then the l-th.
 
     Raises
@@ -103,11 +103,11 @@ def hessian(cost: Any, wrt: Any, *, disconnected_inputs: str = "raise", stabiliz
     TypeMismatch, ShapeMismatch, DisconnectedInput, NotDifferentiable, UnsupportedExpression
         As for `grad` and `jacobian`.
     """
-    slopes = grad(cost, wrt, disconnected_inputs=disconnected_inputs, stabilize=stabilize)
+    slopes = grad(cost, x, disconnected_inputs=disconnected_inputs, stabilize=stabilize)
     # A slope may be constant, or not vary with another of the variables: its derivative is zero then.
-    if not isinstance(wrt, Sequence):
-        return jacobian(slopes, wrt, disconnected_inputs="ignore", stabilize=stabilize)
-    return [jacobian(slope, wrt, disconnected_inputs="ignore", stabilize=stabilize) for slope in slopes]
+    if not isinstance(x, Sequence):
+        return jacobian(slopes, x, disconnected_inputs="ignore", stabilize=stabilize)
+    return [jacobian(slope, x, disconnected_inputs="ignore", stabilize=stabilize) for slope in slopes]
 
 
 def _has_fewer(x: Variable, y: Variable) -> bool:

@@ -30,19 +30,19 @@ def jvp(outputs: Any, wrt: Any, tangents: Any, **options: Any) -> Any:
     return autodiff.jvp(*_imported(outputs, wrt), tangents, **options)
 
 
-def jacobian(y: Any, wrt: Any, **options: Any) -> Any:
+def jacobian(y: Any, x: Any, **options: Any) -> Any:
     """All partial derivatives of an array; see `graphopt.autodiff.jacobian`."""
-    return autodiff.jacobian(*_imported(y, wrt), **options)
+    return autodiff.jacobian(*_imported(y, x), **options)
 
 
-def hessian(cost: Any, wrt: Any, **options: Any) -> Any:
+def hessian(cost: Any, x: Any, **options: Any) -> Any:
     """All second partial derivatives of a scalar; see `graphopt.autodiff.hessian`."""
-    return autodiff.hessian(*_imported(cost, wrt), **options)
+    return autodiff.hessian(*_imported(cost, x), **options)
 
 
-def hvp(cost: Any, wrt: Any, vectors: Any, **options: Any) -> Any:
+def hvp(cost: Any, x: Any, v: Any, **options: Any) -> Any:
     """The Hessian-vector product; see `graphopt.autodiff.hvp`."""
-    return autodiff.hvp(*_imported(cost, wrt), vectors, **options)
+    return autodiff.hvp(*_imported(cost, x), v, **options)
 
 
 def _imported(outputs: Any, wrt: Any) -> tuple[Any, Any]:
