@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from graphopt.dimensions import DimLike
 from graphopt.errors import GraphoptError, NotDifferentiable, TypeMismatch
 from graphopt.graph.graph import Graph
 from graphopt.graph.handle import Handle
@@ -139,6 +140,8 @@ def fitted(graph: Graph, node: int, operand: int, part: Any) -> Any:
         if "elementwise" in op.traits:
             shape = graph.type(node).shape
             part = sum_to(part if part.shape == shape else broadcast_to(part, shape=shape), wanted.shape)
+        if part.shape != wanted.shape and _equal_by_guards(graph, part.shape, wanted.shape):
+            part = broadcast_to(part, shape=wanted.shape)
     except GraphoptError as error:
         raise TypeMismatch(f"the pullback of {op.name} failed{where_made(graph, node)}: {error}") from None
     if part.type != wanted:
@@ -147,6 +150,12 @@ def fitted(graph: Graph, node: int, operand: int, part: Any) -> Any:
             f"{where_made(graph, node)}"
         )
     return part
+
+
+def _equal_by_guards(graph: Graph, a: tuple[DimLike, ...], b: tuple[DimLike, ...]) -> bool:
+    """Whether two shapes differ in names alone: the call finds the sizes equal, or raises."""
+    known = {frozenset(pair) for pair in graph.guards}
+    return len(a) == len(b) and all(m == n or frozenset((m, n)) in known for m, n in zip(a, b, strict=True))
 
 
 def where_made(graph: Graph, node: int) -> str:

@@ -317,3 +317,11 @@ def test_a_long_chain_is_differentiated_without_recursion(stabilize, length):
     gradient = grad(y, x, stabilize=stabilize)
     assert len(topological([gradient])) <= 4 * length
     assert np.isfinite(value([x], gradient, 0.3))
+
+
+def test_sizes_that_a_guard_makes_equal_are_equal_to_derivatives():
+    v, matrix, index = T.vector("v"), T.matrix("matrix"), T.lvector("index")
+    solved = plain_grad(T.sum(T.linalg.solve(matrix, v[:3]) ** 2), v)
+    np.testing.assert_allclose(value([v, matrix], solved, np.arange(4.0), np.eye(3) * 2), [0, 0.5, 1, 0])
+    chosen = plain_grad(T.sum(v.at[index].set(v[:2] * 3) ** 2), v)
+    np.testing.assert_allclose(value([v, index], chosen, [1.0, 2.0, 4.0], [0, 2]), [18, 40, 0])
