@@ -194,7 +194,7 @@ def _named(name: str) -> Dim:
 
 
 def opaque(function: str, a: DimLike, b: DimLike) -> DimLike:
-    """`a // b`, `min(a, b)` or `max(a, b)` as a dimension, folded where both are constants or equal."""
+    """`a // b`, `min(a, b)` or `max(a, b)` as a dimension, folded where both are constants or equal, or a bound twice."""
     if function == "//" and b == 0:
         raise InvalidArgument(f"dimension {a} // 0 has no value")
     if isinstance(a, int) and isinstance(b, int):
@@ -203,6 +203,9 @@ def opaque(function: str, a: DimLike, b: DimLike) -> DimLike:
         return 1 if function == "//" else a
     if function == "//" and b == 1:
         return a
+    match a:
+        case Dim(terms=(((Opaque(inner, bounds),), 1),)) if inner == function != "//" and b in bounds:
+            return a
     return Dim((((Opaque(function, (a, b)),), 1),))
 
 

@@ -99,6 +99,12 @@ def test_divisions_that_come_out_even_are_carried_out():
     assert str((n + 1) // 2) == "((n + 1)//2)"
 
 
+def test_a_bound_that_is_given_twice_is_given_once():
+    bounded = opaque("max", dim("n") - 1, 0)
+    assert opaque("max", bounded, 0) == bounded
+    assert opaque("min", bounded, 0) != bounded
+
+
 def test_symbols_are_found_inside_opaque_forms():
     assert symbols(opaque("min", dim("n") // 2, dim("m")) + 1) == {"n", "m"}
 
