@@ -48,6 +48,19 @@ _EXACT: dict[str, Callable[[Any, Any], Any]] = {
 _FOLD: dict[str, Callable[[int, int], int]] = {"//": lambda a, b: a // b, "min": min, "max": max}
 
 
+def _of_scalars(name: str, reflected: bool = False) -> Callable[[Any, Any], Any]:
+    """An operator of a size as an int64 scalar: a function of `graphopt.tensor`."""
+
+    def compute(self: Any, other: Any) -> Any:
+        from graphopt import tensor
+        from graphopt.variable import as_variable
+
+        size = as_variable(self)
+        return getattr(tensor, name)(*((other, size) if reflected else (size, other)))
+
+    return compute
+
+
 class Dim:
     """An integer polynomial that is not a constant. Build one with `dim("n")` and arithmetic.
 
@@ -112,6 +125,11 @@ class Dim:
 
     def __rfloordiv__(self, other: int) -> DimLike:
         return opaque("//", other, self)
+
+    # What is no size again is that of an int64 scalar.
+    __lt__, __le__, __gt__, __ge__ = map(_of_scalars, ("less", "less_equal", "greater", "greater_equal"))
+    __truediv__, __mod__, __pow__ = map(_of_scalars, ("true_divide", "remainder", "power"))
+    __rtruediv__, __rmod__, __rpow__ = (_of_scalars(name, True) for name in ("true_divide", "remainder", "power"))
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         """NumPy's functions of a size, such as `np.sqrt(x.shape[0])`: those of an int64 scalar.

@@ -5,7 +5,7 @@ It is the oracle that every transformation and every target is held against, so 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from graphopt.ops.control import cond
 from graphopt.ops.leaves import input_
 from graphopt.types import TensorType
 
-__all__ = ["bind_dimensions", "interpret", "resolve", "value_of", "walk"]
+__all__ = ["BodyCall", "Evaluate", "bind_dimensions", "interpret", "resolve", "value_of", "walk"]
 
 Evaluate = Callable[[int, tuple[Any, ...], Mapping[str, Any]], Any]
 Array = Any  # a NumPy array; of dtype object where it holds mpmath numbers
@@ -67,7 +67,7 @@ def resolve(attributes: Attributes, sizes: Mapping[str, int]) -> dict[str, Any]:
         if isinstance(item, Dim):
             return evaluate(item, sizes)
         if isinstance(item, Body):
-            return _Callable(item, sizes)
+            return BodyCall(item, sizes)
         return tuple(value(part) for part in item) if isinstance(item, tuple) else item
 
     return {key: value(item) for key, item in attributes.items()}
@@ -185,7 +185,7 @@ def _visited(graph: Graph, given: Mapping[int, Array], sizes: dict[str, int], ev
     return values
 
 
-class _Callable:
+class BodyCall:
     """A body as a function of arrays: its sizes are known."""
 
     def __init__(self, body: Body, sizes: Mapping[str, int]) -> None:
@@ -193,10 +193,13 @@ class _Callable:
         self.sizes = sizes
 
     def __call__(self, *captures: Array, arithmetic: Arithmetic | None = None) -> Array:
-        body, chosen = self.body, arithmetic or Native()
-        graph = body.graph
+        graph, chosen = self.body.graph, arithmetic or Native()
 
         def evaluate(node: int, operands: tuple[Array, ...], attributes: Mapping[str, Any]) -> Array:
             return value_of(graph.op(node), graph.type(node), operands, attributes, chosen)
 
-        return _visited(graph, captures_of(body, captures), dict(self.sizes), evaluate)[body.output]
+        return self.walk(captures, evaluate)
+
+    def walk(self, captures: Sequence[Array], evaluate: Evaluate) -> Array:
+        """Visit what the result needs, operands first, as the function `walk` does."""
+        return _visited(self.body.graph, captures_of(self.body, captures), dict(self.sizes), evaluate)[self.body.output]

@@ -56,6 +56,34 @@ class Methods:
         """Each element so many times in a row."""
         return _tensor().repeat(self, repeats, axis)
 
+    def cumsum(self, axis: Any = None, dtype: Any = None) -> Any:
+        """The sums of all elements up to each one."""
+        return _tensor().cumsum(self, axis, dtype)
+
+    def cumprod(self, axis: Any = None, dtype: Any = None) -> Any:
+        """The products of all elements up to each one."""
+        return _tensor().cumprod(self, axis, dtype)
+
+    def take(self, indices: Any, axis: Any = None, mode: str = "raise") -> Any:
+        """The elements at positions along an axis."""
+        return _tensor().take(self, indices, axis, mode)
+
+    def choose(self, choices: Any, mode: str = "raise") -> Any:
+        """For each element, an integer, the element of the choice with that number."""
+        return _tensor().choose(self, choices, mode)
+
+    def sort(self, axis: Any = -1) -> Any:
+        """In ascending order along an axis: a new array, as with Theano, since nothing changes in place."""
+        return _tensor().sort(self, axis)
+
+    def argsort(self, axis: Any = -1) -> Any:
+        """The positions from which `sort` takes the elements."""
+        return _tensor().argsort(self, axis)
+
+    def searchsorted(self, v: Any, side: str = "left", sorter: Any = None) -> Any:
+        """Where values would be inserted to keep it sorted."""
+        return _tensor().searchsorted(self, v, side, sorter)
+
     def nonzero(self) -> Any:
         """For each axis, the positions of the elements that are not 0."""
         return _tensor().nonzero(self)

@@ -2,7 +2,8 @@
 
     f = go.function([x], loss, mode="debug", on_node=lambda at: breakpoint() if at.name == "loss" else None)
 
-Every node goes through the plain function `step`, so any debugger can stop at any node, without a callback too:
+Every node goes through the plain function `step`, so any debugger can stop at any node, without a callback too; of a
+conditional, the nodes of the branch that is taken do:
 `break go.modes.step, at.op.name == "log"`. Passes, target and compiler have no part in what is computed; the graph is
 the one before any pass, so that every node is one that the user wrote.
 """
@@ -17,9 +18,11 @@ import numpy as np
 
 from graphopt.arithmetics import Native
 from graphopt.errors import CheckFailed
+from graphopt.graph.body import captures_of
 from graphopt.graph.graph import Graph
-from graphopt.interpret import value_of, walk
+from graphopt.interpret import BodyCall, Evaluate, value_of, walk
 from graphopt.op import Op
+from graphopt.ops.control import cond
 from graphopt.ops.leaves import input_
 from graphopt.runtime.extents import Extents
 from graphopt.types import TensorType, is_float
@@ -108,21 +111,36 @@ class Stepped:
         return run(self.graph, Interpreted(self.graph, self._interpret), Extents(self.graph), arrays, into)
 
     def _interpret(self, graph: Graph, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        labels = {node: name for name, node in graph.inputs.items()}
+        return walk(graph, arrays, self._evaluator(graph, {node: name for name, node in graph.inputs.items()}))
+
+    def _evaluator(self, graph: Graph, labels: Mapping[int, str]) -> Evaluate:
+        """What evaluates the nodes of a graph; of a conditional, those of the branch that is taken, too."""
 
         def evaluate(node: int, operands: tuple[Array, ...], attributes: Mapping[str, Any]) -> Array:
             origin = ", ".join(map(str, graph.origins(node)))
             name = labels.get(node, graph.name(node))
+            names = [labels.get(n) or graph.name(n) or graph.op(n).name for n in graph.operands(node)]
             at = Step(node, graph.op(node), operands, attributes, graph.type(node), name, origin)
-            at = replace(at, result=step(at))
+            at = replace(at, result=self._branch(at, names) if at.op is cond else step(at))
             if self.mode == "nan":
-                names = [labels.get(n) or graph.name(n) or graph.op(n).name for n in graph.operands(node)]
                 _check_finite(self.name, at, names)
             if self.on_node is not None:
                 self.on_node(at)
             return at.result
 
-        return walk(graph, arrays, evaluate)
+        return evaluate
+
+    def _branch(self, at: Step, names: Sequence[str]) -> Array:
+        """The result of a conditional, evaluated node by node; what the branch takes keeps its name."""
+        condition, *captures = at.operands
+        call: BodyCall = at.attributes["then" if condition else "otherwise"]
+        evaluate = self._evaluator(call.body.graph, captures_of(call.body, names[1:]))
+
+        def inside(node: int, operands: tuple[Array, ...], attributes: Mapping[str, Any]) -> Array:
+            taken = call.body.graph.op(node) is input_
+            return operands[0] if taken else evaluate(node, operands, attributes)
+
+        return call.walk(captures, inside)
 
 
 def _check_finite(function: str, at: Step, names: Sequence[str]) -> None:

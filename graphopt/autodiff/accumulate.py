@@ -140,7 +140,7 @@ def fitted(graph: Graph, node: int, operand: int, part: Any) -> Any:
         if "elementwise" in op.traits:
             shape = graph.type(node).shape
             part = sum_to(part if part.shape == shape else broadcast_to(part, shape=shape), wanted.shape)
-        if part.shape != wanted.shape and _equal_by_guards(graph, part.shape, wanted.shape):
+        if part.shape != wanted.shape and _are_equated(graph, node, part.shape, wanted.shape):
             part = broadcast_to(part, shape=wanted.shape)
     except GraphoptError as error:
         raise TypeMismatch(f"the pullback of {op.name} failed{where_made(graph, node)}: {error}") from None
@@ -152,10 +152,17 @@ def fitted(graph: Graph, node: int, operand: int, part: Any) -> Any:
     return part
 
 
-def _equal_by_guards(graph: Graph, a: tuple[DimLike, ...], b: tuple[DimLike, ...]) -> bool:
-    """Whether two shapes differ in names alone: the call finds the sizes equal, or raises."""
-    known = {frozenset(pair) for pair in graph.guards}
-    return len(a) == len(b) and all(m == n or frozenset((m, n)) in known for m, n in zip(a, b, strict=True))
+def _are_equated(graph: Graph, node: int, a: tuple[DimLike, ...], b: tuple[DimLike, ...]) -> bool:
+    """Whether two shapes differ in names alone, of sizes that a node makes equal: x[1:] * y[:-1], say."""
+    equations: set[frozenset[DimLike]] = set()
+
+    def note(m: DimLike, n: DimLike) -> DimLike:
+        equations.add(frozenset((m, n)))
+        return m
+
+    types = tuple(graph.type(operand) for operand in graph.operands(node))
+    graph.op(node).type_rule(types, graph.attributes(node), note)
+    return len(a) == len(b) and all(m == n or frozenset((m, n)) in equations for m, n in zip(a, b, strict=True))
 
 
 def where_made(graph: Graph, node: int) -> str:

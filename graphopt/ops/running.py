@@ -42,7 +42,7 @@ def _accumulate(ufunc: np.ufunc) -> Callable[..., Any]:
 
 def _recurrence(a: Any, b: Any, axis: tuple[int, ...]) -> Any:
     factors, terms = np.moveaxis(a, axis[0], 0), np.moveaxis(b, axis[0], 0)
-    result, state = np.empty_like(terms), 0 * terms[:1].sum(axis=0)
+    result, state = np.empty_like(terms), np.zeros(terms.shape[1:], terms.dtype)
     for k in range(len(terms)):
         result[k] = state = factors[k] * state + terms[k]
     return np.moveaxis(result, 0, axis[0])

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from graphopt.dimensions import counted
+from graphopt.dimensions import Counted, Dim, DimLike, counted
 from graphopt.errors import InvalidArgument, ShapeMismatch, TypeMismatch
+from graphopt.graph.build import topological
+from graphopt.graph.counts import equal_counts
 from graphopt.ops.arithmetic import add, maximum, minimum, multiply, remainder
 from graphopt.ops.indexing import slice_
 from graphopt.ops.leaves import iota
@@ -218,12 +220,28 @@ class _Masked:
         return self.set(op(self._x, _fitting(value, self._x)))
 
     def _is_chosen(self, value: Any) -> bool:
-        """Whether there is a value for each chosen element: the first axis has a length that is counted."""
+        """Whether there is a value for each chosen element: the first axis has a length that is counted.
+
+        The array may have such a length itself: what is as long as it broadcasts against it.
+        """
         rank = self._x.ndim - self._key.ndim + 1
-        return isinstance(value, Variable) and value.ndim == rank and bool(counted(value.shape[0]))
+        if not isinstance(value, Variable) or value.ndim != rank or not counted(value.shape[0]):
+            return False
+        return not _counts_the_same(value.shape[0], self._x.shape[self._key.ndim - 1])
 
     def _chosen(self) -> _At:
         return _At(select(self._x, self._key))
+
+
+def _counts_the_same(one: DimLike, other: DimLike) -> bool:
+    """Whether two sizes are equal, by their names or because equal masks count them."""
+    names = [size.symbol for size in (one, other) if isinstance(size, Dim)]
+    counting = [name.of for name in names if isinstance(name, Counted)]
+    if one == other or len(counting) < 2:
+        return one == other
+    equal = equal_counts(topological(counting))
+    first, second = (equal.get(count, count) for count in counting)
+    return first is second
 
 
 def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:

@@ -86,7 +86,8 @@ def _index(value: Any, axis: int) -> DimLike:
         return operator.index(value)
     except TypeError:
         raise UnsupportedExpression(
-            f"axis {axis}: an index is an integer, a slice, None or an ellipsis; found {value!r}"
+            f"axis {axis}: an index is an integer, a slice of such or of sizes, None, an ellipsis or an array; "
+            f"found {value!r}; at {caller()}"
         ) from None
 
 

@@ -294,6 +294,35 @@ def test_vjp_wants_one_cotangent_for_each_output(cotangents):
         vjp([T.sin(x)], x, cotangents)
 
 
+JOINED = {
+    "differences": lambda x, y: x[1:] - x[:-1],
+    "parts": lambda x, y: x[1:] * y[:-1],
+    "every second": lambda x, y: x[::2] * y[::2],
+    "put": lambda x, y: x.at[1:].set(y[1:]),
+    "chosen": lambda x, y: x[1:] * y[y > 0][:-1],
+    "in a branch": lambda x, y: T.cond(x[0] > 0, lambda: x[1:] * y[:-1], lambda: x[1:] + y[:-1]),
+}
+
+
+def test_sizes_that_are_equal_under_other_names_are_no_obstacle():
+    x, y = variable("x", "float64[n]"), variable("y", "float64[m]")
+    costs = [T.sum(program(x, y) ** 2) for program in JOINED.values()]
+    arrays = np.array([1.0, 2.0, 4.0]), np.array([3.0, 1.0, 2.0])
+    gradients = [g for cost in costs for g in grad(cost, [x, y], disconnected_inputs="ignore")]
+    found = iter(value([x, y], gradients, *arrays))
+    for name, cost in zip(JOINED, costs, strict=True):
+        for k in range(2):
+            expected = [
+                (value([x, y], cost, *_moved(arrays, k, step)) - value([x, y], cost, *_moved(arrays, k, -step))) / 2e-6
+                for step in 1e-6 * np.eye(3)
+            ]
+            np.testing.assert_allclose(next(found), expected, atol=1e-6, rtol=1e-6, err_msg=name)
+
+
+def _moved(arrays, which, step):
+    return [array + step if k == which else array for k, array in enumerate(arrays)]
+
+
 def test_a_cotangent_of_another_type_is_refused():
     x = variable("x", "float64[3]")
     with pytest.raises(TypeMismatch, match="cast it first"):

@@ -108,6 +108,12 @@ def test_an_extremum_that_repeats_an_operand_of_another_is_that_other(function):
     assert opaque(function, inner + 1, 0) != inner
 
 
+def test_a_bound_that_is_given_twice_is_given_once():
+    bounded = opaque("max", dim("n") - 1, 0)
+    assert opaque("max", bounded, 0) == bounded
+    assert opaque("min", bounded, 0) != bounded
+
+
 def test_symbols_are_found_inside_opaque_forms():
     assert symbols(opaque("min", dim("n") // 2, dim("m")) + 1) == {"n", "m"}
 

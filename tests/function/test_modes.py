@@ -227,3 +227,17 @@ def test_a_long_chain_is_stepped_through_without_recursion():
     for _ in range(2_000):
         z = T.sin(z)
     assert np.isfinite(go.function([x], z, mode="nan", pipeline="none")([1.0])).all()
+
+
+def test_what_goes_wrong_in_a_branch_is_named_there():
+    x, s = T.vector("x"), T.scalar("s")
+    chosen = T.cond(s > 0, lambda: T.cond(s > 1, lambda: 2 * T.log(x), lambda: x + 1), lambda: x)
+    function = go.function([x, s], chosen, mode="nan")
+    with pytest.raises(CheckFailed, match=r"log makes nan at \[0\].* x: float64\[2\] from -1"):
+        function([-1.0, 2.0], 2.0)
+    np.testing.assert_array_equal(function([-1.0, 2.0], 0.5), [0.0, 3.0])
+    seen = []
+    go.function([x, s], chosen, mode="debug", on_node=lambda at: seen.append(at.op.name))([1.0, 2.0], 2.0)
+    assert seen.count("log") == 1
+    assert seen.count("cond") == 2
+    assert "add" not in seen

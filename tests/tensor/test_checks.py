@@ -220,3 +220,13 @@ def test_what_only_a_stopped_value_depends_on_has_gradient_zero_and_counts_as_co
     np.testing.assert_array_equal(
         go.function([x], gradient, on_unused_input="ignore", target="numpy")(np.ones(2)), [0.0, 0.0]
     )
+
+
+def test_sizes_are_compared_and_computed_with_as_integers():
+    x = T.vector("x")
+    n, chosen = x.shape[0], x[x > 0].shape[0]
+    outputs = [n > 2, n <= 2, n < 4.5, chosen <= n, n / 3, 1 / n, n % 3, 9 % n, n**2, 2**n]
+    found = go.function([x], outputs, target="numpy")(np.array([1.0, -2.0, 3.0, 4.0]))
+    assert [value.item() for value in found] == [True, False, True, True, 4 / 3, 0.25, 1, 1, 16, 16]
+    with pytest.raises(CheckFailed, match="too short"):
+        go.function([x], T.check(x, n > 3, "too short"), target="numpy")(np.ones(2))

@@ -47,6 +47,7 @@ def test_a_recurrence_is_its_loop(target):
     function = go.function([a, b], [T.recurrence(a, b), T.recurrence(a, b, axis=0)], target=target)
     rng = np.random.default_rng(2)
     factors, terms = rng.normal(size=4), rng.normal(size=(3, 4))
+    terms[1, 0] = terms[0, 2] = np.inf
     for axis, found in zip((1, 0), function(factors, terms), strict=True):
         state, expected = 0.0, []
         steps = (np.moveaxis(array, axis, 0) for array in (np.broadcast_to(factors, (3, 4)), terms))

@@ -67,19 +67,21 @@ WRITTEN = {
     "elements of another array": lambda x, v, w: v.at[v > 0].add(x[v > 0, 0]),
     "one value": lambda x, v, w: x.at[x > 0].set(7.0),
     "a row": lambda x, v, w: T.set_subtensor(x[v > 0], w),
+    "of what was chosen, against itself": lambda x, v, w: v[v > 0].at[v[v > 0] > 1].add(v[v > 0]),
     "a part of a mask": lambda x, v, w: T.inc_subtensor(x[v > 0, :1], 2.0),
 }
 
 
 def written_in_place(x, v, w):
     a, b, c, d, e, f = x.copy(), x.copy(), v.copy(), x.copy(), x.copy(), x.copy()
+    chosen = v[v > 0]
     a[x > 0] = x[x > 0] * 10
     b[v > 0] = -x[v > 0]
     c[v > 0] += x[v > 0, 0]
     d[x > 0] = 7
     e[v > 0] = w
     f[v > 0, :1] += 2
-    return dict(zip(WRITTEN, (a, b, c, d, e, f), strict=True))
+    return dict(zip(WRITTEN, (a, b, c, d, e, np.where(chosen > 1, 2 * chosen, chosen), f), strict=True))
 
 
 def operands(**sizes):

@@ -141,3 +141,19 @@ def test_numpys_names_reach_them():
     array = np.array([[3.0, 1.0, 2.0], [0.0, -1.0, 5.0]])
     for found, wanted in zip(f(array), (np.sort(array), np.argsort(array), np.median(array, axis=1)), strict=True):
         np.testing.assert_array_equal(found, wanted)
+
+
+def test_what_orders_and_accumulates_is_a_method_as_of_arrays():
+    x, v = go.variable("x", "float64[n, m]"), go.variable("v", "int64[k]")
+    array, whole = np.array([[3.0, 1.0, 2.0], [0.0, -1.0, 5.0]]), np.array([1, 0, 1])
+
+    def methods(x, v):
+        return [
+            x.cumsum(), x.cumsum(axis=0), x.cumprod(1), x.take([2, 0], axis=1), x.take(v), x.argsort(axis=0),
+            v.cumsum(dtype="int32"), v.cumsum().searchsorted([1, 2], side="right"), v.choose([v, -v]),
+        ]  # fmt: skip
+
+    found = go.function([x, v], [*methods(x, v), x.sort(axis=0)], target="numpy")(array, whole)
+    expected = [*methods(array, whole), np.sort(array, axis=0)]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other, strict=True)
