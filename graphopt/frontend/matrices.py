@@ -20,11 +20,12 @@ from graphopt.frontend.builder import Value
 from graphopt.frontend.describe import unsupported
 from graphopt.frontend.form import Form, Reader, arguments, nothing
 from graphopt.frontend.leaves import size_of
+from graphopt.op import Op
 from graphopt.ops import arithmetic as a
-from graphopt.ops import linear_algebra, reduction, shape
+from graphopt.ops import decompositions, linear_algebra, reduction, shape
 from graphopt.ops.signatures import ufunc_signature
 from graphopt.types import is_float
-from graphopt.variable import Variable, as_variable, literal
+from graphopt.variable import Variable, as_variable, convert, literal
 
 __all__ = ["FORMS", "stacked"]
 
@@ -61,6 +62,10 @@ def _explicit(reader: Reader, node: Any, values: Sequence[Value]) -> Value:
 
 
 # --- symbolic ------------------------------------------------------------------------------------------------------
+
+
+def _first(reader: Reader, node: Any) -> Sequence[Any]:
+    return node.args[:1]  # type: ignore[no-any-return]
 
 
 def _outside_sums(reader: Reader, node: Any) -> None:
@@ -135,12 +140,20 @@ def _is_matrix(factor: Any) -> bool:
     return isinstance(factor, MatrixExpr | MatrixBase)
 
 
+def _of_square(reader: Reader, op: Op, value: Value) -> Value:
+    """The inverse or the determinant, of floats."""
+    matrix = as_variable(value)
+    return reader.apply(op, matrix if is_float(matrix.dtype) else convert(matrix, reader.builder.dtype))
+
+
 def _power(reader: Reader, node: Any, values: Sequence[Value]) -> Value:
     exponent = node.args[1]
-    if not isinstance(exponent, s.Integer) or not 1 <= int(exponent) <= LARGEST_POWER:
-        raise unsupported(node, f"matrix powers have a meaning for integer exponents from 1 to {LARGEST_POWER} only")
+    if not isinstance(exponent, s.Integer) or not 1 <= abs(int(exponent)) <= LARGEST_POWER:
+        raise unsupported(node, f"matrix powers have a meaning for integer exponents up to ±{LARGEST_POWER} only")
     result: Value | None = None
-    square, remaining = values[0], int(exponent)
+    square, remaining = values[0], abs(int(exponent))
+    if int(exponent) < 0:
+        square = _of_square(reader, decompositions.inv, square)
     while remaining:
         if remaining % 2:
             result = square if result is None else _matmul(reader, result, square)
@@ -191,10 +204,6 @@ def _elementwise(reader: Reader, node: Any, values: Sequence[Value]) -> Value:
     return reader.binding(function.args[0], values).read(function.args[1])
 
 
-def _no_inverse(reader: Reader, node: Any, values: Sequence[Value]) -> Value:
-    raise unsupported(node, "inverses and determinants have no meaning here yet; solve the system outside")
-
-
 FORMS: dict[type, Form] = {
     MatrixBase: Form(_matrix_parts, _explicit),
     NDimArray: Form(_array_parts, _explicit),
@@ -202,7 +211,7 @@ FORMS: dict[type, Form] = {
     ArraySymbol: Form(nothing, _leaf),
     s.MatAdd: Form(_sum_parts, _sum),
     s.MatMul: Form(_product_parts, _product),
-    s.MatPow: Form(lambda reader, node: node.args[:1], _power),
+    s.MatPow: Form(_first, _power),
     s.Transpose: Form(arguments, lambda reader, node, values: _transposed(reader, values[0])),
     s.Adjoint: Form(arguments, lambda reader, node, values: _transposed(reader, values[0])),
     HadamardProduct: Form(arguments, lambda reader, node, values: fold(reader.apply, a.multiply, values)),
@@ -212,6 +221,6 @@ FORMS: dict[type, Form] = {
     ZeroMatrix: _filled(0),
     OneMatrix: _filled(1),
     s.Trace: Form(_trace_parts, _trace),
-    s.Inverse: Form(nothing, _no_inverse),
-    s.Determinant: Form(nothing, _no_inverse),
+    s.Inverse: Form(_first, lambda reader, node, values: _of_square(reader, decompositions.inv, values[0])),
+    s.Determinant: Form(_first, lambda reader, node, values: _of_square(reader, decompositions.det, values[0])),
 }

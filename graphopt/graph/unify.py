@@ -97,6 +97,11 @@ def broken(guard: tuple[DimLike, DimLike], a: DimLike, b: DimLike) -> str:
             return f"there is no element at index {position} = {a}"
         case (Dim(terms=(((Opaque("min", (size, 1)),), 1),)), 1):
             return f"size {size} is 0, and so there is no largest or smallest element along it, and none to be picked"
+        case (
+            Dim(terms=(((Opaque("min", (one, 1)), Opaque("min", (other, 1))), 1),)),
+            Dim(terms=(((Opaque("min", (count, 1)),), 1),)),
+        ) if count in (one, other):
+            return f"size {other if count == one else one} is 0: indices pick no element along it, and there are some"
         case (Dim(terms=(((Opaque("min", (size, int(least))),), 1),)), int(wanted)) if least == wanted:
             return f"size {size} is {a}: there is no element at index {least - 1}"
     sides = [str(size) if size == found else f"{size} = {found}" for size, found in ((guard[0], a), (guard[1], b))]

@@ -226,6 +226,14 @@ def test_a_mask_that_varies_needs_no_shape_where_values_are_set():
         np.testing.assert_array_equal(one, other)
 
 
+def test_indices_into_nothing_are_an_error_that_says_which_size_is_0():
+    x, i = go.variable("x", "float64[n]"), go.variable("i", "int64[k]")
+    function = go.function([x, i], x[i], target="numpy")
+    assert function(np.zeros(0), np.zeros(0, "int64")).shape == (0,)
+    with pytest.raises(ShapeMismatch, match="size n is 0: indices pick no element along it"):
+        function(np.zeros(0), np.array([0]))
+
+
 def test_positions_take_no_memory():
     n, m = T.matrix("x").shape
     x = go.variable("x", go.TensorType("float64", (n, m)))
