@@ -76,7 +76,7 @@ def step(at: Step) -> Array:
     """
     try:
         return value_of(at.op, at.type, at.operands, at.attributes, _NATIVE)
-    except Exception as error:
+    except Exception as error:  # whatever an op's meaning raises goes on as it is, with a note
         shapes = ", ".join(f"{operand.dtype}{list(operand.shape)}" for operand in at.operands) or "none"
         error.add_note(f"in node %{at.node}: {at}; its operands: {shapes}")
         raise

@@ -236,5 +236,5 @@ def _hold_against(contestant: Contestant, arguments: Sequence[Array], truth: Tru
         return
     try:
         contestant.agreement = measure(np.asarray(contestant.call(*arguments)), truth)
-    except Exception as error:
+    except Exception as error:  # a contestant is any callable
         contestant.reason = f"raised {describe(error)}"
