@@ -98,9 +98,9 @@ def test_what_a_target_cannot_run_after_a_pass_but_could_before_is_found():
 
 @pytest.mark.parametrize("name", ["DoesNothing", "PlansWildly"])
 def test_a_right_pass_is_accused_of_nothing(name):
-    drawn = strategies.graphs(max_nodes=6)
-    report = verify_pass(getattr(misbehaving, name)(), drawn, targets=("numpy", "c", "cuda-emulated"), examples=6)
-    assert report.targets == {"c": 6, "cuda-emulated": 6} and report.worst <= 1
+    targets = ("c",) if name == "DoesNothing" else ("c", "cuda-emulated")
+    report = verify_pass(getattr(misbehaving, name)(), strategies.graphs(max_nodes=4), targets, examples=6)
+    assert report.targets == dict.fromkeys(targets, 6) and report.worst <= 1
     assert report.sets["drawn"] == report.idempotent == 6 and report.gradients.compared
 
 
@@ -125,9 +125,10 @@ def test_the_program_that_a_failure_prints_fails_again(name):
 
 
 def test_a_failing_seed_draws_the_failing_program_again():
-    first = found(misbehaving.WrongInFloat32(), None, examples=20, seed=5)
+    drawn = strategies.graphs(dtypes=("float64", "float32"), max_nodes=2)
+    first = found(misbehaving.WrongInFloat32(), drawn, examples=20, seed=5)
     assert first.seed >= 5
-    again = found(misbehaving.WrongInFloat32(), None, examples=1, seed=first.seed)
+    again = found(misbehaving.WrongInFloat32(), drawn, examples=1, seed=first.seed)
     assert str(again) == str(first)
 
 

@@ -1,30 +1,17 @@
-"""`verify_pass`: a pass keeps values on every target within what its claims imply, or is found out."""
-
-from dataclasses import dataclass
+"""By how much a pass may change values follows from the claims of the rules that fired."""
 
 import pytest
 
 import graphopt.tensor as T
 from graphopt.errors import VerificationFailed
 from graphopt.graph import Graph
-from graphopt.rewrite import Exact, Pass, Reassociates, Rule, V
+from graphopt.rewrite import Exact, Reassociates, Rule, V
 from graphopt.testing import strategies, verify_pass
 from graphopt.variable import variable
 
 a = variable("a", "float64[n]")
 ROW = Graph.from_outputs([a], T.log(T.sum(T.exp(T.negative(-a)))))
 x, y = V("x"), V("y")
-
-
-@dataclass(frozen=True)
-class Doubles(Pass):
-    """Doubles the output: wrong."""
-
-    name = "doubles"
-
-    def run(self, graph, context):
-        for node in list(graph.outputs.values()):
-            context.replace(node, graph.handle(node) * 2.0, "double")
 
 
 @pytest.mark.parametrize("steps", ["canonicalize", "canonicalize,cse,stabilize", "cse,dead-code"])
@@ -49,22 +36,3 @@ def test_what_claims_the_same_bits_and_changes_the_last_one_is_found_out():
     with pytest.raises(VerificationFailed, match="the same bits"):
         verify_pass(Rule("regrouped", *regrouped, claim=Exact()), graph, targets=("numpy",), examples=50)
     assert verify_pass(Rule("regrouped", *regrouped, claim=Reassociates()), graph, targets=("numpy",)).firings
-
-
-def test_a_wrong_pass_is_found_out_with_a_reproduction():
-    with pytest.raises(VerificationFailed) as caught:
-        verify_pass(Doubles(), ROW, targets=("numpy",), examples=3)
-    assert "pipeline doubles" in str(caught.value) and "inputs: {'a'" in str(caught.value)
-    assert "exp(" in str(caught.value)
-
-
-def test_a_pass_that_fails_is_found_out():
-    @dataclass(frozen=True)
-    class Breaks(Pass):
-        name = "breaks"
-
-        def run(self, graph, context):
-            graph.replace(next(iter(graph.outputs.values())), 1)
-
-    with pytest.raises(VerificationFailed, match="rewriting fails"):
-        verify_pass(Breaks(), ROW, targets=("numpy",), examples=1)
