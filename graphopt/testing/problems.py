@@ -30,7 +30,7 @@ from graphopt.testing.subjects import Called, Claim, Derived, Expressed, Given, 
 from graphopt.types import TensorType, is_float
 from graphopt.variable import Variable, variable
 
-__all__ = ["Problem", "as_graph", "derived", "graph_subject", "of_callable", "of_expression"]
+__all__ = ["Problem", "as_graph", "derived", "of_callable", "of_expression"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def of_expression(given: Any, wrt: Any, grad: Any) -> Problem:
         If it is none of these, or `wrt` names no input.
     """
     like, importer = (given if isinstance(given, Function) else None), Importer()
-    subject = graph_subject(given) if isinstance(given, Function | Graph) else _expressed(given, importer)
+    subject = _of_graph(given) if isinstance(given, Function | Graph) else _expressed(given, importer)
     chosen = None if wrt is None else tuple(_position(one, subject, importer) for one in _listed(wrt))
     subject = Expressed(subject.inputs, subject.outputs, chosen, subject.held)
     if not subject.graph.results or not subject.wrt:
@@ -134,8 +134,7 @@ def _sound(subject: Expressed) -> Derived | None:
         return None
 
 
-def graph_subject(given: Function | Graph) -> Expressed:
-    """The results of a graph, or of a function as it was written, as expressions of its inputs."""
+def _of_graph(given: Function | Graph) -> Expressed:
     graph = given._written if isinstance(given, Function) else given
     left_out = given._signature.updates if isinstance(given, Function) else {}
     outputs = {name: node for name, node in graph.outputs.items() if name in graph.results and name not in left_out}
