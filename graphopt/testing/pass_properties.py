@@ -146,8 +146,9 @@ def results_kept(graph: Graph, values: Values, report: PassReport) -> Mapping[st
     held = {name: np.array(array) for name, array in values.arrays.items()}
     try:
         found = interpret(graph, held, Native())
-    except GraphoptError as error:
-        raise Violation(f"the rewritten program refuses the values: {error}", values=values, target="numpy") from error
+    except Exception as error:  # an op of one's own may raise anything
+        what = f"the rewritten program refuses the values: {type(error).__name__}: {error}"
+        raise Violation(what, values=values) from error
     changed_inputs(held, values, "numpy")
     report.sets[values.kind] = report.sets.get(values.kind, 0) + 1
     return found

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from graphopt.errors import InvalidArgument
+from graphopt.errors import GraphoptError, InvalidArgument
 from graphopt.graph import Graph
 from graphopt.lowering import as_pipeline
 from graphopt.rewrite import Pass, Pipeline, Rule
@@ -182,6 +182,8 @@ def _violation(
         check(case, report or PassReport())
     except Violation as violation:
         return violation
+    except GraphoptError as error:  # of another run, or of the derivative
+        return Violation(f"{type(error).__name__}: {error}")
     return None
 
 

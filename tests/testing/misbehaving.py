@@ -255,3 +255,29 @@ class DoesNothing(Pass):
 
     def run(self, graph, context):
         pass
+
+
+@dataclass(frozen=True)
+class RefusesValues(Pass):
+    name: ClassVar[str] = "refuses-values"
+
+    def run(self, graph, context):
+        picky = own_op("picky", numpy=_only_positive)
+        for _, node in outputs(graph):
+            context.replace(node, picky(graph.handle(node)), "wrap")
+
+
+def _only_positive(x):
+    if np.any(x <= 0):
+        raise ValueError("not positive")
+    return x
+
+
+@dataclass(frozen=True)
+class FailsAtTimes(Pass):
+    name: ClassVar[str] = "fails-at-times"
+    calls: ClassVar[count] = count()
+
+    def run(self, graph, context):
+        if next(self.calls) % 2:
+            raise ZeroDivisionError("now and then")

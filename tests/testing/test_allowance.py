@@ -5,7 +5,7 @@ import pytest
 import graphopt.tensor as T
 from graphopt.errors import VerificationFailed
 from graphopt.graph import Graph
-from graphopt.rewrite import Exact, Reassociates, Rule, V
+from graphopt.rewrite import Exact, Reassociates, Rule, V, available_passes
 from graphopt.testing import strategies, verify_pass
 from graphopt.variable import variable
 
@@ -14,10 +14,26 @@ ROW = Graph.from_outputs([a], T.log(T.sum(T.exp(T.negative(-a)))))
 x, y = V("x"), V("y")
 
 
-@pytest.mark.parametrize("steps", ["canonicalize", "canonicalize,cse,stabilize", "cse,dead-code"])
-def test_the_own_passes_keep_drawn_programs(steps):
-    report = verify_pass(steps, strategies.graphs(max_nodes=6), targets=("numpy",), examples=8)
-    assert report.programs >= 8 and report.points and report.worst <= 1
+OWN = [name for name in available_passes() if name != "saturate"]
+
+
+@pytest.mark.parametrize("steps", OWN)
+def test_the_own_passes_keep_their_promises_on_drawn_programs(steps):
+    report = verify_pass(steps, strategies.graphs(max_nodes=6), targets=("numpy",), examples=4)
+    assert report.programs == 4 and report.points and report.worst <= 1
+
+
+@pytest.mark.parametrize("steps", ["default", "fast"])
+def test_the_own_pipelines_keep_their_promises_on_drawn_programs_in_c(steps):
+    report = verify_pass(steps, examples=8)
+    assert report.targets == {"c": 8} and report.firings and report.worst <= 1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("steps", [*OWN, "saturate", "default", "fast"])
+def test_the_own_passes_keep_their_promises_at_length(steps):
+    for seed in range(0, 400, 32):
+        verify_pass(steps, targets=("numpy", "c", "cuda-emulated"), examples=32, seed=seed)
 
 
 def test_a_pass_is_run_on_c_as_well():

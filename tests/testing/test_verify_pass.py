@@ -46,6 +46,8 @@ BROKEN = {
     "Doubles": (ONE, "values", "output a[0] on numpy is"),
     "Raises": (ONE, "rewriting", "rewriting fails"),
     "MakesACycle": (ONE, "rewriting", "rewriting fails"),
+    "FailsAtTimes": (ONE, "determinism", "now and then"),
+    "RefusesValues": (ONE, "values", "the rewritten program refuses the values: ValueError: not positive"),
     "WritesToInputs": (ONE, "no mutation", "on numpy writes to its input x"),
 }
 
@@ -99,9 +101,9 @@ def test_what_a_target_cannot_run_after_a_pass_but_could_before_is_found():
 @pytest.mark.parametrize("name", ["DoesNothing", "PlansWildly"])
 def test_a_right_pass_is_accused_of_nothing(name):
     targets = ("c",) if name == "DoesNothing" else ("c", "cuda-emulated")
-    report = verify_pass(getattr(misbehaving, name)(), strategies.graphs(max_nodes=4), targets, examples=6)
-    assert report.targets == dict.fromkeys(targets, 6) and report.worst <= 1
-    assert report.sets["drawn"] == report.idempotent == 6 and report.gradients.compared
+    report = verify_pass(getattr(misbehaving, name)(), strategies.graphs(max_nodes=4), targets, examples=4)
+    assert report.targets == dict.fromkeys(targets, 4) and report.worst <= 1
+    assert report.sets["drawn"] == report.idempotent == 4 and report.gradients.compared
 
 
 def test_the_pass_to_blame_is_named_in_a_pipeline():
