@@ -119,6 +119,8 @@ class Pass:
     ----------
     name
         What it is called in a pipeline's text.
+    idempotent
+        Whether it claims that running it again changes nothing. `graphopt.testing.verify_pass` holds it to that.
     requires
         Facts about the graph that an earlier pass must have established.
     establishes
@@ -127,16 +129,14 @@ class Pass:
         Facts after which it may not run.
     mandatory
         Whether no complete pipeline may lack it.
-    idempotent
-        Whether it claims that running it again changes nothing. `graphopt.testing.verify_pass` holds it to that.
     """
 
     name: ClassVar[str] = ""
+    idempotent: ClassVar[bool] = False
     requires: ClassVar[frozenset[str]] = frozenset()
     establishes: ClassVar[frozenset[str]] = frozenset()
     excludes: ClassVar[frozenset[str]] = frozenset()
     mandatory: ClassVar[bool] = False
-    idempotent: ClassVar[bool] = False
 
     def run(self, graph: Graph, context: Context) -> None:
         """Transform the graph through its door."""
