@@ -4,9 +4,10 @@ If all claims are `Exact` the bits are the same, and so they are if no rule fire
 no values. Expanding a composite op may, and counts as inexact.
 
 Otherwise an element may differ by `UNITS` units in the last place of the largest value met on the way, the allowance of
-`mode="check"`; plus, for each firing of `Ulps(k)`, k units, and of `Stabilizes(bound)`, `bound` units; a hundred times
-that if a `RealOnly` rule fired, which promises nothing in floating point. Where the program as written gives NaN or
-infinity, a finite result is a repair that `Stabilizes`, `Improves` and `RealOnly` allow and the others do not.
+`mode="check"`, in the coarsest float dtype that took part; plus, for each firing of `Ulps(k)`, k units, and of
+`Stabilizes(bound)`, `bound` units; a hundred times that if a `RealOnly` rule fired, which promises nothing in floating
+point. Where the program as written gives NaN or infinity, a finite result is a repair that `Stabilizes`, `Improves` and
+`RealOnly` allow and the others do not.
 """
 
 from __future__ import annotations
@@ -61,21 +62,21 @@ class Allowance:
     def __str__(self) -> str:
         return f"{self.units:g} units of rounding" if self.units else "the same bits"
 
-    def share(self, expected: Array, found: Array, scale: float) -> tuple[Array, float]:
+    def share(self, expected: Array, found: Array, unit: float) -> tuple[Array, float]:
         """Per element whether it is allowed, and the largest difference as a fraction of what is allowed.
 
         Parameters
         ----------
         expected, found
             Arrays of one shape and dtype.
-        scale
-            The largest value met on the way, at least 1.
+        unit
+            One unit in the last place of the largest value met on the way, in the coarsest dtype met.
         """
         same, worst = _same(expected, found), 0.0
         if is_float(str(expected.dtype)) and self.units:
             distance = np.zeros(expected.shape)
             finite = np.isfinite(expected) & np.isfinite(found)
-            bound = self.units * scale * float(np.finfo(expected.dtype).eps)
+            bound = self.units * unit
             distance[finite] = np.abs(expected[finite].astype(float) - found[finite].astype(float)) / bound
             worst = float(distance.max(initial=0.0))
             same |= (finite & (distance <= 1)) | (np.isnan(expected) & np.isnan(found)) | (expected == found)

@@ -61,10 +61,21 @@ class Rewritten:
 
 @dataclass(frozen=True)
 class Reference:
-    """What a program gives as it is written, and the largest finite magnitude met on the way, at least 1."""
+    """What a program gives as it is written.
+
+    Attributes
+    ----------
+    results
+        Its outputs, by name.
+    scale
+        The largest finite magnitude met on the way, at least 1.
+    unit
+        The unit of rounding of the coarsest float dtype met on the way; 0 if there is none.
+    """
 
     results: Mapping[str, Array]
     scale: float
+    unit: float
 
 
 @dataclass(eq=False)
@@ -142,11 +153,12 @@ def _with_one_nan(name: str, arrays: Mapping[str, Array], chance: random.Random)
 
 def _reference(graph: Graph, arrays: Mapping[str, Array]) -> Reference | None:
     """None where the program as written refuses such values, the largest element of nothing for example."""
-    scale = 1.0
+    scale, unit = 1.0, 0.0
 
     def remember(node: int, value: Array) -> None:
-        nonlocal scale
-        if is_float(graph.type(node).dtype):
+        nonlocal scale, unit
+        if is_float(dtype := graph.type(node).dtype):
+            unit = max(unit, float(np.finfo(dtype).eps))
             values = np.abs(np.asarray(value, np.float64))
             scale = max(scale, float(values[np.isfinite(values)].max(initial=0.0)))
 
@@ -155,7 +167,7 @@ def _reference(graph: Graph, arrays: Mapping[str, Array]) -> Reference | None:
         results = interpret(graph, held, Native(), on_node=remember)
     except GraphoptError:
         return None
-    return Reference({name: np.array(value) for name, value in results.items()}, scale)
+    return Reference({name: np.array(value) for name, value in results.items()}, scale, unit)
 
 
 def fingerprint(graph: Graph) -> str:

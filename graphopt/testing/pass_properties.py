@@ -181,7 +181,7 @@ def compare(
                 f"{wanted.dtype}{list(wanted.shape)} as written", output=name, target=target, values=values,
             )  # fmt: skip
         report.points += wanted.size
-        allowed, worst = allowance.share(wanted, given, reference.scale)
+        allowed, worst = allowance.share(wanted, given, reference.scale * reference.unit)
         report.worst = max(report.worst, worst)
         if not allowed.all():
             index = tuple(int(k) for k in np.argwhere(~allowed)[0])

@@ -116,7 +116,7 @@ def _judged(case: Case, violation: Violation, target: str, report: PassReport) -
         return None
     except Violation as error:
         blamed = f"{violation}\nwithout the pass, too: {error}; the target is to blame, or the op's text there"
-        return case, Violation(blamed, **violation.where)
+        return case, Violation(blamed, **violation.where, as_written=True)
     return case, violation
 
 

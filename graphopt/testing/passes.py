@@ -171,8 +171,9 @@ class _Search:
             if found is not None:
                 raise found[1]
 
-        name = violation.where.pop("property", "values")
-        return failure(case, violation, name, blamed(case, name, check), {**options, "targets": (target,)})
+        name, as_written = violation.where.pop("property", "values"), violation.where.pop("as_written", False)
+        step = str(self.pipeline) if as_written else blamed(case, name, check)
+        return failure(case, violation, name, step, {**options, "targets": (target,)})
 
 
 def _violation(

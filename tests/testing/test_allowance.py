@@ -1,5 +1,6 @@
 """By how much a pass may change values follows from the claims of the rules that fired."""
 
+import numpy as np
 import pytest
 
 import graphopt.tensor as T
@@ -52,3 +53,10 @@ def test_what_claims_the_same_bits_and_changes_the_last_one_is_found_out():
     with pytest.raises(VerificationFailed, match="the same bits"):
         verify_pass(Rule("regrouped", *regrouped, claim=Exact()), graph, targets=("numpy",), examples=50)
     assert verify_pass(Rule("regrouped", *regrouped, claim=Reassociates()), graph, targets=("numpy",)).firings
+
+
+def test_a_program_is_as_coarse_as_its_coarsest_dtype():
+    single = variable("s", "float32[n]")
+    graph = Graph.from_outputs([single], T.cast(T.tanh(single), "float64"))
+    given = {"s": np.linspace(-2, 2, 64, dtype="float32")}  # float32's tanh is another one in C
+    assert verify_pass("cse", graph, ("c",), inputs=given).worst > 0
