@@ -162,7 +162,7 @@ def _outputs(given: Any, importer: Importer) -> dict[str, Variable]:
     for name, one in named.items():
         if not (isinstance(one, Variable) or is_sympy(one)):
             raise InvalidArgument(
-                f"expected an expression, a list of them, a graph, a compiled function or a Python function; "
+                f"this takes an expression, a list of them, a graph, a compiled function or a Python function; "
                 f"found {one!r} for {name}"
             )
     return {name: importer.convert(one) for name, one in named.items()}

@@ -3,6 +3,8 @@
 import dataclasses
 import shlex
 import sys
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
@@ -79,6 +81,12 @@ def test_a_pass_is_held_to_its_promises_on_drawn_programs(run, record):
     assert found["gradients"]["compared"] and found["sets"]["drawn"] == 3
     shown = run("verify", "cse", "--examples", "2", "--targets", "numpy")
     assert shown.exit_code == 0 and "idempotent" in shown.stdout
+
+
+def test_drawing_goes_on_with_further_seeds_until_the_time_is_up(record, monkeypatch):
+    seconds = count()
+    monkeypatch.setattr("graphopt.cli.verify_passes.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    assert record("verify", "cse", "--examples", "1", "--minutes", "0.05", "--targets", "numpy")["programs"] == 33
 
 
 def test_a_pass_is_held_to_its_promises_on_a_formula(record):

@@ -159,7 +159,7 @@ def test_values_of_the_inputs_can_be_given():
         (("canonicalize",), {"targets": ("fortran",)}, "targets are numpy, c, cuda-emulated; found 'fortran'"),
         (("canonicalize",), {"inputs": {"x": [1.0]}}, "inputs are those of one program"),
         (("canonicalize", ONE), {"inputs": {"z": [1.0]}}, "a point gives a value to each of x; found z"),
-        (("canonicalize", 3), {}, "expected an expression"),
+        (("canonicalize", 3), {}, "takes an expression"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, options, message):
