@@ -1,8 +1,8 @@
 """Zeros of branches that were not taken stay zeros, whatever the slopes are that they meet.
 
-The derivative of a selection is where(c, g, 0). Multiplied by the slope of what stands in the branch it is 0·∞ where the
-branch was not taken and its slope is infinite, or NaN: over the reals that has no value, so nothing is lost by saying
-that nothing flows there. A rule is therefore applied to g alone, and the mask is put around what it gives:
+The derivative of a selection is where(c, g, 0). Multiplied by the slope of what stands in the branch it is 0·∞ where
+the branch was not taken and its slope is infinite, or NaN: over the reals that has no value, so nothing is lost by
+saying that nothing flows there. A rule is therefore applied to g alone, and the mask is put around what it gives:
 where(c, g·f', 0). What has another mask around it is computed without the first, so masks do not pile up.
 
 Where two branches use one value their masks meet: of equal masks one is left, of others the zeros that both have.

@@ -118,8 +118,9 @@ def _log_softmax_pullback(g: Any, node: Applied) -> Sequence[Any]:
 
 def _logsumexp_pullback(g: Any, node: Applied) -> Sequence[Any]:
     axis = node.attributes["axis"]
-    # Nothing flows to a row of -∞ alone, whose shares are 0/0.
-    shares = where(spread(equal(node.result, -np.inf), axis), 0, softmax(node.operands[0], axis=axis))
+    # Nothing flows to a row of -∞ alone, whose shares are 0/0. (The maximum is one that softmax takes anyway.)
+    nothing = equal(max_(node.operands[0], axis=axis), -np.inf)
+    shares = where(spread(nothing, axis), 0, softmax(node.operands[0], axis=axis))
     return (spread(g, axis) * shares,)
 
 
