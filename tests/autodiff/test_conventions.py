@@ -17,6 +17,7 @@ from graphopt.interpret import interpret
 
 DTYPES = ("float32", "float64")
 LARGEST = 3  # the most elements that a point has
+COMPILED = ("first, reverse", "second, forward over reverse")  # the other modes give the same programs, or nearly so
 
 
 class Rows:
@@ -104,16 +105,22 @@ def held(rows, keys, found, dtype):
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize(("dtype", "stabilize"), [("float32", True), ("float64", True), ("float64", False)])
+@pytest.mark.parametrize(
+    ("dtype", "stabilize"),
+    [("float32", True), ("float64", True), *(pytest.param(dtype, False, marks=pytest.mark.long) for dtype in DTYPES)],
+)
 def test_derivatives_at_the_edges_are_the_documented_ones(dtype, stabilize):
     rows, keys, outputs = program(dtype, stabilize)
     with np.errstate(all="ignore"):
         held(rows, keys, interpret(Graph.from_outputs(rows.inputs, outputs), rows.point), dtype)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_compiled_derivatives_at_the_edges_are_the_documented_ones(dtype):
     rows, keys, outputs = program(dtype, True)
+    kept = [k for k, (_, kind, _) in enumerate(keys) if kind in COMPILED]
+    keys, outputs = [keys[k] for k in kept], {f"d{k}": outputs[f"d{k}"] for k in kept}
     held(rows, keys, go.function(rows.inputs, outputs, on_unused_input="ignore")(**rows.point), dtype)
 
 
