@@ -19,7 +19,7 @@ from graphopt.op import Applied, Attributes, Op
 from graphopt.ops.arithmetic import multiply
 from graphopt.ops.define import define
 from graphopt.ops.elementary import exp, log
-from graphopt.ops.logic import isfinite, where
+from graphopt.ops.logic import equal, isfinite, where
 from graphopt.ops.reduction import max_, reduced_shape, spread, sum_
 from graphopt.types import TensorType, Unify, is_float
 
@@ -118,7 +118,10 @@ def _log_softmax_pullback(g: Any, node: Applied) -> Sequence[Any]:
 
 def _logsumexp_pullback(g: Any, node: Applied) -> Sequence[Any]:
     axis = node.attributes["axis"]
-    return (spread(g, axis) * softmax(node.operands[0], axis=axis),)
+    # Nothing flows to a row of -∞ alone, whose shares are 0/0. (The maximum is one that softmax takes anyway.)
+    nothing = equal(max_(node.operands[0], axis=axis), -np.inf)
+    shares = where(spread(nothing, axis), 0, softmax(node.operands[0], axis=axis))
+    return (spread(g, axis) * shares,)
 
 
 COMPOSITE = frozenset({"composite", "transcendental"})

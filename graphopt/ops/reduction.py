@@ -15,13 +15,13 @@ import mpmath
 import numpy as np
 
 from graphopt import exact
-from graphopt.dimensions import DimLike
+from graphopt.dimensions import DimLike, product
 from graphopt.errors import ShapeMismatch, TypeMismatch
 from graphopt.op import Applied, Attributes, Op, TypeRule
 from graphopt.ops.arithmetic import cast, multiply
 from graphopt.ops.define import define
 from graphopt.ops.logic import equal, where
-from graphopt.ops.shape import broadcast_to, expand_dims
+from graphopt.ops.shape import broadcast_to, expand_dims, reshape, transpose
 from graphopt.types import TensorType, Unify, is_float, shape_text
 
 __all__ = ["all_", "any_", "extreme", "max_", "min_", "prod", "sum_", "sum_to"]
@@ -83,20 +83,25 @@ def _sum_pullback(g: Any, node: Applied) -> Sequence[Any]:
 
 
 def _prod_pullback(g: Any, node: Applied) -> Sequence[Any]:
-    """result/x, except where zeros take part: a single zero gets the product of the others, two or more leave 0."""
+    """The product of the others, by running products from both ends: nothing is divided, so that zeros do no harm."""
+    from graphopt.ops.running import others
+
     x, axis = node.operands[0], node.attributes["axis"]
-    zero = equal(x, 0)
-    nonzero = where(zero, 1, x)
-    zeros = spread(sum_(cast(zero, dtype="int64"), axis=axis), axis)
-    others = spread(prod(nonzero, axis=axis), axis)
-    slope = where(equal(zeros, 0), others / nonzero, where(zero & equal(zeros, 1), others, 0))
-    return (multiply(spread(g, axis), slope),)
+    if not axis:
+        return (g,)
+    kept = tuple(k for k in range(x.ndim) if k not in axis)
+    order = (*kept, *axis)
+    rows = transpose(x, axes=order) if order != tuple(range(x.ndim)) else x
+    together = reshape(rows, shape=(*(x.shape[k] for k in kept), product(x.shape[k] for k in axis)))
+    slope = reshape(others(together, len(kept)), shape=tuple(rows.shape))
+    back = tuple(order.index(k) for k in range(x.ndim))
+    return (multiply(spread(g, axis), transpose(slope, axes=back) if back != tuple(range(x.ndim)) else slope),)
 
 
 def _extremum_pullback(g: Any, node: Applied) -> Sequence[Any]:
     x, axis = node.operands[0], node.attributes["axis"]
-    winners = cast(equal(x, spread(node.result, axis)), dtype=x.dtype)
-    return (multiply(spread(g / sum_(winners, axis=axis), axis), winners),)
+    wins = equal(x, spread(node.result, axis))
+    return (where(wins, spread(g / sum_(cast(wins, dtype=x.dtype), axis=axis), axis), 0),)
 
 
 def extreme(dtype: str, largest: bool) -> bool | int | float:

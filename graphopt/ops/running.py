@@ -18,7 +18,7 @@ from graphopt.ops.indexing import put, slice_
 from graphopt.ops.leaves import constant
 from graphopt.types import TensorType, Unify
 
-__all__ = ["cumprod", "cumsum", "recurrence"]
+__all__ = ["cumprod", "cumsum", "others", "recurrence"]
 
 
 def _rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Unify) -> TensorType:
@@ -67,6 +67,12 @@ def _shifted(x: Any, axis: int, first: float) -> Any:
 def _adjoint(factors: Any, g: Any, axis: int) -> Any:
     """The cotangent of a recurrence's terms: the same recurrence from the back, λₜ = gₜ + aₜ₊₁ λₜ₊₁."""
     return _reversed(recurrence(_shifted(_reversed(factors, axis), axis, 0.0), _reversed(g, axis), axis=(axis,)), axis)
+
+
+def others(x: Any, axis: int) -> Any:
+    """For each place along an axis the product of all elements but its own."""
+    before, after = cumprod(x, axis=(axis,)), cumprod(_reversed(x, axis), axis=(axis,))
+    return _shifted(before, axis, 1.0) * _reversed(_shifted(after, axis, 1.0), axis)
 
 
 def _unsum(g: Any, node: Applied) -> tuple[Any]:
