@@ -80,7 +80,7 @@ def of_jax(dtype: str) -> Namespace:
     def solve_triangular(a: Any, b: Any, *, lower: bool = False) -> Any:
         return jax.scipy.linalg.solve_triangular(a, b, lower=lower)
 
-    linalg = SimpleNamespace(**vars(jax.numpy.linalg), solve_triangular=solve_triangular)
+    linalg = SimpleNamespace(**{**vars(jax.numpy.linalg), "solve_triangular": solve_triangular})
     own = {"linalg": linalg, "add_at": lambda x, places, values: x.at[places].add(values)}
     return Namespace(dtype, jax.numpy.asarray, [jax.numpy, jax.scipy.special, jax.nn], own)
 
@@ -94,7 +94,7 @@ def of_torch(dtype: str) -> Namespace:
     def solve_triangular(a: Any, b: Any, *, lower: bool = False) -> Any:
         return torch.linalg.solve_triangular(a, b[:, None] if b.ndim == 1 else b, upper=not lower).reshape(b.shape)
 
-    linalg = SimpleNamespace(**vars(torch.linalg), solve_triangular=solve_triangular)
+    linalg = SimpleNamespace(**{**vars(torch.linalg), "solve_triangular": solve_triangular})
     own = {
         "linalg": linalg,
         "pad": padded,
@@ -102,11 +102,13 @@ def of_torch(dtype: str) -> Namespace:
         "broadcast_to": lambda x, shape: torch.broadcast_to(x, shape),
         "expand_dims": torch.unsqueeze,
         "flip": lambda x, axis: torch.flip(x, (axis,)),
+        "log_softmax": lambda x, axis: torch.log_softmax(x, axis),
         "logsumexp": lambda x, axis: torch.logsumexp(x, axis),
         "max": lambda x, axis, keepdims=False: torch.amax(x, axis, keepdims),
         "min": lambda x, axis, keepdims=False: torch.amin(x, axis, keepdims),
         "repeat": torch.repeat_interleave,
         "roll": lambda x, shift, axis: torch.roll(x, shift, axis),
+        "softmax": lambda x, axis: torch.softmax(x, axis),
         "sort": lambda x, axis=-1: torch.sort(x, axis).values,
         "std": lambda x, axis, keepdims=False: torch.std(x, axis, correction=0, keepdim=keepdims),
         "take_along_axis": torch.take_along_dim,
