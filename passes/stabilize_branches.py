@@ -4,8 +4,9 @@ A derivative is full of where(c, g, 0)·f'(x). Where f' is infinite or NaN, 0·f
 taken. Multiplying inside the mask gives 0 there and the same bits elsewhere. Over the reals 0·∞ has no value, and so
 nothing is lost; somebody who wants the NaN leaves `stabilize` out.
 
-On its way from the choice to the factor that breaks, a cotangent is also added to others of the same branch, negated,
-summed along axes that the condition does not know, and repeated along them: the mask follows it there, too.
+On its way from the choice to the factor that breaks, a cotangent is also added to others of the same branch, summed
+along axes that the condition does not know, and repeated along them: the mask follows it there, too. (Where it is
+negated, the canonical form moves the sign outward, past the factor.)
 """
 
 from __future__ import annotations
@@ -58,7 +59,6 @@ RULES: tuple[Rule, ...] = (
     Rule("quotient-of-masked-otherwise", T.where(c, 0, x) / y, T.where(c, 0, x / y), claim=SAME),
     Rule("sum-of-masked-alike", masked + T.where(c, y, 0), T.where(c, x + y, 0), claim=SAME),    # of one condition
     Rule("difference-of-masked-alike", masked - T.where(c, y, 0), T.where(c, x - y, 0), claim=SAME),
-    Rule("negative-of-masked", -masked, T.where(c, -x, 0), claim=SAME),                          # -where(c, x, 0)
     sum_of_masked,
     product_of_spread_masked,
 )  # fmt: skip
