@@ -14,11 +14,13 @@ from __future__ import annotations
 from typing import Any
 
 import graphopt.tensor as T
+from graphopt.ops.linear_algebra import matmul
+from graphopt.ops.neural import softmax
 from graphopt.ops.reduction import sum_
 from graphopt.ops.shape import expand_dims, squeeze
 from graphopt.rewrite import Attr, Match, Rule, Stabilizes, V, refuse, rule
 
-__all__ = ["RULES"]
+__all__ = ["LONGER", "RULES"]
 
 x, y, c = V("x"), V("y"), V("c")
 axis = Attr("axis")
@@ -52,6 +54,20 @@ def product_of_spread_masked(match: Match, x: Any, y: Any, c: Any, axis: tuple[i
     return T.where(spread(c), spread(x) * y, 0)
 
 
+@rule(T.where(c, matmul(softmax(x, axis=axis), y), 0), claim=SAME)
+def masked_product_of_softmax(match: Match, x: Any, y: Any, c: Any, axis: tuple[int, ...]) -> Any:
+    """where(c, softmax(x) y, 0) → where(c, where(c, softmax(x), 0) y, 0) for a condition on rows
+
+    Attention that may look nowhere: the shares of a row of -inf are no numbers. A product's derivative mixes its rows,
+    where a mask of its result comes too late.
+    """
+    if x.ndim < 2 or x.ndim != match.root.ndim or y.ndim > x.ndim:
+        return refuse("a row of the result is no row of the softmax")
+    if c.ndim and (c.ndim != x.ndim or c.shape[-1] != 1):
+        return refuse("the condition varies along rows")
+    return T.where(c, matmul(T.where(c, softmax(x, axis=axis), 0), y), 0)
+
+
 RULES: tuple[Rule, ...] = (
     Rule("product-of-masked", masked * y, T.where(c, x * y, 0), claim=SAME),                     # where(c, x, 0)·y
     Rule("product-of-masked-otherwise", T.where(c, 0, x) * y, T.where(c, 0, x * y), claim=SAME),
@@ -62,3 +78,5 @@ RULES: tuple[Rule, ...] = (
     sum_of_masked,
     product_of_spread_masked,
 )  # fmt: skip
+
+LONGER: tuple[Rule, ...] = (masked_product_of_softmax,)
