@@ -6,20 +6,21 @@
 The objective is that of ADBench (F. Šrajer, Z. Kukelova, A. Fitzgibbon, "A benchmark of selected algorithmic
 differentiation tools on some problems in computer vision and machine learning", Optimization Methods and Software 33,
 2018, section 4.2), which GradBench runs, too: each of p observations sees one of m points X by one of n cameras of 11
-parameters, r, C, f, x₀, κ. Its reprojection error is w (distort(project(R(r) (X - C)), κ) f + x₀ - feature), two numbers;
-there is an error of its weight, 1 - w². R(r) turns by |r| about r (O. Rodrigues, 1840), with a branch for |r| = 0. Sizes
-are those of ADBench's first problems ("Bundle adjustment in the large", S. Agarwal et al., ECCV 2010); data is random.
+parameters, r, C, f, x₀, κ. Its reprojection error is w (distort(project(R(r) (X - C)), κ) f + x₀ - feature), two
+numbers; there is an error of its weight, 1 - w². R(r) turns by |r| about r (O. Rodrigues, 1840), with a branch for
+|r| = 0. Sizes are those of ADBench's first problems ("Bundle adjustment in the large", S. Agarwal et al., ECCV 2010);
+data is random.
 
 The Jacobian has 2p + p rows, 11n + 3m + p columns, and at most 15 elements in a row. It is made in two ways:
 
 - **blocks**: with respect to the observation's own camera, point and weight, which are intermediate variables. Rows
   of different observations never meet there: two vector-Jacobian products are all of it, whatever the size.
-- **coloured**: `go.jacobian(…, sparsity=…, packed=True)` with respect to all cameras, points and weights. Columns of one
-  parameter of different cameras do not meet: 11, 3 and 1 colours, 15 Jacobian-vector products.
+- **coloured**: `go.jacobian(…, sparsity=…, packed=True)` with respect to all cameras, points and weights. Columns of
+  one parameter of different cameras do not meet: 11, 3 and 1 colours, 15 Jacobian-vector products.
 
 Everyone else makes the blocks. Values are held against plain NumPy of one observation, Jacobians against each other and
-against complex steps through it, before anything is timed; one core. Carried away is the time of the Jacobian over that of
-the function: ADBench's measure.
+against complex steps through it, before anything is timed; one core. Carried away is the time of the Jacobian over
+that of the function: ADBench's measure.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ Arrays = Sequence[Any]
 
 
 def inputs(n: int, m: int, p: int) -> tuple[Any, ...]:
-    """Cameras, points, weights, features, and each observation's camera and point. Every fourth camera is not turned."""
+    """Cameras, points, weights, features, each observation's camera and point. Every fourth camera is not turned."""
     generator = np.random.default_rng(19)
     cameras = np.concatenate(
         [
@@ -71,7 +72,7 @@ def inputs(n: int, m: int, p: int) -> tuple[Any, ...]:
         axis=1,
     )  # fmt: skip
     cameras[::4, :3] = 0
-    points = generator.uniform(-1, 1, (m, 3)) + [0, 0, 6]
+    points = generator.uniform(-1, 1, (m, 3)) + np.array([0, 0, 6])
     seen = np.concatenate([np.arange(m), generator.integers(0, m, max(p - m, 0))])[:p]
     return (
         cameras, points, generator.uniform(0.5, 1.5, p), generator.uniform(-1, 1, (p, 2)),
@@ -142,16 +143,14 @@ def blocks_by_graphopt(arguments: Arrays, rotate: Any = rotated) -> Any:
 def coloured_by_graphopt(arguments: Arrays) -> Any:
     """The packed Jacobians with respect to all cameras, points and weights, put side by side."""
     variables = declared(arguments)
-    cameras, points, weights, features, seeing, seen = variables
+    cameras, points, weights, features, *_ = variables
     taken = go.tensor.constant(arguments[4]), go.tensor.constant(arguments[5])  # the pattern is of these
     own = cameras[taken[0]], points[taken[1]], weights
     errors = reprojection(namespace(GRAPHOPT), *own, features)
     parts = go.jacobian(errors, [cameras, points, weights], sparsity=patterns(arguments), packed=True)
     p = len(arguments[2])
     side = go.tensor.concatenate([part.reshape((p, 2, part.size // (2 * p))) for part in parts], axis=2)
-    return go.function(
-        variables, [side, -2 * weights], name="coloured", on_unused_input="ignore"
-    )
+    return go.function(variables, [side, -2 * weights], name="coloured", on_unused_input="ignore")
 
 
 def patterns(arguments: Arrays) -> list[Any]:
@@ -400,9 +399,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = options(__doc__, "bundle_adjustment", arguments)
     if hasattr(os, "sched_setaffinity"):  # Linux; elsewhere everyone has as many threads as they take
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    record = measure(
-        chosen.small, sizes=SMALL if chosen.small else SIZES, seconds=0.3 if chosen.small else 5.0
-    )
+    record = measure(chosen.small, sizes=SMALL if chosen.small else SIZES, seconds=0.3 if chosen.small else 5.0)
     for name, found in record["at_rest"].items():
         print(f"the textbook's rotation by 0: {name} gives {found['not_numbers']} elements that are not numbers")
     print(save(record, draw(record), chosen.output))

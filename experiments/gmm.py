@@ -11,8 +11,8 @@ triangular; it is stored as the logarithms of its diagonal, then what is below, 
 signs of Bayes' rule here; the original has one of them reversed, as GradBench notes.
 
 One text is given to all (`namespaces.py`). Values are held against loops over components in NumPy, gradients
-against those derived by hand and against finite differences, before anything is timed. Each size is measured in a process
-of its own, on one core. Carried away is the time of the gradient over that of the function: ADBench's measure.
+against those derived by hand and against finite differences, before anything is timed. Each size is measured in a
+process of its own, on one core. Carried away is the time of the gradient over that of the function: ADBench's measure.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def log_posterior(xp: Any, alphas: Any, means: Any, factors: Any, x: Any) -> Any
 
 def by_loops(alphas: Any, means: Any, factors: Any, x: Any) -> float:
     """The objective again, one component at a time, straight from the definition."""
-    n, d = x.shape
+    d = x.shape[1]
     weights = alphas - np.log(np.sum(np.exp(alphas)))
     terms, prior = [], 0.0
     for weight, mean, factor in zip(weights, means, factors, strict=True):
@@ -112,7 +112,9 @@ def by_loops(alphas: Any, means: Any, factors: Any, x: Any) -> float:
         precision = q.T @ q
         logdet = np.linalg.slogdet(precision)[1]
         apart_ = x - mean
-        terms.append(weight + (logdet - d * np.log(2 * np.pi) - np.einsum("ni,ij,nj->n", apart_, precision, apart_)) / 2)
+        terms.append(
+            weight + (logdet - d * np.log(2 * np.pi) - np.einsum("ni,ij,nj->n", apart_, precision, apart_)) / 2
+        )
         prior += DEGREES * logdet / 2 - GAMMA**2 * np.trace(precision) / 2
     top = np.max(terms, axis=0)
     likelihood = np.sum(top + np.log(np.sum(np.exp(np.array(terms) - top), axis=0)))
@@ -185,7 +187,9 @@ def one(n: str | int, d: str | int, k: str | int, seconds: str | float, *peers: 
     building, refused = {}, {}
     for name in (GRAPHOPT, *peers):
         try:
-            functions[name], _ = stopwatch(lambda name=name: called(compiled(name, log_posterior, arguments), arguments))
+            functions[name], _ = stopwatch(
+                lambda name=name: called(compiled(name, log_posterior, arguments), arguments)
+            )
             gradients[name], building[name] = stopwatch(
                 lambda name=name: called(differentiated(name, log_posterior, arguments, PARAMETERS), arguments)
             )
@@ -292,9 +296,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = options(__doc__, "gmm", arguments)
     if hasattr(os, "sched_setaffinity"):  # Linux; elsewhere everyone has as many threads as they take
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    record = measure(
-        chosen.small, sizes=SMALL if chosen.small else SIZES, seconds=0.3 if chosen.small else 4.0
-    )
+    record = measure(chosen.small, sizes=SMALL if chosen.small else SIZES, seconds=0.3 if chosen.small else 4.0)
     print(save(record, draw(record), chosen.output))
     return 1 if any("failed" in entry for entry in record["sizes"]) else 0
 

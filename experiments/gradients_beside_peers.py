@@ -3,10 +3,10 @@
     python experiments/gradients_beside_peers.py            # all functions, some minutes
     python experiments/gradients_beside_peers.py --small    # every eighth
 
-Each function of `shared_functions.py` is differentiated by graphopt, interpreted and compiled to C, by `jax.grad` and by
-`torch.autograd`, in float64 and float32. The truth is what `graphopt.testing` takes it to be: central differences of 50
-digits with a step of 10⁻¹⁷, where every op has an exact meaning. An error is the largest difference in an input's gradient
-over the largest element of the true one. At the points of `HARD` a formula overflows, or a branch that is not
+Each function of `shared_functions.py` is differentiated by graphopt, interpreted and compiled to C, by `jax.grad` and
+by `torch.autograd`, in float64 and float32. The truth is what `graphopt.testing` takes it to be: central differences of
+50 digits with a step of 10⁻¹⁷, where every op has an exact meaning. An error is the largest difference in an input's
+gradient over the largest element of the true one. At the points of `hard_points.py` a formula overflows, or a branch that is not
 taken is no number: there it is counted who gives numbers, and whether they are right.
 
 Besides the record a table in Markdown is written. Exits with 1 if a gradient of graphopt is wrong, or if fewer
@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 from common import Record, absent, caption, figure, options, package_versions, record_of, save
+from hard_points import HARD
 from matplotlib.figure import Figure
-from namespaces import GRAPHOPT, JAX, PACKAGES, TORCH, differentiated, namespace
-from shared_functions import HARD, SHARED, Shared, arguments
+from namespaces import GRAPHOPT, PACKAGES, differentiated, namespace
+from shared_functions import SHARED, Shared, arguments
 
 import graphopt as go
 from graphopt.testing.oracles import ORACLES, SMOOTH
@@ -51,7 +52,7 @@ def truth(shared: Shared, points: Arrays) -> tuple[list[Any], str]:
         go.variable(f"x{k}", f"{x.dtype}[{', '.join(map(str, x.shape))}]" if x.ndim else str(x.dtype))
         for k, x in enumerate(points)
     ]
-    cost = shared.function(namespace(GRAPHOPT, str(points[0].dtype)), *variables)
+    cost = shared.cost(namespace(GRAPHOPT, str(points[0].dtype)), *variables)
     subject = Expressed(tuple(variables), {"cost": cost})
     point = dict(zip(subject.names, points, strict=True))
     oracle = strongest([make(None) for make in ORACLES.values()], subject, point)
@@ -73,9 +74,9 @@ def by(contestant: str, shared: Shared, points: Arrays) -> list[Any]:
     """The gradient that a contestant gives."""
     wrt = range(len(points))
     if contestant in OWN:
-        found = differentiated(GRAPHOPT, shared.function, points, wrt, name="gradient", **OWN[contestant])(*points)
+        found = differentiated(GRAPHOPT, shared.cost, points, wrt, name="gradient", **OWN[contestant])(*points)
     else:
-        found = differentiated(contestant, shared.function, points, wrt)(*points)
+        found = differentiated(contestant, shared.cost, points, wrt)(*points)
     return [np.asarray(gradient, np.float64) for gradient in found]
 
 
@@ -178,8 +179,8 @@ def table(record: Record) -> str:
         "",
         f"Made by `{record['command']}` ({record['date'][:10]}; {versions}).",
         "",
-        f"The largest error of a gradient, over its largest element, in units of rounding of the dtype, against the truth "
-        f"that the oracle gives. Above {record['bound']} units it is bold: wrong. Everyone is right about "
+        "The largest error of a gradient, over its largest element, in units of rounding of the dtype, against the "
+        f"truth that the oracle gives. Above {record['bound']} units it is bold: wrong. Everyone is right about "
         f"{record['agree']['float64']} of {record['shared']} functions in float64 and "
         f"{record['agree']['float32']} in float32.",
         "",

@@ -1,8 +1,8 @@
-"""One text for graphopt, NumPy, JAX and PyTorch: namespaces with NumPy's names, and gradients of what is written with them.
+"""One text for graphopt, NumPy, JAX and PyTorch: namespaces with NumPy's names, and gradients of programs in them.
 
-A namespace looks a name up among its own few spellings, then in its library's modules, in order. What is written with it
-uses NumPy's names for arrays, SciPy's for special functions, `linalg` as in NumPy, and `constant` for arrays that are
-no arguments, so that everything is of the one dtype asked for. Not for measuring: the experiments do that.
+A namespace looks a name up among its own few spellings, then in its library's modules, in order. A program in it uses
+NumPy's names for arrays, SciPy's for special functions, `linalg` as in NumPy, and `constant` for arrays that are no
+arguments, so that everything is of the one dtype asked for. Not for measuring: the experiments do that.
 """
 
 from __future__ import annotations
