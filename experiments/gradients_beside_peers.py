@@ -6,8 +6,8 @@
 Each function of `shared_functions.py` is differentiated by graphopt, interpreted and compiled to C, by `jax.grad` and
 by `torch.autograd`, in float64 and float32. The truth is what `graphopt.testing` takes it to be: central differences of
 50 digits with a step of 10⁻¹⁷, where every op has an exact meaning. An error is the largest difference in an input's
-gradient over the largest element of the true one. At the points of `hard_points.py` a formula overflows, or a branch that is not
-taken is no number: there it is counted who gives numbers, and whether they are right.
+gradient over the largest element of the true one. At the points of `hard_points.py` a formula overflows, or a branch
+that is not taken is no number: there it is counted who gives numbers, and whether they are right.
 
 Besides the record a table in Markdown is written. Exits with 1 if a gradient of graphopt is wrong, or if fewer
 functions than `GOAL` agree; with 3 if neither peer is installed.

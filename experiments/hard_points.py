@@ -1,7 +1,7 @@
 """Formulas at points where they are smooth but break: a value overflows, or a branch that is not taken is no number.
 
-They are what users of other libraries report again and again: a function that gives the right value, and a gradient that
-is NaN. Written like the functions of `shared_functions.py`, with points that are fixed.
+They are what users of other libraries report again and again: a function that gives the right value, and a gradient
+that is NaN. Written like the functions of `shared_functions.py`, with points that are fixed.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ def rodrigues(xp: Any, turn: Any, x: Any) -> Any:
                       turn[0] * x[1] - turn[1] * x[0]])  # fmt: skip
     turned = x * xp.cos(angle) + cross * xp.sin(angle) / angle
     turned = turned + turn * xp.sum(turn * x) * (1 - xp.cos(angle)) / square
-    return weighted(xp, xp.where(square > 0, turned, x + cross))
+    return xp.where(square > 0, turned, x + cross)
 
 
 def padded_attention(xp: Any, scores: Any, values: Any) -> Any:
     allowed = xp.constant(np.array([[True, True, False], [False, False, False]]))
     masked = xp.where(allowed, scores, xp.constant(np.array(-np.inf)))
     mixed = xp.softmax(masked, axis=-1) @ values
-    return weighted(xp, xp.where(xp.constant(np.array([[True], [False]])), mixed, xp.constant(np.array(0.0))))
+    return xp.where(xp.constant(np.array([[True], [False]])), mixed, xp.constant(ZERO))
 
 
 def cross_entropy_by_hand(xp: Any, x: Any) -> Any:
     p = 1 / (1 + xp.exp(-x))
     y = xp.constant(np.array([1.0, 0.0, 1.0, 0.0]))
-    return -weighted(xp, y * xp.log(p) + (1 - y) * xp.log(1 - p))
+    return -(y * xp.log(p) + (1 - y) * xp.log(1 - p))
 
 
 HARD: tuple[Shared, ...] = (
