@@ -25,6 +25,7 @@ __all__ = ["LONGER", "RULES"]
 x, y, c = V("x"), V("y"), V("c")
 axis = Attr("axis")
 masked = T.where(c, x, 0)
+spread_alike = T.where(expand_dims(c, axis=axis), y, 0)
 SAME = Stabilizes(1, relative=True)
 
 
@@ -75,6 +76,11 @@ RULES: tuple[Rule, ...] = (
     Rule("quotient-of-masked-otherwise", T.where(c, 0, x) / y, T.where(c, 0, x / y), claim=SAME),
     Rule("sum-of-masked-alike", masked + T.where(c, y, 0), T.where(c, x + y, 0), claim=SAME),    # of one condition
     Rule("difference-of-masked-alike", masked - T.where(c, y, 0), T.where(c, x - y, 0), claim=SAME),
+    Rule(
+        "sum-of-spread-masked-alike", expand_dims(masked, axis=axis) + spread_alike,
+        T.where(expand_dims(c, axis=axis), expand_dims(x, axis=axis) + y, 0), claim=SAME,
+        where=lambda match: match["x"].ndim == match["c"].ndim,
+    ),                                                                                           # one of them repeated
     sum_of_masked,
     product_of_spread_masked,
 )  # fmt: skip
