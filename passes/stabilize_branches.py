@@ -55,7 +55,7 @@ def product_of_spread_masked(match: Match, x: Any, y: Any, c: Any, axis: tuple[i
     return T.where(spread(c), spread(x) * y, 0)
 
 
-@rule(T.where(c, matmul(softmax(x, axis=axis), y), 0), claim=SAME)
+@rule(T.where(c, matmul(softmax(x, axis=axis), y), 0), claim=Stabilizes(16))  # the bits of before, where not masked
 def masked_product_of_softmax(match: Match, x: Any, y: Any, c: Any, axis: tuple[int, ...]) -> Any:
     """where(c, softmax(x) y, 0) → where(c, where(c, softmax(x), 0) y, 0) for a condition on rows
 
