@@ -14,7 +14,7 @@ import mpmath
 import numpy as np
 
 from graphopt.errors import TypeMismatch
-from graphopt.exact import real
+from graphopt.exact import divide, real
 from graphopt.op import Applied, Attributes, Op
 from graphopt.ops.arithmetic import multiply
 from graphopt.ops.define import define
@@ -27,6 +27,7 @@ __all__ = ["log_softmax", "logsumexp", "softmax"]
 
 Axis = tuple[int, ...]
 _EXP, _LOG = np.frompyfunc(real(mpmath.exp), 1, 1), np.frompyfunc(real(mpmath.log), 1, 1)
+_DIVIDE = np.frompyfunc(divide, 2, 1)
 
 
 def _rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Unify) -> TensorType:
@@ -72,7 +73,7 @@ def _exact_logsumexp(x: Any, axis: Axis) -> Any:
 
 
 def _exact_softmax(x: Any, axis: Axis) -> Any:
-    return _EXP(x) / np.sum(_EXP(x), axis=axis, keepdims=True)
+    return _DIVIDE(_EXP(x), np.sum(_EXP(x), axis=axis, keepdims=True))  # a row of -inf has the sum 0
 
 
 def _exact_log_softmax(x: Any, axis: Axis) -> Any:
