@@ -108,6 +108,13 @@ class Clock:
             self.call()
         return self.batch()
 
+    def cold(self, flush: Callable[[], None]) -> float:
+        """Seconds of one call, after what is called first, untimed, has emptied the caches."""
+        flush()
+        start = time.perf_counter_ns()
+        self.call()
+        return max(time.perf_counter_ns() - start, 1) * 1e-9
+
     def calibrate(self) -> None:
         """Grow the batch from one call until it lasts `SAMPLE_SECONDS` and `TICKS` ticks of the clock."""
         goal = max(SAMPLE_SECONDS, TICKS * clock_resolution())
@@ -170,7 +177,13 @@ class Race:
 
 
 def interleave(
-    clocks: Mapping[str, Clock], *, rounds: int | None = None, seconds: float, fewest: int, seed: int
+    samplers: Mapping[str, Callable[[], float]],
+    *,
+    rounds: int | None = None,
+    seconds: float,
+    fewest: int,
+    seed: int,
+    told: Callable[[float], None] = lambda done: None,
 ) -> Race:
     """Time all contestants once a round, in an order drawn anew each round.
 
@@ -178,8 +191,8 @@ def interleave(
 
     Parameters
     ----------
-    clocks
-        Warm contestants.
+    samplers
+        Each takes one sample of a contestant: seconds a call.
     rounds
         Exactly so many rounds; `None` takes as many as fit into `seconds`.
     seconds
@@ -188,14 +201,16 @@ def interleave(
         Rounds that are taken even when the budget is spent.
     seed
         Of the order.
+    told
+        Called after each round with the fraction of the rounds, or of the time, that is behind.
     """
     generator = np.random.default_rng(seed)
-    names = list(clocks)
+    names = list(samplers)
     race = Race({name: [] for name in names})
 
     def take(name: str) -> float | None:
         try:
-            return clocks[name].sample()
+            return samplers[name]()
         except Exception as error:
             race.failures[name] = error
             race.times.pop(name)
@@ -213,4 +228,5 @@ def interleave(
                 race.times[name].append(duration)
         gc.collect(0)  # cycles that calls left behind must not pile up while the collector is paused
         taken += 1
+        told(taken / rounds if rounds is not None else min(1.0, (time.perf_counter() - start) / seconds))
     return race
