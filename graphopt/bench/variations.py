@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -31,7 +31,7 @@ class Unbuilt:
 
 def vary(
     inputs: Any, outputs: Any, variations: Mapping[str, Mapping[str, Any]], **common: Any
-) -> dict[str, Function | Callable[..., Any]]:
+) -> dict[str, Function | Unbuilt]:
     """Compile the same expressions in several ways.
 
     Parameters
@@ -69,7 +69,7 @@ def without_each(pipeline: str | Pipeline = "default") -> dict[str, dict[str, An
     }
 
 
-def _build(inputs: Any, outputs: Any, settings: Mapping[str, Any]) -> Function | Callable[..., Any]:
+def _build(inputs: Any, outputs: Any, settings: Mapping[str, Any]) -> Function | Unbuilt:
     if unknown := sorted(settings.keys() - {*OPTIONS, *ARGUMENTS, "source"}):
         raise InvalidArgument(
             f"{', '.join(unknown)} cannot be varied; known are {', '.join((*ARGUMENTS, *OPTIONS, 'source'))}"
