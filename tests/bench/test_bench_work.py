@@ -62,8 +62,3 @@ def test_a_ufunc_counts_what_broadcasting_makes_of_its_arguments() -> None:
     product = go.function([a, b], a * b)
     assert product.counts(np.ones((2, 5)), 3.0)["bytes"] == 8 * (10 + 1 + 10)
     assert product.counts(1.0, 3.0)["bytes"] == 8 * 3
-
-
-def test_an_emulated_device_is_known_as_such() -> None:
-    assert facts(go.function([x], x + 1, target="cuda-emulated"), Arguments((np.ones((2, 2)),))).emulated
-    assert not facts(HALVED, Arguments((np.ones((2, 2)),))).emulated

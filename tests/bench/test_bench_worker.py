@@ -33,8 +33,7 @@ def worker() -> Iterator[Worker]:
 
 @pytest.fixture(scope="module")
 def comparison(worker: Worker) -> Comparison:
-    with Worker("worker_subjects:wrong") as wrong:
-        return compare({"here": subjects.square, "there": worker, "wrong": wrong}, (X,), **QUICK)
+    return compare({"here": subjects.square, "there": worker}, (X,), **QUICK)
 
 
 def state(process: int) -> str:
@@ -65,8 +64,9 @@ def test_a_worker_is_validated_timed_warm_and_cold_and_recorded_like_any_other(c
     assert "there: process" in comparison.table()
 
 
-def test_a_worker_with_wrong_values_is_refused(comparison: Comparison) -> None:
-    assert comparison["wrong"].verdict == "refused" and "relative error" in comparison["wrong"].reason
+def test_a_worker_with_wrong_values_is_refused(worker: Worker) -> None:
+    row = compare({"here": lambda x: x * x * 1.001, "there": worker}, (X,), cold=False, **QUICK)["there"]
+    assert row.verdict == "refused" and "relative error" in row.reason
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads Linux's process table")
@@ -76,33 +76,27 @@ def test_a_worker_stands_still_until_it_is_asked(comparison: Comparison, worker:
     assert state(worker._process._child.pid) == "T"
 
 
-def test_a_worker_whose_process_dies_is_refused_with_its_last_words_and_the_others_are_measured() -> None:
-    with Worker(subjects.dies) as dies:
-        result = compare({"good": subjects.square, "dies": dies}, (X,), cold=False, **QUICK)
-    assert result["dies"].verdict == "refused"
-    assert result["dies"].reason == "its process ended by SIGSEGV: the last straw"
-    assert result["good"].rounds == 12
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads Linux's process table")
+def test_a_worker_that_is_closed_or_hangs_or_dies_is_gone_and_the_next_call_starts_another() -> None:
+    place = f"{HERE / 'worker_subjects.py'}:obeys"
+    with Worker(place, environment={"OMP_NUM_THREADS": "7"}) as worker:
+        first, threads = worker(subjects.ANSWER)  # type: ignore[misc]
+        assert threads == 7
+        worker.close()
+        assert is_gone(int(first))
 
-
-def test_a_worker_that_takes_too_long_is_ended() -> None:
-    with Worker(subjects.hangs) as worker:
-        worker.ask("start")  # however long that takes
+        second, _ = worker(subjects.ANSWER)  # type: ignore[misc]
+        assert second != first
         worker.timeout = 0.1
         with pytest.raises(NothingMeasured, match=r"took longer than 0\.1 s and was ended"):
-            compare({"hangs": worker}, (X,), **QUICK)
-        assert worker._process is None
+            compare({"hangs": worker}, (subjects.HANG,), **QUICK)
+        assert is_gone(int(second))
 
-
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads Linux's process table")
-def test_a_closed_worker_is_gone_and_the_next_call_starts_another_in_the_workers_own_environment() -> None:
-    with Worker(f"{HERE / 'worker_subjects.py'}:process_and_threads", environment={"OMP_NUM_THREADS": "7"}) as worker:
-        first, threads = worker()  # type: ignore[misc]
-        assert threads == "7"
-        worker.close()
-        assert is_gone(first)
-        second, _ = worker()  # type: ignore[misc]
-        assert second != first
-    assert is_gone(second)
+        worker.timeout = 120.0
+        result = compare({"good": subjects.square, "dies": worker}, (subjects.DIE,), cold=False, **QUICK)
+        assert result["dies"].verdict == "refused"
+        assert result["dies"].reason == "its process ended by SIGSEGV: the last straw"
+        assert result["good"].rounds == 12
 
 
 @pytest.mark.parametrize(

@@ -91,18 +91,18 @@ def test_what_may_differ_is_a_contestant_each(record, run, tmp_path):
         "compare", "x * 2", "--shape", "x=10", *QUICK, "--no-ablate",
         "--pipeline", "default", "--pipeline", "lower", "--threads", "2", "--threads", "1", "--flags", "-O1 -g",
         "--compiler", "cc", "--compiler", "no-such-compiler",
-        "--templates", str(tmp_path), "--source", str(tmp_path / "edited.c"), "--target", "cuda-emulated",
+        "--templates", str(tmp_path), "--source", str(tmp_path / "edited.c"), "--target", "numpy",
     )  # fmt: skip
     rows = {row["name"]: row for row in found["comparison"]["rows"]}
     assert set(rows) == {
         study.NUMPY, "pipeline lower", "1 thread", "flags -O1 -g", f"templates {tmp_path}",
-        f"source {tmp_path / 'edited.c'}", "target cuda-emulated", study.FULL,
+        f"source {tmp_path / 'edited.c'}", "target numpy", study.FULL,
     }  # fmt: skip
     assert rows["pipeline lower"]["made"]["pipeline"] == "lower"
     assert rows["1 thread"]["made"]["threads"] == 1 and rows[study.FULL]["made"]["threads"] == 2
     assert rows["flags -O1 -g"]["made"]["flags"].endswith(" -O1 -g")
     assert rows[f"source {tmp_path / 'edited.c'}"]["made"]["edited"]
-    assert rows["target cuda-emulated"]["verdict"] == "not timed" and rows["target cuda-emulated"]["bytes"] == 160
+    assert rows["target numpy"]["made"]["target"] == "numpy" and rows[study.FULL]["bytes"] == 160
     assert list(found["not_built"]) == ["compiler no-such-compiler"]
 
 
