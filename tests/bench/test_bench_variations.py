@@ -9,7 +9,8 @@ import pytest
 
 import graphopt as go
 import graphopt.tensor as T
-from graphopt.bench import NothingMeasured, compare, vary, without_each
+from graphopt.bench import NothingMeasured, compare, contestant, vary, without_each
+from graphopt.bench.work import Facts
 from graphopt.errors import CompilerNotFound, InvalidArgument
 
 x = go.variable("x", "float64[n]")
@@ -64,25 +65,37 @@ def test_a_setting_that_nothing_takes_is_named() -> None:
         vary([x], x + 1, {"a": {"thread": 1}})
 
 
-def test_a_missing_compiler_is_a_row_and_an_emulated_device_is_checked_but_not_timed() -> None:
-    contestants = vary(
-        [x],
-        x * 2 + 1,
-        {"c": {}, "missing": {"compiler": "/no/such/compiler"}, "emulated": {"target": "cuda-emulated"}},
-    )
+def test_a_missing_compiler_is_a_row_with_the_reason() -> None:
+    contestants = vary([x], x * 3, {"c": {}, "missing": {"compiler": "/no/such/compiler"}})
     with pytest.raises(CompilerNotFound):
         contestants["missing"](X)
     result = compare(contestants, (X,), rounds=12, seconds=0.05, confidence=0.95, cold=False)
     assert result["missing"].verdict == "refused"
     assert result["missing"].reason.startswith("cannot be built here: CompilerNotFound")
-    emulated = result["emulated"]
-    assert emulated.verdict == "not timed" and emulated.median is emulated.ratio is None
-    assert emulated.bytes == result["c"].bytes == 2 * X.nbytes and emulated.error == 0
-    assert result["c"].gbs is not None and result.ceilings
+    assert result["c"].bytes == 2 * X.nbytes and result["c"].gbs is not None and result.ceilings
+
+
+def test_what_runs_on_an_emulated_device_is_checked_but_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def emulated(x: np.ndarray) -> np.ndarray:
+        calls.append(1)
+        return x * 3
+
+    made = {"target": "cuda-emulated"}
+    found = {emulated: Facts(made, {"bytes": 800.0, "flops": 50.0}, emulated=True)}
+    monkeypatch.setattr(contestant, "facts", lambda which, arguments: found.get(which, Facts()))
+    result = compare(
+        {"c": lambda x: x * 3, "cuda": emulated}, (X,), rounds=12, seconds=0.05, confidence=0.95, cold=False
+    )
+    row = result["cuda"]
+    assert row.verdict == "not timed" and row.median is row.ratio is row.gbs is None
+    assert row.bytes == 800 and row.error == 0
+    assert len(calls) == 2  # before and after
     words = " ".join(result.table().split())
-    assert "emulated not timed: runs on an emulated device" in words and "emulated: target cuda-emulated" in words
+    assert "cuda not timed: runs on an emulated device" in words and "target cuda-emulated" in words
     with pytest.raises(NothingMeasured, match="emulated device"):
-        compare(contestants, (X,), "emulated", rounds=12, seconds=0.05, confidence=0.95)
+        compare({"cuda": emulated}, (X,), rounds=12, seconds=0.05, confidence=0.95)
 
 
 def test_the_picture_has_a_roofline_where_bytes_and_operations_are_known(tmp_path: Path) -> None:
