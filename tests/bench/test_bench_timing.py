@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -38,6 +39,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     fake = Time()
     monkeypatch.setattr(timing, "time", fake)
     monkeypatch.setattr(timing, "clock_resolution", lambda: 1e-7)
+    monkeypatch.setattr(timing, "switches", lambda: 0)
     return fake
 
 
@@ -46,6 +48,13 @@ def test_a_batch_lasts_at_least_two_milliseconds_and_not_much_longer(time: Time)
         clock = Clock(time.work(seconds))
         clock.calibrate()
         assert 2e-3 <= clock.repetitions * seconds <= max(1.5 * 2e-3 + seconds, seconds)
+
+
+def test_a_disturbance_while_the_batch_is_chosen_does_not_shorten_it(time: Time) -> None:
+    disturbed = Clock(time.work(0.03, 1e-4, 1e-4, 0.03, 1e-4))
+    disturbed.calibrate()
+    assert disturbed.repetitions * 1e-4 >= 2e-3
+    assert disturbed.settle
 
 
 def test_a_coarse_clock_gets_longer_batches(time: Time, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,6 +117,18 @@ def test_a_cold_sample_is_one_call_after_the_flush_whose_time_does_not_count(tim
 
     assert Clock(call, repetitions=50).cold(flush) == pytest.approx(0.25)
     assert log == ["flush", "call"]
+
+
+def test_a_sample_during_which_the_core_was_taken_away_is_taken_again_a_few_times(
+    time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken_away = iter([0, 1, 1, 2, 2, 2])  # before and after each attempt
+    monkeypatch.setattr(timing, "switches", lambda: next(taken_away))
+    assert Clock(time.work(9.0, 8.0, 0.5), settle=False).sample() == pytest.approx(0.5)
+    always = itertools.count()
+    monkeypatch.setattr(timing, "switches", lambda: next(always))
+    calls = time.work(*map(float, range(1, 20)))
+    assert Clock(calls, settle=False).sample() == timing.ATTEMPTS
 
 
 def test_rounds_tell_how_far_they_are(time: Time) -> None:
