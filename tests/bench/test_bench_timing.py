@@ -124,11 +124,12 @@ def test_a_sample_during_which_the_core_was_taken_away_is_taken_again_a_few_time
 ) -> None:
     taken_away = iter([0, 1, 1, 2, 2, 2])  # before and after each attempt
     monkeypatch.setattr(timing, "switches", lambda: next(taken_away))
-    assert Clock(time.work(9.0, 8.0, 0.5), settle=False).sample() == pytest.approx(0.5)
+    assert Clock(time.work(0.009, 0.008, 0.005), settle=False).sample() == pytest.approx(0.005)
     always = itertools.count()
     monkeypatch.setattr(timing, "switches", lambda: next(always))
-    calls = time.work(*map(float, range(1, 20)))
-    assert Clock(calls, settle=False).sample() == timing.ATTEMPTS
+    calls = time.work(*[number * 1e-3 for number in range(1, 20)])
+    assert Clock(calls, settle=False).sample() == pytest.approx(timing.ATTEMPTS * 1e-3)
+    assert Clock(time.work(1.0, 0.5), settle=False).sample() == pytest.approx(1.0)  # long ones are not
 
 
 def test_rounds_tell_how_far_they_are(time: Time) -> None:
