@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from graphopt.check import check_against_interpreter
+from graphopt.dimensions import evaluate
 from graphopt.domain_check import check_domains
 from graphopt.errors import InvalidArgument, TypeMismatch, UnusedInput
 from graphopt.frontend.declare import Signature, declare
@@ -17,6 +18,7 @@ from graphopt.graph.draw import bundle
 from graphopt.graph.graph import Graph
 from graphopt.graph.lift import is_liftable, lift
 from graphopt.graph.mathematics import program_text
+from graphopt.interpret import bind_dimensions
 from graphopt.lowering import KernelFacts, Lowered, as_pipeline, optimize
 from graphopt.modes import STEPPED, Step, Stepped
 from graphopt.options import Options
@@ -27,6 +29,7 @@ from graphopt.runtime.arguments import as_array, bind
 from graphopt.runtime.caller import Call, Shortcut
 from graphopt.schedule.program import Program
 from graphopt.schedule.schedule import schedule
+from graphopt.schedule.steps import Branch
 from graphopt.shared_variable import SharedVariable
 from graphopt.variant import Variant, flatten, unflatten
 
@@ -189,6 +192,30 @@ class Function:
     def kernels(self) -> list[KernelFacts]:
         return self.lowered.kernels
 
+    @property
+    def is_edited(self) -> bool:
+        """Whether another text stands in place of the generated one; see `with_source`."""
+        return self._text is not None
+
+    def counts(self, /, *arguments: Any, **by_name: Any) -> dict[str, int]:
+        """What a call with such arguments has to do: the kernels' "bytes" and "flops" at their sizes.
+
+        Empty where nobody can tell beforehand: if a condition chooses between kernels or a size is counted by the call,
+        and where no kernel runs (target "numpy", modes "debug" and "nan").
+        """
+        if self.target == "numpy" or self._mode in STEPPED:
+            return {}
+        _, vectors, arrays = self._arrays(arguments, by_name)
+        variant = self._variant(vectors)
+        sizes = bind_dimensions(variant.graph, arrays)
+        steps = variant.program.steps
+        if variant.program.counts or any(isinstance(step, Branch) for step in steps):
+            return {}
+        return {
+            "bytes": sum(evaluate(variant.program.bytes(step), sizes) for step in steps),
+            "flops": sum(evaluate(step.flops, sizes) for step in steps),
+        }
+
     def with_source(self, text: str) -> Function:
         """The same function with another text in place of the generated one.
 
@@ -295,18 +322,7 @@ class Function:
         self, arguments: Sequence[Any], by_name: Mapping[str, Any], into: Mapping[str, Array] | None
     ) -> dict[str, Array]:
         signature = self._signature
-        bound = bind(signature.arguments, arguments, by_name, signature.defaults)
-        arrays = {
-            name: as_array(name, value, self.graph.type(self.graph.inputs[name]).dtype, self._downcast)
-            for name, value in bound.items()
-        }
-        arrays |= {name: shared.get_value(borrow=True) for name, shared in signature.shared.items()}
-        if self._mode == "check":
-            check_domains(self.name, self._written, arrays)
-        shape: tuple[int, ...] | None = None
-        if self._ufunc:
-            shape, arrays = flatten(arrays)
-        vectors = tuple(name for name, array in arrays.items() if array.ndim) if self._ufunc else ()
+        shape, vectors, arrays = self._arrays(arguments, by_name)
         if self._mode in STEPPED:
             stepped = Stepped(self._as_written(vectors), self.name, str(self._mode), self._on_node)
             results = stepped.run(arrays, into)
@@ -336,6 +352,24 @@ class Function:
     def _pack(self, arrays: Sequence[Array]) -> Any:
         names = [name for name in self.graph.outputs if name not in self.graph.checks]
         return self._signature.pack(dict(zip(names, arrays, strict=True)))
+
+    def _arrays(
+        self, arguments: Sequence[Any], by_name: Mapping[str, Any]
+    ) -> tuple[tuple[int, ...] | None, tuple[str, ...], dict[str, Array]]:
+        """The arrays of a call, shared ones included; for a ufunc also its shape, and which of them are vectors."""
+        signature = self._signature
+        bound = bind(signature.arguments, arguments, by_name, signature.defaults)
+        arrays = {
+            name: as_array(name, value, self.graph.type(self.graph.inputs[name]).dtype, self._downcast)
+            for name, value in bound.items()
+        }
+        arrays |= {name: shared.get_value(borrow=True) for name, shared in signature.shared.items()}
+        if self._mode == "check":
+            check_domains(self.name, self._written, arrays)
+        if not self._ufunc:
+            return None, (), arrays
+        shape, arrays = flatten(arrays)
+        return shape, tuple(name for name, array in arrays.items() if array.ndim), arrays
 
     def _as_written(self, vectors: tuple[str, ...]) -> Graph:
         return lift(self._written, vectors) if vectors else self._written
