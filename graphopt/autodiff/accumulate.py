@@ -11,16 +11,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from graphopt.autodiff.contributions import Contribution, received, total
 from graphopt.dimensions import DimLike
 from graphopt.errors import GraphoptError, NotDifferentiable, TypeMismatch
 from graphopt.graph.graph import Graph
 from graphopt.graph.handle import Handle
 from graphopt.op import Attributes, NoDerivative
-from graphopt.ops.arithmetic import add
 from graphopt.ops.reduction import sum_to
 from graphopt.ops.shape import broadcast_to
 from graphopt.types import is_float
-from graphopt.variable import Origin, Variable, as_variable
+from graphopt.variable import Variable, as_variable
 
 __all__ = ["Application", "accumulate", "fitted", "pulled_back", "refusal", "where_made"]
 
@@ -80,14 +80,14 @@ def accumulate(
     known = known or {}
     order = graph.order([*seeds, *known]) if order is None else order
     active = _active(graph, order, wrt, constants)
-    flowing: dict[int, list[int]] = {node: list(given) for node, given in seeds.items()}
+    flowing: dict[int, list[Contribution]] = {node: list(given) for node, given in seeds.items()}
     flowing |= {node: [given] for node, given in known.items()}
     result: dict[int, int] = {}
     for node in reversed(order):
         parts = flowing.pop(node, None)
         if not parts or node not in active:
             continue
-        cotangent = _total(graph, parts, graph.origins(node))
+        cotangent = total(graph, parts, graph.type(node), graph.origins(node))
         if node in wrt:
             result[node] = cotangent
         if not any(operand in active for operand in graph.operands(node)):
@@ -96,16 +96,10 @@ def accumulate(
             if part is not None and operand in active and operand not in known:
                 if isinstance(part, NoDerivative):
                     raise refusal(graph, node, f"{graph.op(node).name}: {part.reason}")
-                contribution = graph.add(fitted(graph, node, operand, part), graph.origins(node))
-                flowing.setdefault(operand, []).append(contribution)
+                contribution = received(graph, fitted(graph, node, operand, part), graph.origins(node))
+                if contribution is not None:
+                    flowing.setdefault(operand, []).append(contribution)
     return result
-
-
-def _total(graph: Graph, parts: Sequence[int], origins: tuple[Origin, ...]) -> int:
-    total = parts[0]
-    for part in parts[1:]:
-        total = graph.add(add(graph.handle(total), graph.handle(part)), origins)
-    return total
 
 
 def _active(graph: Graph, order: Sequence[int], wrt: Collection[int], constants: Collection[int]) -> set[int]:
