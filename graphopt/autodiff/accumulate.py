@@ -7,7 +7,7 @@ a small multiple of the function's own.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from graphopt.ops.shape import broadcast_to
 from graphopt.types import is_float
 from graphopt.variable import Variable, as_variable
 
-__all__ = ["Application", "accumulate", "fitted", "pulled_back", "refusal", "where_made"]
+__all__ = ["Application", "accumulate", "fitted", "pulled_back", "reached", "refusal", "where_made"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,18 @@ def _active(graph: Graph, order: Sequence[int], wrt: Collection[int], constants:
         if reaches and node not in constants and is_float(graph.type(node).dtype):
             active.add(node)
     return active
+
+
+def reached(graph: Graph, sources: Iterable[int], blocked: Collection[int] = ()) -> set[int]:
+    """Everything that sources depend on, themselves included, by ways that lead through no blocked node."""
+    found: set[int] = set()
+    waiting = list(sources)
+    while waiting:
+        node = waiting.pop()
+        if node not in found and node not in blocked:
+            found.add(node)
+            waiting.extend(graph.operands(node))
+    return found
 
 
 def pulled_back(graph: Graph, node: int, cotangent: int) -> Sequence[Any]:

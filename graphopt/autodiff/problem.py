@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from graphopt.autodiff.accumulate import reached
 from graphopt.errors import DisconnectedInput, InvalidArgument, ShapeMismatch, TypeMismatch
 from graphopt.graph.build import topological
 from graphopt.graph.checks import checked
@@ -92,17 +93,9 @@ class Problem:
         self, targets: Iterable[Variable], constants: Iterable[Variable], sources: Iterable[int], how: str
     ) -> None:
         """Raise or warn for every target that no source depends on, as `disconnected_inputs` says."""
-        graph = self.graph
-        blocked = {self.node(v) for v in constants}
-        reached: set[int] = set()
-        waiting = list(sources)
-        while waiting:
-            node = waiting.pop()
-            if node not in reached and node not in blocked:
-                reached.add(node)
-                waiting.extend(graph.operands(node))
+        connected = reached(self.graph, sources, {self.node(v) for v in constants})
         for v in targets:
-            if how != "ignore" and self.node(v) not in reached:
+            if how != "ignore" and self.node(v) not in connected:
                 message = (
                     f"the cost does not depend on {v!r}, made at {v.origin}, so its gradient is zero everywhere; "
                     "give disconnected_inputs='ignore' if that is what you want"
