@@ -13,7 +13,7 @@ from typing import Any
 
 from graphopt.autodiff.contributions import Contribution, received, total
 from graphopt.dimensions import DimLike
-from graphopt.errors import GraphoptError, NotDifferentiable, TypeMismatch
+from graphopt.errors import GraphoptError, MissingInput, NotDifferentiable, TypeMismatch
 from graphopt.graph.graph import Graph
 from graphopt.graph.handle import Handle
 from graphopt.op import Attributes, NoDerivative
@@ -22,7 +22,7 @@ from graphopt.ops.shape import broadcast_to
 from graphopt.types import is_float
 from graphopt.variable import Variable, as_variable
 
-__all__ = ["Application", "accumulate", "fitted", "pulled_back", "reached", "refusal", "where_made"]
+__all__ = ["Application", "accumulate", "called", "fitted", "pulled_back", "reached", "refusal", "where_made"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +96,25 @@ def accumulate(
             if part is not None and operand in active and operand not in known:
                 if isinstance(part, NoDerivative):
                     raise refusal(graph, node, f"{graph.op(node).name}: {part.reason}")
-                contribution = received(graph, fitted(graph, node, operand, part), graph.origins(node))
+                contribution = _received(graph, node, fitted(graph, node, operand, part))
                 if contribution is not None:
                     flowing.setdefault(operand, []).append(contribution)
     return result
+
+
+def _received(graph: Graph, node: int, part: Any) -> Contribution | None:
+    try:
+        return received(graph, part, graph.origins(node))
+    except MissingInput as error:
+        raise MissingInput(
+            f"the pullback of {called(graph, node)} uses what it was not given{where_made(graph, node)}: {error}; "
+            "make it an argument"
+        ) from None
+
+
+def called(graph: Graph, node: int) -> str:
+    """What a node is called in a message: its op, or the user's function whose derivative is its own."""
+    return str(graph.attributes(node).get("rule", graph.op(node).name))
 
 
 def _active(graph: Graph, order: Sequence[int], wrt: Collection[int], constants: Collection[int]) -> set[int]:
@@ -133,7 +148,8 @@ def pulled_back(graph: Graph, node: int, cotangent: int) -> Sequence[Any]:
     parts = op.pullback(graph.handle(cotangent), applied)
     if len(parts) != len(applied.operands):
         raise TypeMismatch(
-            f"the pullback of {op.name} returned {len(parts)} cotangents for {len(applied.operands)} operands"
+            f"the pullback of {called(graph, node)} returned {len(parts)} cotangents for {len(applied.operands)} "
+            "operands"
         )
     return parts
 
@@ -149,11 +165,11 @@ def fitted(graph: Graph, node: int, operand: int, part: Any) -> Any:
         if part.shape != wanted.shape and _are_equated(graph, node, part.shape, wanted.shape):
             part = broadcast_to(part, shape=wanted.shape)
     except GraphoptError as error:
-        raise TypeMismatch(f"the pullback of {op.name} failed{where_made(graph, node)}: {error}") from None
+        raise TypeMismatch(f"the pullback of {called(graph, node)} failed{where_made(graph, node)}: {error}") from None
     if part.type != wanted:
         raise TypeMismatch(
-            f"the pullback of {op.name} returned a cotangent of type {part.type} for an operand of type {wanted}"
-            f"{where_made(graph, node)}"
+            f"the pullback of {called(graph, node)} returned a cotangent of type {part.type} for an operand of "
+            f"type {wanted}{where_made(graph, node)}"
         )
     return part
 

@@ -8,7 +8,7 @@ the user's own variables again. Variables that were named (`wrt`, `consider_cons
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from graphopt.autodiff.accumulate import reached
@@ -17,6 +17,7 @@ from graphopt.graph.build import topological
 from graphopt.graph.checks import checked
 from graphopt.graph.export import to_variables
 from graphopt.graph.graph import Graph
+from graphopt.graph.handle import Handle
 from graphopt.ops.control import check
 from graphopt.ops.leaves import ArrayConstant, barrier, constant, input_
 from graphopt.ops.shape import broadcast_to
@@ -62,7 +63,9 @@ class Problem:
         for v in named:
             self._held.setdefault(v, f"held{len(self._held)}")
         targets = dict(zip(self._outputs, outputs, strict=True)) | {name: v for v, name in self._held.items()}
-        targets = dict(zip(targets, _held_apart(targets.values(), self._held), strict=True))
+        apart = _held_apart(targets.values(), self._held)
+        over, self._handles = _without_handles(apart)
+        targets = dict(zip(targets, over, strict=True))
         inputs = [v for v in topological(list(targets.values())) if v.op is input_]
         # A placeholder has its variable's own type, whatever names the given value has for the same sizes.
         placeholders = [variable(None, one.of.type) for one in given]
@@ -90,14 +93,19 @@ class Problem:
         Pipeline.named("stabilized").run(self.graph)
 
     def report_disconnected(
-        self, targets: Iterable[Variable], constants: Iterable[Variable], sources: Iterable[int], how: str
+        self,
+        targets: Iterable[Variable],
+        constants: Iterable[Variable],
+        sources: Iterable[int],
+        how: str,
+        what: str = "the outputs do",
     ) -> None:
-        """Raise or warn for every target that no source depends on, as `disconnected_inputs` says."""
+        """Raise or warn for every target that no source depends on, as `how` says; `what` names the sources."""
         connected = reached(self.graph, sources, {self.node(v) for v in constants})
         for v in targets:
             if how != "ignore" and self.node(v) not in connected:
                 message = (
-                    f"the cost does not depend on {v!r}, made at {v.origin}, so its gradient is zero everywhere; "
+                    f"{what} not depend on {v!r}, made at {v.origin}, so that derivative is zero everywhere; "
                     "give disconnected_inputs='ignore' if that is what you want"
                 )
                 if how == "raise":
@@ -111,7 +119,8 @@ class Problem:
         They have the checks of what was differentiated.
         """
         graph = self.graph
-        substitutions = {self.node(v): v for v in self._held} | dict(zip(self.given, self._values, strict=True))
+        substitutions = {node: self._handles[v] for node, v in graph.variables.items() if v in self._handles}
+        substitutions |= {self.node(v): v for v in self._held} | dict(zip(self.given, self._values, strict=True))
         present = [(node, v) for node, v in zip(derivatives, like, strict=True) if node is not None]
         conditions = [graph.outputs[name] for name in graph.checks]
         made = to_variables(graph, [*(node for node, _ in present), *conditions], substitutions)
@@ -129,11 +138,32 @@ def _held_apart(targets: Collection[Variable], held: Collection[Variable]) -> li
         return list(targets)
     made: dict[Variable, Variable] = {}
     for v in topological(list(targets)):
-        operands = tuple([made[operand] for operand in v.operands])
-        same = all(a is b for a, b in zip(operands, v.operands, strict=True))
-        new = v if same else Variable(v.type, v.op, operands, v.attributes, v.name, v.origin, v.nonempty)
+        new = _over(v, made)
         made[v] = barrier(new) if v.op is check and v in held else new
     return [made[v] for v in targets]
+
+
+def _without_handles(targets: Sequence[Variable]) -> tuple[list[Variable], dict[Variable, Variable]]:
+    """The targets with a variable in the place of every node of a graph, and the handle that each stands for.
+
+    So a rule of differentiation, which is written over nodes, may differentiate as well.
+    """
+    order = topological(list(targets))
+    handles = [v for v in order if isinstance(v, Handle)]
+    if not handles:
+        return list(targets), {}
+    places = {(id(handle.graph), handle.node): variable(None, handle.type) for handle in handles}
+    made: dict[Variable, Variable] = {}
+    for v in order:
+        made[v] = places[id(v.graph), v.node] if isinstance(v, Handle) else _over(v, made)
+    return [made[v] for v in targets], {places[id(handle.graph), handle.node]: handle for handle in handles}
+
+
+def _over(v: Variable, made: Mapping[Variable, Variable]) -> Variable:
+    """A variable over what was made of its operands."""
+    operands = tuple([made[operand] for operand in v.operands])
+    same = all(a is b for a, b in zip(operands, v.operands, strict=True))
+    return v if same else Variable(v.type, v.op, operands, v.attributes, v.name, v.origin, v.nonempty)
 
 
 def _as_type_of(derivative: Variable, v: Variable) -> Variable:

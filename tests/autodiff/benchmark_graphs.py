@@ -1,13 +1,12 @@
 """The programs whose derivatives are held to the bounds of theory: what users differentiate, of the sizes they have.
 
-Nothing here is run, only counted, so that sizes cost nothing. `PROGRAMS` has a row for each: the types of its inputs,
-those that are no parameters (labels, indices) left out of `wrt`, and the function of variables.
+Nothing here is run, only counted, so that sizes cost nothing. `PROGRAMS` has a row for each; `GROWING` has programs of
+any number of operations.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,8 +18,9 @@ import numpy as np
 
 import graphopt as go
 import graphopt.tensor as T
+from graphopt.autodiff import grad, hvp, jvp, vjp
 
-__all__ = ["PROGRAMS", "SUITE", "Written"]
+__all__ = ["GROWING", "PROGRAMS", "SUITE", "Written", "optimized", "with_gradient", "with_products", "with_tangents"]
 
 
 @dataclass(frozen=True)
@@ -285,3 +285,113 @@ PROGRAMS: Mapping[str, Writer] = {
     "guarded root": _row(guarded, x="float64[1000000]"),
 }
 """All benchmark programs, by name."""
+
+
+# Their derivatives ----------------------------------------------------------------------------------------------------
+
+
+def optimized(inputs, outputs):
+    """The graph that the default pipeline makes of outputs."""
+    graph = go.Graph.from_outputs(inputs, outputs)
+    go.Pipeline.named("default").run(graph)
+    return graph
+
+
+def with_gradient(program):
+    """A program with its gradient by everything, or its vector-Jacobian product, optimized together."""
+    if program.is_scalar:
+        slopes = grad(program.outputs[0], program.wrt, disconnected_inputs="ignore")
+        return optimized(program.inputs, [*program.outputs, *slopes])
+    cotangents = [go.variable(None, output.type) for output in program.outputs]
+    products = vjp(program.outputs, program.wrt, cotangents, disconnected_inputs="ignore")
+    return optimized([*program.inputs, *cotangents], [*program.outputs, *products])
+
+
+def with_tangents(program):
+    """A program with its Jacobian-vector product for a direction in all that it is differentiated by."""
+    directions = [go.variable(None, v.type) for v in program.wrt]
+    tangents = jvp(program.outputs, program.wrt, directions, disconnected_inputs="ignore")
+    return optimized([*program.inputs, *directions], [*program.outputs, *tangents])
+
+
+def with_products(program):
+    """A scalar program with its gradient and a Hessian-vector product."""
+    (cost,) = program.outputs
+    directions = [go.variable(None, v.type) for v in program.wrt]
+    slopes = grad(cost, program.wrt, disconnected_inputs="ignore")
+    products = hvp(cost, program.wrt, directions, disconnected_inputs="ignore")
+    return optimized([*program.inputs, *directions], [cost, *slopes, *products])
+
+
+# Programs that grow ---------------------------------------------------------------------------------------------------
+
+
+def chain(nodes):
+    """One operation on the result of the one before."""
+    x = y = go.variable("x", "float64[100]")
+    for _ in range(nodes // 2):
+        y = T.sin(y) * x
+    return T.sum(y), [x]
+
+
+def wide_sum(nodes):
+    """Many terms in few variables."""
+    x = [go.variable(f"x{k}", "float64[100]") for k in range(8)]
+    total = x[0]
+    for k in range(nodes // 3):
+        total = total + x[k % 8] * (x[(3 * k + 1) % 8] * (1 + k / nodes))
+    return T.sum(total), x
+
+
+def fibonacci(nodes):
+    """Every value is used twice, so that the formula written out is exponential."""
+    x = a, b = [go.variable(name, "float64[10]") for name in "ab"]
+    for _ in range(nodes // 3):
+        a, b = b, T.sin(a) + b * 0.5
+    return T.sum(b), x
+
+
+def layers(nodes):
+    """A perceptron with a matrix of its own in every layer."""
+    x = hidden = go.variable("x", "float64[16, 8]")
+    weights = [go.variable(f"w{k}", "float64[8, 8]") for k in range(nodes // 2)]
+    for weight in weights:
+        hidden = T.tanh(hidden @ weight)
+    return T.sum(hidden), [x, *weights]
+
+
+def elements(nodes):
+    """The elements of one vector, one by one."""
+    x = go.variable("x", f"float64[{nodes // 4 + 1}]")
+    return _added([T.sin(x[k]) * x[k + 1] for k in range(nodes // 4)]), [x]
+
+
+def rows(nodes):
+    """The rows of one matrix, one by one."""
+    x = go.variable("x", f"float64[{nodes // 4 + 1}, 5]")
+    return _added([T.sum(x[k] * x[k + 1]) for k in range(nodes // 4)]), [x]
+
+
+def positions(nodes):
+    """Elements of one vector at positions that arrays say."""
+    x = go.variable("x", f"float64[{nodes // 4 + 3}]")
+    return _added([T.sum(x[np.array([k, 0, k + 2])] ** 2) for k in range(nodes // 4)]), [x]
+
+
+def _added(terms):
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
+
+
+GROWING: Mapping[str, Callable[[int], tuple[Any, list[Any]]]] = {
+    "chain": chain,
+    "wide sum": wide_sum,
+    "shared": fibonacci,
+    "layers": layers,
+    "elements": elements,
+    "rows": rows,
+    "positions": positions,
+}
+"""A scalar cost of about so many operations, and what it is differentiated by; by name."""

