@@ -31,7 +31,7 @@ def keys(draw, shape):
     return tuple(key)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(data=st.data(), named=st.booleans(), stabilize=st.booleans())
 def test_a_weighted_sum_of_parts_has_the_weights_as_its_gradient(data, named, stabilize):
     shape = data.draw(st.sampled_from(SHAPES))
@@ -50,9 +50,10 @@ def test_a_weighted_sum_of_parts_has_the_weights_as_its_gradient(data, named, st
     np.testing.assert_allclose(interpret(graph, {"x": np.ones(shape)})["output"], expected)
 
 
-def nodes_and_bytes(cost, x):
-    graph = Graph.from_outputs([x], grad(cost, x))
-    return len(graph), graph_cost(graph).bytes
+def sizes(outputs, x):
+    """Nodes and bytes of a program."""
+    graph = Graph.from_outputs([x], outputs)
+    return np.array([len(graph), graph_cost(graph).bytes])
 
 
 USES = {
@@ -70,14 +71,13 @@ USES = {
 
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
 def test_the_gradient_of_many_parts_of_one_vector_grows_as_they_do(use):
-    sizes = []
-    for n in (32, 128):
+    ratios = []
+    for n in (12, 36):
         x = go.variable("x", f"float64[{2 * n}]")
         terms = use(x, n)
-        sizes.append(nodes_and_bytes(sum(terms[1:], terms[0]), x))
-    (few, small), (many, large) = sizes
-    assert many <= 4.5 * few
-    assert large <= (18 if use is USES["the diagonal, one by one"] else 6) * small  # that product is quadratic itself
+        cost = sum(terms[1:], terms[0])
+        ratios.append(sizes(grad(cost, x), x) / sizes(cost, x))
+    assert (ratios[1] <= 1.2 * ratios[0] + 0.5).all()
 
 
 def test_elements_used_one_by_one_are_one_vector_in_one_kernel():

@@ -55,9 +55,8 @@ def test_where_logits_are_large_only_what_was_stabilized_before_has_a_gradient()
         naive = gradient_of(run(PLACES["alone"], log_softmax()), x=large)
         late = gradient_of(run(PLACES["before stabilizing"], log_softmax()), x=large)
         early = gradient_of(run(PLACES["after stabilizing"], log_softmax()), x=large)
-    assert np.isnan(naive).any()
+    assert np.isnan(naive).any() and np.isnan(late).any()
     np.testing.assert_allclose(early, POINT["w"] - POINT["w"].sum() * np.array([1.0, 0, 0]))
-    assert not np.array_equal(late, early, equal_nan=True) or np.isfinite(late).all()
 
 
 def test_a_second_derivative_is_the_same_pass_again():
