@@ -64,9 +64,9 @@ class Problem:
             self._held.setdefault(v, f"held{len(self._held)}")
         targets = dict(zip(self._outputs, outputs, strict=True)) | {name: v for v, name in self._held.items()}
         apart = _held_apart(targets.values(), self._held)
-        over, self._handles = _without_handles(apart)
+        over, leaves, self._handles = _without_handles(apart)
         targets = dict(zip(targets, over, strict=True))
-        inputs = [v for v in topological(list(targets.values())) if v.op is input_]
+        inputs = [v for v in leaves if v.op is input_]
         # A placeholder has its variable's own type, whatever names the given value has for the same sizes.
         placeholders = [variable(None, one.of.type) for one in given]
         self._values = [one.value for one in given]
@@ -143,20 +143,25 @@ def _held_apart(targets: Collection[Variable], held: Collection[Variable]) -> li
     return [made[v] for v in targets]
 
 
-def _without_handles(targets: Sequence[Variable]) -> tuple[list[Variable], dict[Variable, Variable]]:
-    """The targets with a variable in the place of every node of a graph, and the handle that each stands for.
+def _without_handles(
+    targets: Sequence[Variable],
+) -> tuple[list[Variable], list[Variable], dict[Variable, Variable]]:
+    """The targets with a variable in the place of every node of a graph; their leaves; the node that each stands for.
 
     So a rule of differentiation, which is written over nodes, may differentiate as well.
     """
     order = topological(list(targets))
-    handles = [v for v in order if isinstance(v, Handle)]
+    leaves = [v for v in order if not v.operands]
+    handles = [v for v in leaves if isinstance(v, Handle)]
     if not handles:
-        return list(targets), {}
+        return list(targets), leaves, {}
     places = {(id(handle.graph), handle.node): variable(None, handle.type) for handle in handles}
     made: dict[Variable, Variable] = {}
     for v in order:
         made[v] = places[id(v.graph), v.node] if isinstance(v, Handle) else _over(v, made)
-    return [made[v] for v in targets], {places[id(handle.graph), handle.node]: handle for handle in handles}
+    standing = {places[id(handle.graph), handle.node]: handle for handle in handles}
+    others = [v for v in leaves if not isinstance(v, Handle)]
+    return [made[v] for v in targets], [*others, *standing], standing
 
 
 def _over(v: Variable, made: Mapping[Variable, Variable]) -> Variable:
