@@ -159,7 +159,7 @@ def _without_handles(
     made: dict[Variable, Variable] = {}
     for v in order:
         made[v] = places[id(v.graph), v.node] if isinstance(v, Handle) else _over(v, made)
-    standing = {places[id(handle.graph), handle.node]: handle for handle in handles}
+    standing: dict[Variable, Variable] = {places[id(handle.graph), handle.node]: handle for handle in handles}
     others = [v for v in leaves if not isinstance(v, Handle)]
     return [made[v] for v in targets], [*others, *standing], standing
 
