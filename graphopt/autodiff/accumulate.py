@@ -7,23 +7,24 @@ a small multiple of the function's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from graphopt.autodiff.masks import behind_mask, masked, summed
+from graphopt.autodiff.contributions import Contribution, received, total
+from graphopt.autodiff.masks import behind_mask, masked
 from graphopt.autodiff.places import places
 from graphopt.dimensions import DimLike
-from graphopt.errors import GraphoptError, NotDifferentiable, TypeMismatch
+from graphopt.errors import GraphoptError, MissingInput, NotDifferentiable, TypeMismatch
 from graphopt.graph.graph import Graph
 from graphopt.graph.handle import Handle
 from graphopt.op import Attributes, NoDerivative
 from graphopt.ops.reduction import sum_to
 from graphopt.ops.shape import broadcast_to
 from graphopt.types import is_float
-from graphopt.variable import Origin, Variable, as_variable
+from graphopt.variable import Variable, as_variable
 
-__all__ = ["Application", "accumulate", "fitted", "pulled_back", "refusal", "where_made"]
+__all__ = ["Application", "accumulate", "called", "fitted", "pulled_back", "reached", "refusal", "where_made"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +82,14 @@ def accumulate(
     known = known or {}
     order = graph.order([*seeds, *known]) if order is None else order
     active = _active(graph, order, wrt, constants)
-    flowing: dict[int, list[int]] = {node: list(given) for node, given in seeds.items()}
+    flowing: dict[int, list[Contribution]] = {node: list(given) for node, given in seeds.items()}
     flowing |= {node: [given] for node, given in known.items()}
     result: dict[int, int] = {}
     for node in reversed(order):
         parts = flowing.pop(node, None)
         if not parts or node not in active:
             continue
-        cotangent = _total(graph, parts, graph.origins(node))
+        cotangent = total(graph, parts, graph.type(node), graph.origins(node))
         if node in wrt:
             result[node] = cotangent
         if not any(operand in active for operand in graph.operands(node)):
@@ -97,16 +98,25 @@ def accumulate(
             if part is not None and operand in active and operand not in known:
                 if isinstance(part, NoDerivative):
                     raise refusal(graph, node, f"{graph.op(node).name}: {part.reason}")
-                contribution = graph.add(fitted(graph, node, operand, part), graph.origins(node))
-                flowing.setdefault(operand, []).append(contribution)
+                contribution = _received(graph, node, fitted(graph, node, operand, part))
+                if contribution is not None:
+                    flowing.setdefault(operand, []).append(contribution)
     return result
 
 
-def _total(graph: Graph, parts: Sequence[int], origins: tuple[Origin, ...]) -> int:
-    total = parts[0]
-    for part in parts[1:]:
-        total = graph.add(summed(graph, total, part), origins)
-    return total
+def _received(graph: Graph, node: int, part: Any) -> Contribution | None:
+    try:
+        return received(graph, part, graph.origins(node))
+    except MissingInput as error:
+        raise MissingInput(
+            f"the pullback of {called(graph, node)} uses what it was not given{where_made(graph, node)}: {error}; "
+            "make it an argument"
+        ) from None
+
+
+def called(graph: Graph, node: int) -> str:
+    """What a node is called in a message: its op, or the user's function whose derivative is its own."""
+    return str(graph.attributes(node).get("rule", graph.op(node).name))
 
 
 def _active(graph: Graph, order: Sequence[int], wrt: Collection[int], constants: Collection[int]) -> set[int]:
@@ -117,6 +127,18 @@ def _active(graph: Graph, order: Sequence[int], wrt: Collection[int], constants:
         if reaches and node not in constants and is_float(graph.type(node).dtype):
             active.add(node)
     return active
+
+
+def reached(graph: Graph, sources: Iterable[int], blocked: Collection[int] = ()) -> set[int]:
+    """Everything that sources depend on, themselves included, by ways that lead through no blocked node."""
+    found: set[int] = set()
+    waiting = list(sources)
+    while waiting:
+        node = waiting.pop()
+        if node not in found and node not in blocked:
+            found.add(node)
+            waiting.extend(graph.operands(node))
+    return found
 
 
 def pulled_back(graph: Graph, node: int, cotangent: int) -> Sequence[Any]:
@@ -147,7 +169,8 @@ def _ruled(graph: Graph, node: int, cotangent: Handle, applied: Application) -> 
     parts = op.pullback(cotangent, applied)
     if len(parts) != len(applied.operands):
         raise TypeMismatch(
-            f"the pullback of {op.name} returned {len(parts)} cotangents for {len(applied.operands)} operands"
+            f"the pullback of {called(graph, node)} returned {len(parts)} cotangents for {len(applied.operands)} "
+            "operands"
         )
     return parts
 
@@ -175,11 +198,11 @@ def fitted(graph: Graph, node: int, operand: int, part: Any) -> Any:
         if part.shape != wanted.shape and _are_equated(graph, node, part.shape, wanted.shape):
             part = broadcast_to(part, shape=wanted.shape)
     except GraphoptError as error:
-        raise TypeMismatch(f"the pullback of {op.name} failed{where_made(graph, node)}: {error}") from None
+        raise TypeMismatch(f"the pullback of {called(graph, node)} failed{where_made(graph, node)}: {error}") from None
     if part.type != wanted:
         raise TypeMismatch(
-            f"the pullback of {op.name} returned a cotangent of type {part.type} for an operand of type {wanted}"
-            f"{where_made(graph, node)}"
+            f"the pullback of {called(graph, node)} returned a cotangent of type {part.type} for an operand of "
+            f"type {wanted}{where_made(graph, node)}"
         )
     return part
 

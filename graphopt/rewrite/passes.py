@@ -129,6 +129,8 @@ class Pass:
         Facts after which it may not run.
     mandatory
         Whether no complete pipeline may lack it.
+    inside_branches
+        Whether a pipeline runs it over the bodies of conditionals too, before the graph around them.
     """
 
     name: ClassVar[str] = ""
@@ -137,6 +139,7 @@ class Pass:
     establishes: ClassVar[frozenset[str]] = frozenset()
     excludes: ClassVar[frozenset[str]] = frozenset()
     mandatory: ClassVar[bool] = False
+    inside_branches: ClassVar[bool] = True
 
     def run(self, graph: Graph, context: Context) -> None:
         """Transform the graph through its door."""

@@ -155,7 +155,8 @@ class Run:
         cost = self.cost()
         start = time.perf_counter()
         try:
-            self.inside(step)
+            if step.inside_branches:
+                self.inside(step)
             since = next((mark for done, mark in self.finished if done == step), None)
             context.touched = None if since is None else touched(graph, since)
             step.run(graph, context)
