@@ -127,6 +127,8 @@ class Pass:
         Facts after which it may not run.
     mandatory
         Whether no complete pipeline may lack it.
+    idempotent
+        Whether it claims that running it again changes nothing. `graphopt.testing.verify_pass` holds it to that.
     """
 
     name: ClassVar[str] = ""
@@ -134,6 +136,7 @@ class Pass:
     establishes: ClassVar[frozenset[str]] = frozenset()
     excludes: ClassVar[frozenset[str]] = frozenset()
     mandatory: ClassVar[bool] = False
+    idempotent: ClassVar[bool] = False
 
     def run(self, graph: Graph, context: Context) -> None:
         """Transform the graph through its door."""
@@ -175,7 +178,7 @@ def _parameter_text(value: Any) -> str:
 
 @dataclass(frozen=True)
 class RulePass(Pass):
-    """A pass that applies rules until none fires.
+    """A pass that applies rules until none fires, and so has nothing to do when it runs again.
 
     Attributes
     ----------
@@ -186,6 +189,7 @@ class RulePass(Pass):
         one before it makes less of another (`graphopt.rewrite.termination`). Empty if nothing is said about that.
     """
 
+    idempotent: ClassVar[bool] = True
     rules: ClassVar[Sequence[Rule]] = ()
     order: ClassVar[Sequence[Measure]] = ()
 

@@ -30,7 +30,7 @@ from graphopt.testing.subjects import Called, Claim, Derived, Expressed, Given, 
 from graphopt.types import TensorType, is_float
 from graphopt.variable import Variable, variable
 
-__all__ = ["Problem", "derived", "of_callable", "of_expression"]
+__all__ = ["Problem", "as_graph", "derived", "graph_subject", "of_callable", "of_expression"]
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,7 @@ def of_expression(given: Any, wrt: Any, grad: Any) -> Problem:
         If it is none of these, or `wrt` names no input.
     """
     like, importer = (given if isinstance(given, Function) else None), Importer()
-    if isinstance(given, Function | Graph):
-        subject = _of_graph(given)
-    else:
-        outputs = _outputs(given, importer)
-        met = [v for v in topological(list(outputs.values())) if v.op is input_]
-        by_symbol = sorted((leaf.name, v) for leaf, v in importer.variables.items() if hasattr(leaf, "name"))
-        ordered = [v for _, v in by_symbol if any(v is other for other in met)]
-        ordered += [v for v in met if not any(v is other for other in ordered)]
-        subject = Expressed(tuple(ordered), outputs)
+    subject = graph_subject(given) if isinstance(given, Function | Graph) else _expressed(given, importer)
     chosen = None if wrt is None else tuple(_position(one, subject, importer) for one in _listed(wrt))
     subject = Expressed(subject.inputs, subject.outputs, chosen, subject.held)
     if not subject.graph.results or not subject.wrt:
@@ -82,6 +74,20 @@ def of_expression(given: Any, wrt: Any, grad: Any) -> Problem:
     if not callable(grad):
         grad = _function_of(importer.convert(grad), subject)
     return Problem(subject, Given(subject, grad), _sound(subject), like)
+
+
+def as_graph(given: Any) -> Graph:
+    """The program as it was written, of a graph, a compiled function, or expressions with all inputs that they meet.
+
+    Raises
+    ------
+    InvalidArgument
+        If it is none of these.
+    """
+    if isinstance(given, Function | Graph):
+        return given._written if isinstance(given, Function) else given
+    subject = _expressed(given, Importer())
+    return Graph.from_outputs(list(subject.inputs), subject.outputs)
 
 
 def of_callable(called: Callable[..., Any], point: Any, wrt: Any, grad: Any) -> tuple[Problem, Point]:
@@ -128,7 +134,8 @@ def _sound(subject: Expressed) -> Derived | None:
         return None
 
 
-def _of_graph(given: Function | Graph) -> Expressed:
+def graph_subject(given: Function | Graph) -> Expressed:
+    """The results of a graph, or of a function as it was written, as expressions of its inputs."""
     graph = given._written if isinstance(given, Function) else given
     left_out = given._signature.updates if isinstance(given, Function) else {}
     outputs = {name: node for name, node in graph.outputs.items() if name in graph.results and name not in left_out}
@@ -136,6 +143,16 @@ def _of_graph(given: Function | Graph) -> Expressed:
     shared = given._signature.shared if isinstance(given, Function) else {}
     held = {name: np.asarray(v.get_value()) for name, v in shared.items()}
     return Expressed(tuple(graph.variables[node] for node in graph.inputs.values()), made, None, held)
+
+
+def _expressed(given: Any, importer: Importer) -> Expressed:
+    """Expressions with the inputs that they meet: SymPy's by name, then variables as they come."""
+    outputs = _outputs(given, importer)
+    met = [v for v in topological(list(outputs.values())) if v.op is input_]
+    by_symbol = sorted((leaf.name, v) for leaf, v in importer.variables.items() if hasattr(leaf, "name"))
+    ordered = [v for _, v in by_symbol if any(v is other for other in met)]
+    ordered += [v for v in met if not any(v is other for other in ordered)]
+    return Expressed(tuple(ordered), outputs)
 
 
 def _outputs(given: Any, importer: Importer) -> dict[str, Variable]:
@@ -148,7 +165,7 @@ def _outputs(given: Any, importer: Importer) -> dict[str, Variable]:
     for name, one in named.items():
         if not (isinstance(one, Variable) or is_sympy(one)):
             raise InvalidArgument(
-                f"verify_grad takes an expression, a list of them, a graph, a compiled function or a Python function; "
+                f"expected an expression, a list of them, a graph, a compiled function or a Python function; "
                 f"found {one!r} for {name}"
             )
     return {name: importer.convert(one) for name, one in named.items()}
