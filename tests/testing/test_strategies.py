@@ -21,7 +21,7 @@ from graphopt.testing.strategies import intervals
 from graphopt.testing.strategies.table import families
 
 DTYPES = ("float64", "float32", "int64", "bool", "uint8")
-EVERYTHING = {"families": strategies.FAMILIES, "dtypes": DTYPES}
+EVERYTHING = {"families": strategies.EVERY, "dtypes": DTYPES}
 once = settings(
     deadline=None, derandomize=True, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
 )
@@ -44,7 +44,7 @@ def test_programs_are_valid_and_their_values_are_bounded(data):
 @given(st.data())
 @settings(max_examples=60, deadline=None)
 def test_programs_for_empty_arrays_run_on_empty_arrays(data):
-    graph = data.draw(strategies.graphs(empty=True, families=(*strategies.CONTINUOUS, "parts", "gather", "running")))
+    graph = data.draw(strategies.graphs(empty=True, families=(*strategies.FAMILIES, "parts", "gather", "running")))
     arrays = data.draw(strategies.inputs_for(graph, sizes=(0, 1)))
     (value,) = interpret(graph, arrays).values()
     assert np.all(np.isfinite(value))
@@ -169,7 +169,7 @@ def test_what_is_factored_is_far_from_singular(order):
     ],
 )
 def test_counterexamples_shrink_to_few_nodes(wanted, most):
-    families = ("parts", "gather") if "gather" in wanted else strategies.CONTINUOUS
+    families = ("parts", "gather") if "gather" in wanted else strategies.FAMILIES
     smallest = find(
         strategies.expressions(families=families),
         lambda e: wanted <= {v.op.name for v in topological([e])},

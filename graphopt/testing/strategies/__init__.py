@@ -23,8 +23,8 @@ from graphopt.testing.strategies.inputs import inputs_for
 from graphopt.testing.strategies.intervals import DOMAIN
 from graphopt.testing.strategies.programs import expressions, graphs
 from graphopt.testing.strategies.sizes import SHAPES, SIZES
-from graphopt.testing.strategies.table import CONTINUOUS, FAMILIES
+from graphopt.testing.strategies.table import EVERY, FAMILIES
 
 __all__ = [
-    "CONTINUOUS", "DOMAIN", "FAMILIES", "LAYOUTS", "SHAPES", "SIZES", "expressions", "graphs", "inputs_for",
+    "DOMAIN", "EVERY", "FAMILIES", "LAYOUTS", "SHAPES", "SIZES", "expressions", "graphs", "inputs_for",
 ]  # fmt: skip

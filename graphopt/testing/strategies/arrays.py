@@ -26,21 +26,25 @@ COARSE, ALL = 256, 1024
 
 def elements(number: int, dtype: str, shape: tuple[int, ...], interval: Interval) -> Array:
     """An array made from a number: 0 makes all elements the one nearest 0."""
+    return np.asarray(_elements(number, dtype, shape, interval), dtype)  # NumPy's functions make scalars of rank 0
+
+
+def _elements(number: int, dtype: str, shape: tuple[int, ...], interval: Interval) -> Any:
     if dtype == "bool":
         return np.random.default_rng(number).random(shape) < 0.5 if number else np.zeros(shape, bool)
     low, high = interval
     if not number:
-        return np.full(shape, min(max(0.0, low), high)).astype(dtype)
+        return np.full(shape, min(max(0.0, low), high))
     chance = np.random.default_rng(number)
     if not is_float(dtype):
-        return chance.integers(math.ceil(low), math.floor(high), shape, endpoint=True).astype(dtype)
+        return chance.integers(math.ceil(low), math.floor(high), shape, endpoint=True)
     first, last = math.ceil(low * 4), math.floor(high * 4)
     if number < COARSE and last - first > 3:
-        return np.asarray(chance.integers(first, last, shape, endpoint=True) / 4).astype(dtype)
+        return chance.integers(first, last, shape, endpoint=True) / 4
     return _rounded_inwards(np.asarray(chance.uniform(low, high, shape)), dtype, interval)
 
 
-def _rounded_inwards(array: Array, dtype: str, interval: Interval) -> Array:
+def _rounded_inwards(array: Array, dtype: str, interval: Interval) -> Any:
     """In a dtype, and still inside the interval: rounding to float32 may go past a bound."""
     ends = [np.dtype(dtype).type(end) for end in interval]
     if float(ends[0]) < interval[0]:
@@ -67,10 +71,14 @@ def _ends(dtype: np.dtype[Any]) -> list[int]:
     return [0, 1, int(limits.max), int(limits.min)]
 
 
+def _every(step: int, rank: int) -> tuple[Any, ...]:
+    return (..., *[slice(None, None, step)] * rank)
+
+
 def _strided(array: Array) -> Array:
     """Every second element of a larger array along each axis."""
     room = np.zeros(tuple(2 * size for size in array.shape), array.dtype)
-    view: Array = room[tuple(slice(None, None, 2) for _ in array.shape)]
+    view: Array = room[_every(2, array.ndim)]
     view[...] = array
     return view
 
@@ -83,9 +91,9 @@ def _read_only(array: Array) -> Array:
 
 LAYOUTS: dict[str, Callable[[Array], Array]] = {
     "contiguous": lambda array: array,
-    "fortran": np.asfortranarray,
+    "fortran": lambda array: np.asarray(array, order="F"),
     "strided": _strided,
-    "reversed": lambda array: np.flip(np.ascontiguousarray(np.flip(array))),
+    "reversed": lambda array: array[_every(-1, array.ndim)].copy()[_every(-1, array.ndim)],
     "read-only": _read_only,
 }
 """How an array may lie in memory: row by row, column by column, with gaps, backwards, or not to be written to."""

@@ -21,7 +21,7 @@ from graphopt.op import Op
 from graphopt.ops.leaves import dimension, input_
 from graphopt.testing.strategies.draft import Application, Draft, Value
 from graphopt.testing.strategies.sizes import SHAPES, Shape
-from graphopt.testing.strategies.table import CONTINUOUS, Family, chosen
+from graphopt.testing.strategies.table import FAMILIES, Family, chosen
 from graphopt.types import TensorType
 from graphopt.variable import Variable
 
@@ -46,7 +46,7 @@ def expressions(
     max_nodes: int = 12,
     dtypes: Sequence[str] = ("float64",),
     shapes: Sequence[Shape] = SHAPES,
-    families: Sequence[str] = CONTINUOUS,
+    families: Sequence[str] = FAMILIES,
     ops: Iterable[str | Op] | None = None,
     max_inputs: int = 3,
     empty: bool = False,
@@ -62,8 +62,8 @@ def expressions(
     shapes
         Shapes of the inputs, the simplest first.
     families
-        Which ops may occur: names of `FAMILIES`. The default, `CONTINUOUS`, leaves out what jumps and what is not
-        computed in C.
+        Which ops may occur: names of `EVERY`. The default, `FAMILIES`, leaves out what jumps, what is not computed in
+        C, and what has neither derivatives nor an exact meaning.
     ops
         Ops that may occur, by name or as they are: these alone, whatever family they are of. Those that an op needs
         to have operands at all (a comparison for `any`, a sort for `searchsorted`) may occur as well.
@@ -91,7 +91,7 @@ def graphs(
     max_nodes: int = 12,
     dtypes: Sequence[str] = ("float64",),
     shapes: Sequence[Shape] = SHAPES,
-    families: Sequence[str] = CONTINUOUS,
+    families: Sequence[str] = FAMILIES,
     ops: Iterable[str | Op] | None = None,
     max_inputs: int = 3,
     empty: bool = False,

@@ -17,8 +17,10 @@ __all__ = ["SHAPES", "SIZES", "Shape", "fit", "known", "least", "most"]
 Shape = tuple[DimLike, ...]
 
 _n, _m = dim("n"), dim("m")
-SHAPES: tuple[Shape, ...] = ((), (_n,), (_n, _m), (_m,), (1, _m), (_n, 1), (3,), (_n, 3), (2, _n, 3))
-"""The shapes of inputs unless others are given, the simplest first."""
+SHAPES: tuple[Shape, ...] = (
+    (), (_n,), (_n, _m), (_m,), (1, _m), (_n, 1), (3,), (_n, 3), (_n, _n), (2, _n, 3), (2, 2, 2), (0,)
+)  # fmt: skip
+"""The shapes of inputs unless others are given, the simplest first. Equal sizes tell axes apart that types do not."""
 SIZES = (1, 4)
 """The least and the largest size of a named dimension, unless others are given."""
 

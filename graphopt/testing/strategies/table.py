@@ -11,7 +11,7 @@ from graphopt.testing.strategies import axes, control, matrices, selection, view
 from graphopt.testing.strategies.draft import Application
 from graphopt.testing.strategies.elementwise import elementwise, recast, where
 
-__all__ = ["CONTINUOUS", "FAMILIES", "Family", "chosen", "families"]
+__all__ = ["EVERY", "FAMILIES", "Family", "chosen", "families"]
 
 Family = Mapping[str, Application]
 """Names of ops to how they are applied."""
@@ -90,9 +90,9 @@ def families() -> dict[str, Family]:
     return {**found, "own": own} if own else found
 
 
-FAMILIES: tuple[str, ...] = (*families(),)
+EVERY: tuple[str, ...] = (*families(),)
 """All families of ops. "own" holds a stranger's ops besides, if there are any."""
-CONTINUOUS = ("arithmetic", "elementary", "reduction", "composite", "shape", "product", "kinks", "stack")
+FAMILIES: tuple[str, ...] = ("arithmetic", "elementary", "reduction", "composite", "shape", "product", "kinks", "stack")
 
 
 def chosen(names: Iterable[str], ops: Iterable[str | Op] | None) -> dict[str, Family]:
