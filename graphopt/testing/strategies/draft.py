@@ -115,7 +115,7 @@ class Draft:
         """A quarter of a small whole number, the nearest one inside an interval, or else a bound of it."""
         drawn = self.below(2 * _QUARTERS + 1)
         number = (drawn + 1) // 2 * (-1) ** drawn / 4
-        return min(max(number, within[0]), within[1]) + 0.0
+        return float(min(max(number, within[0]), within[1]))
 
     def input(self, type: TensorType, declared: Interval | None = None) -> Value:
         """A new input; `declared` to have values within bounds, if they are given."""
@@ -176,4 +176,4 @@ def range_of(dtype: str) -> Interval:
 
 def recast(x: Variable, dtype: str) -> Variable:
     """A variable in a dtype."""
-    return x if x.dtype == dtype else cast(x, dtype=dtype)  # type: ignore[no-any-return]
+    return x if x.dtype == dtype else cast(x, dtype=dtype)
