@@ -203,12 +203,12 @@ def test_a_program_can_be_measured_in_a_process_of_its_own() -> None:
 
 
 def test_planted_bugs_are_found_with_small_counterexamples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    soon = ("x - x becomes 1", "where with its condition flipped", "a sum of what was broadcast counts it once")
+    soon = ("x - x becomes 1", "a sum of what was broadcast counts it once")
     chosen = [planted for planted in planted_pass_bugs.PLANTED if planted.name in soon]
     monkeypatch.setattr(planted_pass_bugs, "PLANTED", chosen)
     monkeypatch.setattr(planted_pass_bugs, "EVERY", 1)
     record = saved(planted_pass_bugs, planted_pass_bugs.measure(True), tmp_path)
-    assert record["bugs"] == record["found"] == record["small when reduced"] == 3
+    assert record["bugs"] == record["found"] == record["small when reduced"] == 2
     assert all(f"| {name} |" in planted_pass_bugs.markdown(record) for name in soon)
 
 
