@@ -15,13 +15,15 @@ import mpmath
 import numpy as np
 
 from graphopt import exact
-from graphopt.dimensions import DimLike
+from graphopt.dimensions import DimLike, product
 from graphopt.errors import ShapeMismatch, TypeMismatch
 from graphopt.op import Applied, Attributes, Op, TypeRule
 from graphopt.ops.arithmetic import cast, multiply
+from graphopt.ops.control import if_else
 from graphopt.ops.define import define
-from graphopt.ops.logic import equal, where
-from graphopt.ops.shape import broadcast_to, expand_dims
+from graphopt.ops.logic import equal, not_equal
+from graphopt.ops.running import product_of_others
+from graphopt.ops.shape import broadcast_to, expand_dims, reshape, transpose
 from graphopt.types import TensorType, Unify, is_float, shape_text
 
 __all__ = ["all_", "any_", "extreme", "max_", "min_", "prod", "sum_", "sum_to"]
@@ -83,14 +85,23 @@ def _sum_pullback(g: Any, node: Applied) -> Sequence[Any]:
 
 
 def _prod_pullback(g: Any, node: Applied) -> Sequence[Any]:
-    """result/x, except where zeros take part: a single zero gets the product of the others, two or more leave 0."""
+    """The product of the others: result/x, or, where zeros take part, what holds with its own derivatives."""
     x, axis = node.operands[0], node.attributes["axis"]
-    zero = equal(x, 0)
-    nonzero = where(zero, 1, x)
-    zeros = spread(sum_(cast(zero, dtype="int64"), axis=axis), axis)
-    others = spread(prod(nonzero, axis=axis), axis)
-    slope = where(equal(zeros, 0), others / nonzero, where(zero & equal(zeros, 1), others, 0))
+    if not axis:
+        return (g,)
+    everywhere = all_(not_equal(x, 0), axis=tuple(range(x.ndim)))
+    slope = if_else(everywhere, spread(node.result, axis) / x, _others(x, axis))
     return (multiply(spread(g, axis), slope),)
+
+
+def _others(x: Any, axis: Axis) -> Any:
+    """For every element, the product of all others over the axes."""
+    last = (*(k for k in range(x.ndim) if k not in axis), *axis)
+    moved = transpose(x, axes=last)
+    kept = x.ndim - len(axis)
+    rows = reshape(moved, shape=(*moved.shape[:kept], product(moved.shape[kept:])))
+    others = reshape(product_of_others(rows, kept), shape=moved.shape)
+    return transpose(others, axes=tuple(last.index(k) for k in range(x.ndim)))
 
 
 def _extremum_pullback(g: Any, node: Applied) -> Sequence[Any]:

@@ -18,7 +18,7 @@ from graphopt.ops.indexing import put, slice_
 from graphopt.ops.leaves import constant
 from graphopt.types import TensorType, Unify
 
-__all__ = ["cumprod", "cumsum", "recurrence"]
+__all__ = ["cumprod", "cumsum", "product_of_others", "recurrence"]
 
 
 def _rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Unify) -> TensorType:
@@ -67,6 +67,13 @@ def _shifted(x: Any, axis: int, first: float) -> Any:
 def _adjoint(factors: Any, g: Any, axis: int) -> Any:
     """The cotangent of a recurrence's terms: the same recurrence from the back, λₜ = gₜ + aₜ₊₁ λₜ₊₁."""
     return _reversed(recurrence(_shifted(_reversed(factors, axis), axis, 0.0), _reversed(g, axis), axis=(axis,)), axis)
+
+
+def product_of_others(x: Any, axis: int) -> Any:
+    """For every element, the product of all others along an axis; nothing is divided, so that zeros do no harm."""
+    before = cumprod(_shifted(x, axis, 1.0), axis=(axis,))
+    behind = cumprod(_shifted(_reversed(x, axis), axis, 1.0), axis=(axis,))
+    return before * _reversed(behind, axis)
 
 
 def _unsum(g: Any, node: Applied) -> tuple[Any]:
