@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from graphopt.check import check_against_interpreter
 from graphopt.domain_check import check_domains
 from graphopt.errors import InvalidArgument, TypeMismatch, UnusedInput
 from graphopt.frontend.declare import Signature, declare
+from graphopt.frontend.structure import Leaf
 from graphopt.graph.checks import require
 from graphopt.graph.draw import bundle
 from graphopt.graph.graph import Graph
@@ -22,6 +24,7 @@ from graphopt.passes.fuse import Fuse
 from graphopt.rewrite.passes import Context
 from graphopt.rewrite.pipeline import Pipeline
 from graphopt.runtime.arguments import as_array, bind
+from graphopt.runtime.caller import Call, Shortcut
 from graphopt.schedule.program import Program
 from graphopt.schedule.schedule import schedule
 from graphopt.shared_variable import SharedVariable
@@ -158,6 +161,10 @@ class Function:
         self._variants: dict[tuple[str, ...], Variant] = {}
         if not self._ufunc and mode not in STEPPED:
             self._variant(())
+        self._shortcut: Shortcut | None = None
+        if target == "c" and mode is None and not signature.shared and not signature.updates:
+            usual = partial(Function.__call__, self)
+            self._shortcut = Shortcut(usual, None if isinstance(signature.structure, Leaf) else self._pack)
 
     # --- looking -----------------------------------------------------------------------------------------------
     @property
@@ -304,7 +311,8 @@ class Function:
             stepped = Stepped(self._as_written(vectors), self.name, str(self._mode), self._on_node)
             results = stepped.run(arrays, into)
         else:
-            results = self._variant(vectors).run(arrays, into)
+            variant = self._variant(vectors)
+            results = variant.run(arrays, into)
         results = require(self.name, self.graph, results)
         if self._mode == "check":
             check_against_interpreter(self.name, self._as_written(vectors), arrays, results)
@@ -312,7 +320,22 @@ class Function:
             results = {name: unflatten(value, shape, self.graph, name) for name, value in results.items()}
         for name, shared in signature.updates.items():
             shared.set_value(results[name], borrow=True)
+        if self._shortcut is not None and into is None:
+            self._shorten(self._shortcut, Call(arguments, arrays, variant, results, tuple(self.graph.checks)))
         return results
+
+    def _shorten(self, shortcut: Shortcut, call: Call) -> None:
+        """Once there is a `Caller`, the type of this function calls it, for Python looks up `__call__` in types alone.
+
+        A method that handed arguments on would cost as much as the call.
+        """
+        shortcut.saw(call)
+        if shortcut.caller is not None and type(self) is Function:
+            self.__class__ = type(Function.__name__, (Function,), {"__call__": shortcut.caller})
+
+    def _pack(self, arrays: Sequence[Array]) -> Any:
+        names = [name for name in self.graph.outputs if name not in self.graph.checks]
+        return self._signature.pack(dict(zip(names, arrays, strict=True)))
 
     def _as_written(self, vectors: tuple[str, ...]) -> Graph:
         return lift(self._written, vectors) if vectors else self._written

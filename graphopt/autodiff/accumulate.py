@@ -7,16 +7,17 @@ a small multiple of the function's own.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from graphopt.autodiff.masks import behind_mask, masked, summed
+from graphopt.autodiff.places import places
 from graphopt.dimensions import DimLike
 from graphopt.errors import GraphoptError, NotDifferentiable, TypeMismatch
 from graphopt.graph.graph import Graph
 from graphopt.graph.handle import Handle
 from graphopt.op import Attributes, NoDerivative
-from graphopt.ops.arithmetic import add
 from graphopt.ops.reduction import sum_to
 from graphopt.ops.shape import broadcast_to
 from graphopt.types import is_float
@@ -34,10 +35,10 @@ class Application:
     attributes: Attributes
 
     @classmethod
-    def at(cls, graph: Graph, node: int) -> Application:
-        """The application at a node of a graph."""
-        operands = tuple([graph.handle(operand) for operand in graph.operands(node)])
-        return cls(operands, graph.handle(node), graph.attributes(node))
+    def at(cls, graph: Graph, node: int, read: Callable[[int], int] = int) -> Application:
+        """The application at a node of a graph; with `read`, that to the parts of the operands that it gives."""
+        operands = tuple([graph.handle(read(operand)) for operand in graph.operands(node)])
+        return cls(operands, graph.handle(read(node)), graph.attributes(node))
 
 
 def accumulate(
@@ -104,7 +105,7 @@ def accumulate(
 def _total(graph: Graph, parts: Sequence[int], origins: tuple[Origin, ...]) -> int:
     total = parts[0]
     for part in parts[1:]:
-        total = graph.add(add(graph.handle(total), graph.handle(part)), origins)
+        total = graph.add(summed(graph, total, part), origins)
     return total
 
 
@@ -119,17 +120,47 @@ def _active(graph: Graph, order: Sequence[int], wrt: Collection[int], constants:
 
 
 def pulled_back(graph: Graph, node: int, cotangent: int) -> Sequence[Any]:
-    """What the rule of a node's op gives for its operands: expressions, numbers, None or `NoDerivative`."""
+    """What the rule of a node's op gives for its operands: expressions, numbers, None or `NoDerivative`.
+
+    What is 0 for certain in the cotangent is 0 in what it gives: see `masks` and `places`.
+    """
+    mask = masked(graph, cotangent, node)
+    inner = cotangent if mask is None else mask.inner
+    chosen = places(graph, inner, node)
+    if chosen is None:
+        parts = _ruled(graph, node, graph.handle(inner), Application.at(graph, node))
+    else:
+        # Here masks are inside of the places, too: the derivative of where(c, x[i], 0) is put from where(c, g, 0).
+        within = masked(graph, chosen.inner, node)
+        given = graph.handle(chosen.inner if within is None else within.inner)
+        parts = _ruled(graph, node, given, Application.at(graph, node, chosen.read))
+        if within is not None:
+            parts = _put_back(parts, given, graph.handle(chosen.inner), within.around)
+        parts = _put_back(parts, graph.handle(chosen.inner), graph.handle(inner), chosen.written)
+    return parts if mask is None else _put_back(parts, graph.handle(inner), graph.handle(cotangent), mask.around)
+
+
+def _ruled(graph: Graph, node: int, cotangent: Handle, applied: Application) -> Sequence[Any]:
     op = graph.op(node)
     if op.pullback is None:
         raise refusal(graph, node, f"{op.name} has no derivative")
-    applied = Application.at(graph, node)
-    parts = op.pullback(graph.handle(cotangent), applied)
+    parts = op.pullback(cotangent, applied)
     if len(parts) != len(applied.operands):
         raise TypeMismatch(
             f"the pullback of {op.name} returned {len(parts)} cotangents for {len(applied.operands)} operands"
         )
     return parts
+
+
+def _put_back(parts: Sequence[Any], inner: Handle, whole: Handle, around: Callable[[Any], Any]) -> Sequence[Any]:
+    """Parts of a cotangent's inner value as parts of the whole; what is the inner value itself becomes the whole."""
+
+    def one(part: Any) -> Any:
+        if part is None or isinstance(part, NoDerivative):
+            return part
+        return whole if isinstance(part, Handle) and part.node == inner.node else around(part)
+
+    return [one(part) for part in parts]
 
 
 def fitted(graph: Graph, node: int, operand: int, part: Any) -> Any:
@@ -139,7 +170,8 @@ def fitted(graph: Graph, node: int, operand: int, part: Any) -> Any:
         part = as_variable(part, None if isinstance(part, Variable) else wanted.dtype)
         if "elementwise" in op.traits:
             shape = graph.type(node).shape
-            part = sum_to(part if part.shape == shape else broadcast_to(part, shape=shape), wanted.shape)
+            part = part if part.shape == shape else broadcast_to(part, shape=shape)
+            part = behind_mask(part, lambda x: sum_to(x, wanted.shape))
         if part.shape != wanted.shape and _are_equated(graph, node, part.shape, wanted.shape):
             part = broadcast_to(part, shape=wanted.shape)
     except GraphoptError as error:

@@ -114,6 +114,9 @@ CANCELLATIONS = """
 
 MASKS = """
     where(b, h, 0)*x  where(b, 0, h)*x  where(b, h, 0)/x  where(b, 0, h)/x  where(logical_not(b), x, 0)
+    where(b, x, 0) + where(b, h, 0)  where(b, x, 0) - where(b, h, 0)  sum(where(y > 0, x, 0), axis=1)
+    expand_dims(where(w > 0, sqrt(w), 0), axis=1) + where(expand_dims(w > 0, axis=1), x, 0)
+    expand_dims(where(w > 0, sqrt(w), 0), axis=1)*x  where(u > 0, softmax(x, axis=1) @ z, 0)
     where(b, where(b, x, 0), h)  where(b, x, where(b, 0, h))  where(isinf(tanh(x)), 0, tanh(x))  isinf(sigmoid(x))
     where(isfinite(cast(i, "float64")), w, 0)  where(isnan(cast(i, "float64")), 0, w)  where(i == i, w, 0)  i + 0
     logical_and(b, True)  logical_and(b, x*x < -1)  logical_and(b, b)  logical_or(b, True)  logical_or(b, False)

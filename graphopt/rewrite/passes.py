@@ -119,6 +119,8 @@ class Pass:
     ----------
     name
         What it is called in a pipeline's text.
+    idempotent
+        Whether it claims that running it again changes nothing. `graphopt.testing.verify_pass` holds it to that.
     requires
         Facts about the graph that an earlier pass must have established.
     establishes
@@ -130,6 +132,7 @@ class Pass:
     """
 
     name: ClassVar[str] = ""
+    idempotent: ClassVar[bool] = False
     requires: ClassVar[frozenset[str]] = frozenset()
     establishes: ClassVar[frozenset[str]] = frozenset()
     excludes: ClassVar[frozenset[str]] = frozenset()
@@ -175,7 +178,7 @@ def _parameter_text(value: Any) -> str:
 
 @dataclass(frozen=True)
 class RulePass(Pass):
-    """A pass that applies rules until none fires.
+    """A pass that applies rules until none fires, and so has nothing to do when it runs again.
 
     Attributes
     ----------
@@ -186,6 +189,7 @@ class RulePass(Pass):
         one before it makes less of another (`graphopt.rewrite.termination`). Empty if nothing is said about that.
     """
 
+    idempotent: ClassVar[bool] = True
     rules: ClassVar[Sequence[Rule]] = ()
     order: ClassVar[Sequence[Measure]] = ()
 

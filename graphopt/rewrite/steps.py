@@ -42,6 +42,7 @@ class Fix(Pass):
 class OneRule(Pass):
     """A bare rule as a step of a pipeline, called after the rule."""
 
+    idempotent: ClassVar[bool] = True
     rule: Rule | None = None
 
     @property

@@ -41,6 +41,13 @@ class NativeProgram:
     text
         C text to run in place of the generated one.
 
+    Attributes
+    ----------
+    address
+        Of the entry point `go_run`.
+    threads
+        How many it is told to use.
+
     Raises
     ------
     CompilerNotFound, CompilationFailed
@@ -79,7 +86,8 @@ class NativeProgram:
             *([ENTRY] if program.host_calls else []), *([SETTLE] if program.settles else []),
         ]  # fmt: skip
         self._passed = passed_buffers(program)
-        self._threads = options.threads or len(os.sched_getaffinity(0))
+        self.threads = options.threads or len(os.sched_getaffinity(0))
+        self.address = ctypes.cast(self._entry, ctypes.c_void_p).value or 0
 
     def run(
         self,
@@ -120,7 +128,7 @@ class NativeProgram:
             calls.append(entry)
         if program.settles:
             calls.append(self._settle_entry(by_buffer, pointers, sizes, settle, errors))
-        failed = self._entry(pointers, extents, self._threads, *calls)
+        failed = self._entry(pointers, extents, self.threads, *calls)
         if errors:
             raise errors[0]
         if failed:

@@ -30,7 +30,7 @@ from graphopt.testing.subjects import Called, Claim, Derived, Expressed, Given, 
 from graphopt.types import TensorType, is_float
 from graphopt.variable import Variable, variable
 
-__all__ = ["Problem", "derived", "of_callable", "of_expression"]
+__all__ = ["Problem", "as_graph", "derived", "of_callable", "of_expression"]
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,20 @@ def _sound(subject: Expressed) -> Derived | None:
         return None
 
 
+def as_graph(given: Any) -> Graph:
+    """The program as it was written, of a graph, a compiled function, or expressions with all inputs that they meet.
+
+    Raises
+    ------
+    InvalidArgument
+        If it is none of these.
+    """
+    if isinstance(given, Function | Graph):
+        return given._written if isinstance(given, Function) else given
+    outputs = _outputs(given, Importer())
+    return Graph.from_outputs([v for v in topological(list(outputs.values())) if v.op is input_], outputs)
+
+
 def _of_graph(given: Function | Graph) -> Expressed:
     graph = given._written if isinstance(given, Function) else given
     left_out = given._signature.updates if isinstance(given, Function) else {}
@@ -150,7 +164,7 @@ def _outputs(given: Any, importer: Importer) -> dict[str, Variable]:
     for name, one in named.items():
         if not (isinstance(one, Variable) or is_sympy(one)):
             raise InvalidArgument(
-                f"verify_grad takes an expression, a list of them, a graph, a compiled function or a Python function; "
+                f"this takes an expression, a list of them, a graph, a compiled function or a Python function; "
                 f"found {one!r} for {name}"
             )
     return {name: importer.convert(one) for name, one in named.items()}

@@ -157,7 +157,10 @@ HAND_WRITTEN = {
         lambda a: T.softmax(a, 1),
         lambda a, t: T.softmax(a, 1) * (t - T.sum(T.softmax(a, 1) * t, 1, keepdims=True)),
     ),
-    "logsumexp": (lambda a: T.logsumexp(a, 1), lambda a, t: T.sum(T.softmax(a, 1) * t, 1)),
+    "logsumexp": (
+        lambda a: T.logsumexp(a, 1),
+        lambda a, t: T.sum(T.where(T.max(a, 1, keepdims=True) == -T.inf, 0, T.softmax(a, 1)) * t, 1),
+    ),
     "gather": (lambda a: a[PLACES], lambda a, t: t[PLACES]),
     "slice": (lambda a: a[1:, ::-1], lambda a, t: t[1:, ::-1]),
     "concatenate": (lambda a: T.concatenate([a, 2 * a]), lambda a, t: T.concatenate([t, 2 * t])),
