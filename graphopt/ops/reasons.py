@@ -18,7 +18,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
     "derivative": {
         "sign": FLAT, "floor": FLAT, "ceil": FLAT, "trunc": FLAT, "rint": FLAT, "floor_divide": FLAT,
         "stop_gradient": "what it is for",
-        "nonzero": "the result is an integer",
+        **dict.fromkeys(("nonzero", "searchsorted"), "the result is an integer"),
     },
     "exact": {
         "nextafter": "real numbers have no neighbours",

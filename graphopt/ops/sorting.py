@@ -117,8 +117,7 @@ argsort: Op = define(
 searchsorted: Op = define(
     Op(
         "searchsorted", 2, _searchsorted_rule, lambda a, v, side: np.searchsorted(a, v, side), _exact_searchsorted,
-        lambda g, node: (None, None),
-        lambda kinds: ufunc_signature(np.maximum)(kinds)[0],
+        operand_dtypes=lambda kinds: ufunc_signature(np.maximum)(kinds)[0],
         traits=HOST, cost=10,
     )
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """A claimed derivative against an oracle's at one point: the whole Jacobian where it is small, projections where not.
 
-A claim gives rows of a Jacobian J (u·J, a vector-Jacobian product), an oracle columns (J·v, a directional derivative).
+A claim gives rows of a Jacobian J (u·J, a vector-Jacobian product), or columns in forward mode (J·v), and an oracle
+columns (directional derivatives); what is compared are products u·J·v.
 With at most `WHOLE` elements on a side, u (or v) runs through the unit vectors there, otherwise through `PROJECTIONS`
 random vectors: a wrong element passes only where it is orthogonal to all of them. What does not fit is then narrowed
 down to an element by halving u and v.
@@ -30,6 +31,7 @@ SAFETY = 8.0
 """How many times the spread of perturbed runs a result may be off by."""
 UNITS = 64.0
 """How many units of rounding a derivative may be off by, relative to itself, unless the tolerance is given."""
+_EXACT = Exact()
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ def compare(
 class _Truths:
     """What u·J·v is for each direction v, and its error; which are to be compared; and which may be lost.
 
-    Where an element of J·v does not exist, reverse mode multiplies it by 0 on the way to the others, which is NaN.
+    Where an element of J·v does not exist, reverse mode multiplies it by 0 on the way to the others, which is NaN; so
+    does forward mode with an element of u·J.
     """
 
     directions: Array
@@ -124,6 +127,7 @@ class _Trial:
         self.inputs = {name: np.shape(point[name]) for name in subject.wrt}
         self.rows, self.columns = (_total(shapes) for shapes in (self.outputs, self.inputs))
         self.unit = self._unit()
+        self._known: dict[tuple[str, bytes], Array] = {}
 
     def _unit(self) -> float:
         dtypes = [str(value.dtype) for value in self.values.values()]
@@ -150,7 +154,11 @@ class _Trial:
             kept = u if whole else u * usable[:, 0]
             taken = usable[np.argmax(u != 0)] if whole else np.full(len(directions), bool(kept.any()))
             if taken.any():
-                truths = _Truths(directions, taken, kept @ value, np.abs(kept) @ error, (state != SMOOTH).any(axis=0))
+                missing = state != SMOOTH
+                lost = (
+                    missing.any(axis=0) if self.claim.mode == "reverse" else np.full(len(taken), missing[u != 0].any())
+                )
+                truths = _Truths(directions, taken, kept @ value, np.abs(kept) @ error, lost)
                 self._row(seen, kept, truths)
             if seen.mismatch is not None:
                 break
@@ -158,39 +166,43 @@ class _Trial:
 
     def _row(self, seen: Comparison, u: Array, truths: _Truths) -> None:
         """Compare u·J·v for all directions v."""
-        row = self.pulled(u)
-        uncertain = self.uncertainty(u)
         for v, expected, error, excused in truths.wanted():
-            found = _sum(row, v)
+            found = self.product(u, v)
             if excused and not np.isfinite(found):
                 seen.undefined += 1
                 continue
             seen.compared += 1
-            if not self.agree(found, expected, self.allowed(expected, _sum(uncertain, np.abs(v)), error)):
+            if not self.agree(u, v, found, expected, error):
                 seen.mismatch = self._located(u, v)
                 return
             if np.isfinite(found):
                 seen.worst = max(seen.worst, abs(found - expected) / max(abs(expected), 1.0))
-        self._formula(seen, u, truths, uncertain)
+        self._formula(seen, u, truths)
 
-    def _formula(self, seen: Comparison, u: Array, truths: _Truths, uncertain: Array) -> None:
+    def _formula(self, seen: Comparison, u: Array, truths: _Truths) -> None:
         """The same in exact arithmetic, where constants alone are rounded, so there is a limit to what that excuses.
 
         Perturbed runs may come apart altogether, where a condition holds in one and not in the other.
         """
         if self.oracle.name != "exact" or not isinstance(self.claim, Derived):
             return
-        try:
-            row = self.pulled(u, Exact())
-        except UnsupportedExpression:
-            return
-        uncertain = self.of_constants(uncertain, float(np.max(np.abs(row), initial=0.0, where=np.isfinite(row))))
         for v, expected, error, excused in truths.wanted():
-            found = _sum(row, v)
-            allowed = self.allowed(expected, _sum(uncertain, np.abs(v)), error)
-            if not (excused and not np.isfinite(found)) and not self.agree(found, expected, allowed):
-                seen.mismatch = self._located(u, v, Exact())
+            try:
+                found = self.product(u, v, _EXACT)
+            except UnsupportedExpression:
                 return
+            if not (excused and not np.isfinite(found)) and not self.agree(u, v, found, expected, error, _EXACT):
+                seen.mismatch = self._located(u, v, _EXACT)
+                return
+
+    def agree(
+        self, u: Array, v: Array, found: float, expected: float, error: float, arithmetic: Arithmetic | None = None
+    ) -> bool:
+        """Whether a product is what it should be. How uncertain it is takes time to tell, and is asked last."""
+        if not np.isfinite(found):
+            return abs(expected) > float(np.finfo(np.float32 if self.unit > 1e-10 else np.float64).max) / 4
+        off, certain = abs(found - expected), self.allowed(expected, 0.0, error)
+        return off <= certain or off <= self.allowed(expected, self.uncertainty(u, v, arithmetic), error)
 
     def allowed(self, expected: float, uncertain: float, error: float) -> float:
         rtol, atol = self.tolerance.rtol, self.tolerance.atol
@@ -199,35 +211,50 @@ class _Trial:
         rounding = SAFETY * uncertain if rtol is None and atol is None else 0.0
         return relative * abs(expected) + (atol or 0.0) + rounding + 2 * error + least
 
-    def of_constants(self, uncertain: Array, size: float) -> Array:
-        """How much of an uncertainty rounded constants may explain in 50 digits, and rounding in the fiftieth."""
-        return np.maximum(np.minimum(uncertain, np.sqrt(self.unit) * size), np.minimum(1e-25 * uncertain, 1e-25))
-
-    def agree(self, found: float, expected: float, allowed: float) -> bool:
-        if not np.isfinite(found):
-            return abs(expected) > float(np.finfo(np.float32 if self.unit > 1e-10 else np.float64).max) / 4
-        return abs(found - expected) <= allowed
-
     # --- rows and columns ---------------------------------------------------------------------------------------------
     def slopes(self, v: Array) -> Slopes:
         direction = {name: part for name, part in _split(v, self.inputs).items() if part.any()}
         return self.oracle.slopes(self.subject, self.point, direction)
 
-    def pulled(self, u: Array, arithmetic: Arithmetic | None = None) -> Array:
-        return self._pulled(self.claim, u, arithmetic)
+    def product(self, u: Array, v: Array, arithmetic: Arithmetic | None = None) -> float:
+        """u·J·v as the claim has it."""
+        vector, other = (u, v) if self.claim.mode == "reverse" else (v, u)
+        return _sum(self.claimed(vector, arithmetic), other)
 
-    def _pulled(self, claim: Claim, u: Array, arithmetic: Arithmetic | None) -> Array:
-        weights = {name: part.astype(self.values[name].dtype) for name, part in _split(u, self.outputs).items()}
+    def claimed(self, vector: Array, arithmetic: Arithmetic | None = None) -> Array:
+        """u·J in reverse mode, J·v in forward mode."""
+        key = ("" if arithmetic is None else "exact", vector.tobytes())
+        if key not in self._known:
+            self._known[key] = self._products(self.claim, vector, arithmetic)
+        return self._known[key]
+
+    def _products(self, claim: Claim, vector: Array, arithmetic: Arithmetic | None) -> Array:
+        left, right = self.outputs, self.inputs
+        like: Mapping[str, Any] = self.values
+        if claim.mode == "forward":
+            left, right, like = right, left, self.point
+        vectors = {name: part.astype(np.asarray(like[name]).dtype) for name, part in _split(vector, left).items()}
         with np.errstate(all="ignore"):
-            found = claim.pulled(self.point, weights, arithmetic)
-        parts = [from_mpf(np.asarray(found[name]), "float64") for name in self.inputs]
+            found = claim.products(self.point, vectors, arithmetic)
+        parts = [from_mpf(np.asarray(found[name]), "float64") for name in right]
         return np.concatenate([np.asarray(part, float).reshape(-1) for part in parts])
 
-    def uncertainty(self, u: Array) -> Array:
+    def uncertainty(self, u: Array, v: Array, arithmetic: Arithmetic | None = None) -> float:
+        """How far u·J·v may be off by rounding; in exact arithmetic, by that of constants and in the fiftieth digit."""
         sound = self.sound
         if sound is None:
-            return np.zeros(self.columns)
-        return spread(lambda arithmetic: self._pulled(sound, u, arithmetic), self.chance)
+            return 0.0
+        vector, other = (u, v) if sound.mode == "reverse" else (v, u)
+        key = ("spread", vector.tobytes())
+        if key not in self._known:
+            self._known[key] = spread(lambda perturbed: self._products(sound, vector, perturbed), self.chance)
+        uncertain = self._known[key]
+        if arithmetic is not None:
+            exactly = self.claimed(vector, arithmetic)
+            size = float(np.max(np.abs(exactly), initial=0.0, where=np.isfinite(exactly)))
+            constants = np.minimum(uncertain, np.sqrt(self.unit) * size)
+            uncertain = np.maximum(constants, np.minimum(1e-25 * uncertain, 1e-25))
+        return _sum(uncertain, np.abs(other))
 
     # --- where it is wrong --------------------------------------------------------------------------------------------
     def _located(self, u: Array, v: Array, arithmetic: Arithmetic | None = None) -> Mismatch:
@@ -236,22 +263,19 @@ class _Trial:
         def off(found: float, expected: float) -> float:
             return abs(found - expected) if np.isfinite(found) else np.inf
 
-        row = self.pulled(u, arithmetic)
         while np.count_nonzero(v) > 1:
-            v = max(_halves(v), key=lambda w: off(_sum(row, w), _sum(self.slopes(w).value, u)))
+            v = max(_halves(v), key=lambda w: off(self.product(u, w, arithmetic), _sum(self.slopes(w).value, u)))
         column, position = self.slopes(v), int(np.argmax(v != 0))
         while np.count_nonzero(u) > 1:
-            u = max(_halves(u), key=lambda w: off(self.pulled(w, arithmetic)[position], _sum(column.value, w)))
-        element, unit_v = int(np.argmax(u != 0)), np.eye(1, self.columns, position)[0]
-        unit_u = np.eye(1, self.rows, element)[0]
+            u = max(_halves(u), key=lambda w: off(self.product(w, v, arithmetic), _sum(column.value, w)))
+        element = int(np.argmax(u != 0))
+        unit_u, unit_v = np.eye(1, self.rows, element)[0], np.eye(1, self.columns, position)[0]
         truth = self.slopes(unit_v)
-        found, expected = float(self.pulled(unit_u, arithmetic)[position]), float(truth.value[element])
-        uncertain = float(self.uncertainty(unit_u)[position])
-        if arithmetic is not None:
-            uncertain = float(self.of_constants(uncertain, max(abs(found), abs(expected))))
+        found, expected = self.product(unit_u, unit_v, arithmetic), float(truth.value[element])
         (output, output_index), (input, input_index) = (
             _place(k, shapes) for k, shapes in ((element, self.outputs), (position, self.inputs))
         )
+        uncertain = self.uncertainty(unit_u, unit_v, arithmetic)
         allowed = self.allowed(expected, uncertain, float(truth.error[element]))
         return Mismatch(output, output_index, input, input_index, found, expected, allowed)
 

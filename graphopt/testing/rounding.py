@@ -31,6 +31,17 @@ _ROUNDS_NOT = frozenset((
 """Ops whose results are operands, or exact; no values that are equal become unequal by them."""
 
 
+_OF_WHOLE_NUMBERS = frozenset(("add", "subtract", "multiply", "square"))
+"""Ops whose results are exact where operands are whole numbers: positions, which are cut off if they are off."""
+
+
+def _whole(operands: tuple[Array, ...], result: Array) -> Array:
+    whole = np.abs(result) * np.finfo(result.dtype).eps < 1
+    for x in operands:
+        whole = whole & (x == np.rint(x))
+    return whole
+
+
 class Perturbed(Native):
     """NumPy, every rounding operation off by a few units; what adds or combines many terms, also in each term."""
 
@@ -46,7 +57,9 @@ class Perturbed(Native):
             return self._off(result) if narrower else result
         if "elementwise" not in op.traits:
             operands = tuple(self._off(x) if x.dtype.kind == "f" else x for x in operands)
-        return self._off(super().apply(op, operands, attributes, type))
+        result = super().apply(op, operands, attributes, type)
+        off = self._off(result)
+        return np.where(_whole(operands, result), result, off) if op.name in _OF_WHOLE_NUMBERS else off
 
     def _off(self, x: Array) -> Array:
         off = self._chance.uniform(-UNITS, UNITS, x.shape) * np.finfo(x.dtype).eps

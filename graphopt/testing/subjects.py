@@ -1,8 +1,9 @@
 """What has a derivative, and what claims to be that derivative: the two things that `verify_grad` holds apart.
 
 A *subject* gives values: expressions (`Expressed`), which any arithmetic can interpret, or a Python function of arrays
-(`Called`), which can only be called. A *claim* gives vector-Jacobian products: those of the subject's own graph
-(`Derived`), interpreted or compiled, or a gradient that somebody wrote (`Given`).
+(`Called`), which can only be called. A *claim* gives products with the Jacobian, from the left in reverse mode and from
+the right in forward mode: those of the subject's own graph (`Derived`), interpreted or compiled, or of a gradient that
+somebody wrote (`Given`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from graphopt.arithmetics import Arithmetic, Native
-from graphopt.autodiff import vjp
+from graphopt.autodiff import jvp, vjp
 from graphopt.errors import InvalidArgument, UnsupportedExpression, VerificationFailed
 from graphopt.function import Function, function
 from graphopt.graph import Graph
@@ -24,10 +25,11 @@ from graphopt.interpret import interpret
 from graphopt.types import is_float
 from graphopt.variable import Variable, variable
 
-__all__ = ["Called", "Claim", "Derived", "Expressed", "Given", "Point", "Subject"]
+__all__ = ["MODES", "Called", "Claim", "Derived", "Expressed", "Given", "Point", "Subject"]
 
 Array = Any
 Point = Mapping[str, Array]
+MODES = ("reverse", "forward")
 
 
 class Subject(Protocol):
@@ -43,10 +45,17 @@ class Subject(Protocol):
 
 
 class Claim(Protocol):
-    """A derivative under test."""
+    """A derivative under test, in one of `MODES`."""
 
-    def pulled(self, point: Point, cotangents: Point, arithmetic: Arithmetic | None = None) -> dict[str, Array]:
-        """Σ over outputs of cotangent · ∂output/∂x, for each x of the subject's `wrt`."""
+    @property
+    def mode(self) -> str: ...
+
+    def products(self, point: Point, vectors: Point, arithmetic: Arithmetic | None = None) -> dict[str, Array]:
+        """The Jacobian times vectors.
+
+        In reverse mode Σ over outputs of vector · ∂output/∂x, for each x of the subject's `wrt`; in forward mode Σ over
+        these of ∂output/∂x · vector, for each output.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,22 +126,33 @@ class Derived:
     like
         A compiled function; the derivative is compiled for its target with its pipeline. None: it is interpreted.
     stabilize
-        As for `vjp`.
+        As for `vjp` and `jvp`.
+    mode
+        "reverse": made by `vjp`; "forward": by `jvp`.
     """
 
-    def __init__(self, subject: Expressed, like: Function | None = None, stabilize: bool = True) -> None:
-        self.subject, self._like = subject, like
+    def __init__(
+        self, subject: Expressed, like: Function | None = None, stabilize: bool = True, mode: str = "reverse"
+    ) -> None:
+        self.subject, self._like, self.stabilize, self.mode = subject, like, stabilize, mode
         outputs = {name: subject.outputs[name] for name in subject.graph.results}
-        self._weights = [variable(f"cotangent_{name}", v.type) for name, v in outputs.items()]
-        wanted = [subject.inputs[subject.names.index(name)] for name in subject.wrt]
-        found = vjp(list(outputs.values()), wanted, self._weights, disconnected_inputs="ignore", stabilize=stabilize)
-        labels = [f"gradient_{name}" for name in subject.wrt]
-        #: The derivative as expressions of the subject's inputs and of the weights of its outputs.
+        positions = tuple(subject.names.index(name) for name in subject.wrt)
+        wrt = {name: subject.inputs[k] for name, k in zip(subject.wrt, positions, strict=True)}
+        reverse = mode == "reverse"
+        weighted, made = (outputs, wrt) if reverse else (wrt, outputs)
+        kind, label = ("cotangent", "gradient") if reverse else ("direction", "tangent")
+        weights = [variable(f"{kind}_{name}", v.type) for name, v in weighted.items()]
+        differentiate: Callable[..., Any] = vjp if reverse else jvp
+        found = differentiate(
+            list(outputs.values()), list(wrt.values()), weights, disconnected_inputs="ignore", stabilize=stabilize
+        )
+        self._of, labels = tuple(made), [f"{label}_{name}" for name in made]
+        #: The derivative as expressions of the subject's inputs and of the vectors that it is multiplied by.
         self.expressed = Expressed(
-            (*subject.inputs, *self._weights), dict(zip(labels, found, strict=True)),
-            tuple(subject.names.index(name) for name in subject.wrt), subject.held,
-        )  # fmt: skip
-        self.cotangents = dict(zip(outputs, self.expressed.names[len(subject.inputs) :], strict=True))
+            (*subject.inputs, *weights), dict(zip(labels, found, strict=True)), positions, subject.held
+        )
+        #: For each output, or input in forward mode, the name of the vector.
+        self.vectors = dict(zip(weighted, self.expressed.names[len(subject.inputs) :], strict=True))
 
     @cached_property
     def _compiled(self) -> Function | None:
@@ -149,13 +169,13 @@ class Derived:
         """What a compiled derivative is called with: it finds shared variables by itself."""
         return [name for name in self.expressed.names if name not in self.subject.held]
 
-    def pulled(self, point: Point, cotangents: Point, arithmetic: Arithmetic | None = None) -> dict[str, Array]:
-        given = {**self.subject.held, **point} | {self.cotangents[name]: value for name, value in cotangents.items()}
+    def products(self, point: Point, vectors: Point, arithmetic: Arithmetic | None = None) -> dict[str, Array]:
+        given = {**self.subject.held, **point} | {self.vectors[name]: value for name, value in vectors.items()}
         if arithmetic is None and self._compiled is not None:
             results = self._compiled(*[given[name] for name in self._called])
         else:
             results = list(self.expressed.values(given, arithmetic).values())
-        return dict(zip(self.subject.wrt, map(np.asarray, results), strict=True))
+        return dict(zip(self._of, map(np.asarray, results), strict=True))
 
 
 class Given:
@@ -165,21 +185,23 @@ class Given:
     output's shape followed by the input's. Of several outputs, it returns a list of that.
     """
 
+    mode = "reverse"
+
     def __init__(self, subject: Subject, gradient: Callable[..., Any]) -> None:
         self.subject, self._gradient = subject, gradient
         self._known: tuple[Point, dict[tuple[str, str], Array]] | None = None
 
-    def pulled(self, point: Point, cotangents: Point, arithmetic: Arithmetic | None = None) -> dict[str, Array]:
+    def products(self, point: Point, vectors: Point, arithmetic: Arithmetic | None = None) -> dict[str, Array]:
         if arithmetic is not None:
             raise UnsupportedExpression("a gradient of one's own is called, not interpreted")
-        jacobians = self._jacobians(point, cotangents)
+        jacobians = self._jacobians(point, vectors)
         pulled: dict[str, Array] = {}
         for name in self.subject.wrt:
             terms = [
                 np.tensordot(weights, jacobians[output, name], np.ndim(weights))
                 if np.ndim(weights)
                 else weights * jacobians[output, name]
-                for output, weights in cotangents.items()
+                for output, weights in vectors.items()
                 if np.any(weights)
             ]
             pulled[name] = sum(terms[1:], terms[0]) if terms else np.zeros_like(point[name])

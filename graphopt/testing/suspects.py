@@ -40,7 +40,7 @@ class Finding:
     kinks: bool
 
 
-def suspect(graph: Graph, point: Mapping[str, Array], oracles: Mapping[str, Oracle]) -> Finding:
+def suspect(graph: Graph, point: Mapping[str, Array], oracles: Mapping[str, Oracle], mode: str = "reverse") -> Finding:
     """Check each op of a graph alone, at the values it meets.
 
     The graph as written is looked at first, then as the stabilizing rewrites leave it, for that is what was
@@ -50,9 +50,10 @@ def suspect(graph: Graph, point: Mapping[str, Array], oracles: Mapping[str, Orac
     Pipeline.named("stabilized").run(stabilized)
     for program in (graph, stabilized):
         for op, operands, attributes, where in itertools.islice(_met(program, point), MOST):
-            seen = _alone(op, operands, attributes, oracles)
+            seen = _alone(op, operands, attributes, oracles, mode)
             if seen is not None and seen.mismatch is not None:
-                return Finding(f"{op.name}{f' (at {where})' if where else ''}: {_sentence(seen.mismatch)}", kinks)
+                place = f" (at {where})" if where else ""
+                return Finding(f"{op.name}{place}: {_sentence(op, seen.mismatch, mode)}", kinks)
             kinks |= seen is not None and seen.kinks > 0
     return Finding(None, kinks)
 
@@ -82,7 +83,7 @@ def _met(graph: Graph, point: Mapping[str, Array]) -> Iterator[_Met]:
 
 
 def _alone(
-    op: Op, operands: tuple[Array, ...], attributes: Mapping[str, Any], oracles: Mapping[str, Oracle]
+    op: Op, operands: tuple[Array, ...], attributes: Mapping[str, Any], oracles: Mapping[str, Oracle], mode: str
 ) -> Comparison | None:
     """An op's derivative at some operands against the strongest oracle; None where it has none, or none applies."""
     if op.pullback is None or not any(is_float(str(x.dtype)) for x in operands):
@@ -93,7 +94,7 @@ def _alone(
         if not is_float(result.dtype):
             return None
         alone = Expressed(tuple(inputs), {"result": result})
-        claim = Derived(alone, stabilize=False)
+        claim = Derived(alone, stabilize=False, mode=mode)
         point = dict(zip(alone.names, operands, strict=True))
         oracle = strongest(oracles.values(), alone, point)
         return compare(alone, claim, claim, oracle, point, Tolerance(), np.random.default_rng(0))
@@ -101,8 +102,9 @@ def _alone(
         return None
 
 
-def _sentence(wrong: Mismatch) -> str:
+def _sentence(op: Op, wrong: Mismatch, mode: str) -> str:
+    rule = "pushforward" if mode == "forward" and op.pushforward is not None else "pullback"
     return (
-        f"its pullback gives {wrong.found:.15g} for ∂result{list(wrong.output_index)}/∂{wrong.input}"
+        f"its {rule} gives {wrong.found:.15g} for ∂result{list(wrong.output_index)}/∂{wrong.input}"
         f"{list(wrong.input_index)}, which is {wrong.expected:.15g}"
     )

@@ -16,7 +16,7 @@ from graphopt.testing.points import draw_points, listed_points, named_point
 from graphopt.testing.problems import Problem, derived, of_callable, of_expression
 from graphopt.testing.reproduction import calling, parsing
 from graphopt.testing.strongest import strongest
-from graphopt.testing.subjects import Derived, Expressed, Given, Point, Subject
+from graphopt.testing.subjects import MODES, Derived, Expressed, Given, Point, Subject
 from graphopt.testing.suspects import Finding, suspect
 
 __all__ = ["GradientReport", "verify_grad"]
@@ -67,6 +67,8 @@ def verify_grad(
     wrt: Any = None,
     *,
     grad: Any = None,
+    mode: str = "reverse",
+    stabilize: bool = True,
     order: int = 1,
     oracle: str = "auto",
     step: float | None = None,
@@ -92,8 +94,13 @@ def verify_grad(
         The derivative to be tested, instead of this package's: a function of the same arrays, or expressions of the
         same variables. It gives one array for each of `wrt` (for one, the array itself), of the output's shape
         followed by the input's; for several outputs, a list of that.
+    mode
+        How the derivative that is tested is made: "reverse" (as by `vjp` and `grad`) or "forward" (as by `jvp`).
+    stabilize
+        Whether the stabilizing rewrites run before the derivative is made, as for `grad`. Without them the derivatives
+        that are tested are those of the ops as written.
     order
-        1, or 2: besides, the derivative of the derivative, contracted with random weights.
+        1, or 2: besides, the derivative of the derivative, contracted with random weights, made in the same mode.
     oracle
         "exact", "complex-step", "finite-difference", or "auto" for the first of them that applies (and, for "exact",
         takes seconds at most). What they are is in `graphopt.testing.oracles`.
@@ -126,11 +133,22 @@ def verify_grad(
         raise InvalidArgument(f"the oracle is auto, {', '.join(ORACLES)}; found {oracle!r}")
     if order not in (1, 2) or (order == 2 and grad is not None):
         raise InvalidArgument(f"the order is 1, or 2 for a derivative that is made here; found {order!r}")
+    if mode not in MODES or (mode == "forward" and grad is not None):
+        raise InvalidArgument(f"the mode is reverse, or forward for a derivative that is made here; found {mode!r}")
     chosen = {name: make(step) for name, make in ORACLES.items() if oracle in ("auto", name)}
     report, tolerance = GradientReport(), Tolerance(rtol, atol)
-    for problem, point in _problems(expr_or_callable, points, wrt, grad, seed):
+    for problem, point in _problems(expr_or_callable, points, wrt, grad, mode, stabilize, seed):
         report.points += 1
-        repeat = {"order": order, "oracle": oracle, "step": step, "rtol": rtol, "atol": atol, "seed": seed}
+        repeat = {
+            "mode": mode,
+            "stabilize": stabilize,
+            "order": order,
+            "oracle": oracle,
+            "step": step,
+            "rtol": rtol,
+            "atol": atol,
+            "seed": seed,
+        }
         trial = _Trial(problem, point, chosen, tolerance, report, (expr_or_callable, grad), repeat)
         trial.run(seed)
         if order == 2:
@@ -138,15 +156,17 @@ def verify_grad(
     return report
 
 
-def _problems(given: Any, points: Any, wrt: Any, grad: Any, seed: int) -> Iterator[tuple[Problem, Point]]:
+def _problems(
+    given: Any, points: Any, wrt: Any, grad: Any, mode: str, stabilize: bool, seed: int
+) -> Iterator[tuple[Problem, Point]]:
     counted = isinstance(points, int) and not isinstance(points, bool)
     if callable(given) and not isinstance(given, Function):
         if counted:
             raise InvalidArgument("the types of a Python function's arguments are those of a point; give points")
         for point in listed_points(points):
-            yield of_callable(given, point, wrt, grad)
+            yield of_callable(given, point, wrt, grad, mode, stabilize)
         return
-    problem = of_expression(given, wrt, grad)
+    problem = of_expression(given, wrt, grad, mode, stabilize)
     subject = problem.subject
     assert isinstance(subject, Expressed)
     drawn = draw_points(subject, points, seed) if counted else listed_points(points)
@@ -186,7 +206,7 @@ class _Trial:
             return
         graph, found = problem.subject.graph, None
         if graph is not None and not isinstance(problem.claim, Given):
-            found = suspect(graph, self.point, self.oracles)
+            found = suspect(graph, self.point, self.oracles, problem.claim.mode)
             if found.blame is None and found.kinks:  # min(|x|, x) at 0 is smooth, but nothing it is made of is
                 self.report.kinks += 1
                 return
@@ -197,13 +217,13 @@ class _Trial:
         claim, like = self.problem.claim, self.problem.like
         assert isinstance(claim, Derived)
         chance = np.random.default_rng(self.repeat["seed"])
-        values = self.problem.subject.values(self.point)
+        like_vectors = self.problem.subject.values(self.point) if claim.mode == "reverse" else self.point
         weights = {
-            claim.cotangents[name]: chance.uniform(0.5, 1.5, np.shape(value)).astype(value.dtype)
-            for name, value in values.items()
+            vector: chance.uniform(0.5, 1.5, np.shape(like_vectors[name])).astype(like_vectors[name].dtype)
+            for name, vector in claim.vectors.items()
         }
         subject = claim.expressed
-        second = derived(subject, like)
+        second = derived(subject, like, claim.mode, claim.stabilize)
         problem = Problem(subject, second, second, like)
         point = {**self.point, **weights}
         written = self.problem.subject
@@ -212,8 +232,9 @@ class _Trial:
     def _message(self, wrong: Mismatch, oracle: Oracle, found: Finding | None) -> str:
         claim = self.problem.claim
         whose = "given" if isinstance(claim, Given) else "of order 2" if self.order == 2 else "made here"
+        how = " in forward mode" if claim.mode == "forward" else ""
         lines = [
-            f"the derivative {whose} of {wrong.output}{list(wrong.output_index)} with respect to "
+            f"the derivative {whose}{how} of {wrong.output}{list(wrong.output_index)} with respect to "
             f"{wrong.input}{list(wrong.input_index)} is {wrong.found:.17g}, but {wrong.expected:.17g} by the oracle "
             f"{oracle.name!r}; they may differ by {wrong.allowed:.3g}"
         ]
