@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,16 @@ class Case:
         log = self.pipeline.run(graph, verify=True)
         graph.verify()
         return Rewritten(graph, log)
+
+    @cached_property
+    def unlowered(self) -> Rewritten:
+        """The program after the passes that run before composite ops are expanded: all, if none expands them."""
+        steps = self.pipeline.steps
+        before = list(takewhile(lambda step: not any("lowered" in p.establishes for p in Pipeline([step])), steps))
+        if len(before) == len(steps):
+            return self.rewritten
+        graph = self.graph.copy()
+        return Rewritten(graph, Pipeline(before).run(graph))
 
     @cached_property
     def allowance(self) -> Allowance:

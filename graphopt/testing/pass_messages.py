@@ -69,7 +69,7 @@ def blamed(case: Case, name: str, check: Callable[[Case], object]) -> str:
         return changing or whole
     for step, graph in states:
         at = copy(case)
-        vars(at)["rewritten"] = Rewritten(graph, log)
+        vars(at)["rewritten"] = vars(at)["unlowered"] = Rewritten(graph, log)
         try:
             check(at)
         except Violation:

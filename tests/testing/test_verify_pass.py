@@ -106,6 +106,25 @@ def test_a_right_pass_is_accused_of_nothing(name):
     assert report.sets["drawn"] == report.idempotent == 4 and report.gradients.compared
 
 
+@pytest.mark.parametrize("steps", ["lower", "default", "canonicalize"])
+def test_derivatives_that_lowering_is_meant_to_forget_are_compared_before_it(steps):
+    @go.custom_derivative
+    def halved(x):
+        return T.square(x)
+
+    halved.pullback(lambda g, node: [g * 0.5])
+    stopped = T.cond(T.sum(x) > 0, T.stop_gradient(x) * x, x)
+    report = verify_pass(steps, [halved(x) * x, T.stop_gradient(x) * x, stopped], ("numpy",), examples=2)
+    assert report.gradients.compared and not report.gradients.undifferentiable
+
+
+def test_who_spoils_derivatives_before_lowering_is_named():
+    program = Graph.from_outputs([x], {"a": T.stop_gradient(x) + T.square(x)})
+    steps = Pipeline.parse("cse,lower").with_(misbehaving.StopsGradients(), after="cse")
+    failure = found(steps, program)
+    assert (failure.property, failure.step) == ("gradients", misbehaving.StopsGradients.name)
+
+
 def test_the_pass_to_blame_is_named_in_a_pipeline():
     steps = Pipeline.parse("canonicalize,cse,dead-code").with_(misbehaving.Doubles(), after="canonicalize")
     failure = found(steps, ONE)
