@@ -31,7 +31,8 @@ def failure(case: Case, violation: Violation, name: str, step: str, options: Map
     whose = (
         f"pass {whole}" if alone else f"pipeline {whole}" if step == whole else f"pass {step} of the pipeline {whole}"
     )
-    lines = [f"{whose} breaks {name!r}: {violation}", f"inputs ({values.kind}), seed {case.seed}:"]
+    said = f"{whose} breaks {name!r}: {violation}" if step else str(violation)
+    lines = [said, f"inputs ({values.kind}), seed {case.seed}:"]
     lines += [f"    {key}: {_array(value)}" for key, value in values.arrays.items()]
     lines += ["program:", case.text.rstrip()]
     if "rewritten" in vars(case):
@@ -44,8 +45,13 @@ def failure(case: Case, violation: Violation, name: str, step: str, options: Map
 
 
 def blamed(case: Case, name: str, check: Callable[[Case], object]) -> str:
-    """The first pass of the pipeline after which `check` raises `Violation`; the pipeline, if that is none alone."""
+    """The first pass of the pipeline after which `check` raises `Violation`; the pipeline, if that is none alone.
+
+    Nobody, where the program fails as it is written.
+    """
     steps, whole = case.pipeline.steps, str(case.pipeline)
+    if name == "program":
+        return ""
     if len(list(case.pipeline)) < 2 or name in _NEEDS_RUNS:
         return steps[0].name if len(steps) == 1 else whole
     states: list[tuple[str, Graph]] = []

@@ -19,10 +19,10 @@ class PassFailed(VerificationFailed):
     Attributes
     ----------
     property
-        Which promise is broken: "rewriting", "no mutation", "inputs", "outputs", "types", "determinism",
-        "values", "shuffled values", "idempotence" or "gradients".
+        Which promise is broken: "program" (that it runs as it is written), "rewriting", "no mutation", "inputs",
+        "outputs", "types", "determinism", "values", "shuffled values", "idempotence" or "gradients".
     step
-        The pass that breaks it; the whole pipeline where no pass does alone.
+        The pass that breaks it; the whole pipeline where no pass does alone; empty where the program itself fails.
     target
         Where it was seen.
     output, index, found, expected

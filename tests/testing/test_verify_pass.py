@@ -93,6 +93,16 @@ def test_a_pass_that_is_wrong_in_c_alone_is_found_there_on_a_small_program():
     assert len(failure.graph) <= 3
 
 
+def test_a_program_that_fails_before_any_pass_is_said_to_fail_itself():
+    def third(x):
+        return np.broadcast_to(x[3], x.shape)
+
+    program = Graph.from_outputs([x], misbehaving.own_op("third", numpy=third)(x))
+    failure = found("canonicalize,cse", program, inputs={"x": [1.0, 2.0]})
+    assert str(failure).startswith("the program itself fails, before any pass: IndexError: index 3 is out of bounds")
+    assert (failure.property, failure.step, failure.graph) == ("program", "", program)
+
+
 def test_what_a_target_cannot_run_after_a_pass_but_could_before_is_found():
     failure = found(misbehaving.OnlyForNumPy(), ONE, targets=("c",))
     assert failure.target == "c" and "the target c fails" in str(failure)
