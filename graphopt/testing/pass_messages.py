@@ -23,8 +23,10 @@ _NEEDS_RUNS = ("determinism", "idempotence", "shuffled values")
 """What cannot be said of a state in the middle of a run."""
 
 
-def failure(case: Case, violation: Violation, name: str, step: str, options: Mapping[str, Any]) -> PassFailed:
-    """The error that is raised for a violation of a property."""
+def failure(
+    case: Case, violation: Violation, name: str, step: str, options: Mapping[str, Any], drawn: Graph
+) -> PassFailed:
+    """The error that is raised for a violation of a property, shown on a case made of a program that was drawn."""
     values = violation.where.get("values", case.values[0])
     whole = str(case.pipeline)
     alone = len(case.pipeline.steps) == 1
@@ -40,8 +42,9 @@ def failure(case: Case, violation: Violation, name: str, step: str, options: Map
     lines += ["to see it again:", _program(case, values.arrays, options)]
     where = {key: value for key, value in violation.where.items() if key != "values"}
     return PassFailed(
-        "\n".join(lines), property=name, step=step, seed=case.seed, graph=case.graph, inputs=values.arrays, **where
-    )
+        "\n".join(lines), property=name, step=step, seed=case.seed, graph=case.graph, inputs=values.arrays,
+        drawn=drawn, **where,
+    )  # fmt: skip
 
 
 def blamed(case: Case, name: str, check: Callable[[Case], object]) -> str:

@@ -29,6 +29,8 @@ class PassFailed(VerificationFailed):
         The element and both its values, where there is one.
     graph, inputs
         The program as written, and the values of its inputs.
+    drawn
+        The program as Hypothesis left it, where `graph` is what `go.rewrite.reduce` made of that.
     seed
         `verify_pass(…, seed=seed, examples=1)` draws this program again.
     """
@@ -36,11 +38,11 @@ class PassFailed(VerificationFailed):
     def __init__(
         self, message: str, *, property: str, step: str, seed: int, graph: Graph, inputs: Mapping[str, Any],
         target: str = "numpy", output: str | None = None, index: tuple[int, ...] | None = None, found: Any = None,
-        expected: Any = None,
+        expected: Any = None, drawn: Graph | None = None,
     ) -> None:  # fmt: skip
         super().__init__(message)
         self.property, self.step, self.seed, self.target = property, step, seed, target
-        self.graph, self.inputs = graph, inputs
+        self.graph, self.inputs, self.drawn = graph, inputs, graph if drawn is None else drawn
         self.output, self.index, self.found, self.expected = output, index, found, expected
 
 

@@ -93,6 +93,15 @@ def test_a_pass_that_is_wrong_in_c_alone_is_found_there_on_a_small_program():
     assert len(failure.graph) <= 3
 
 
+def test_what_is_shown_is_reduced_and_what_was_drawn_is_there_as_well():
+    wide = T.exp(T.sin(x)) * T.square(T.cos(x)) + T.sum(x)
+    failure = found(misbehaving.StopsGradients(), st.just(wide))
+    assert failure.property == "gradients" and [failure.graph.op(n).name for n in failure.graph] == ["input", "square"]
+    assert len(failure.drawn) == len(Graph.from_outputs([x], wide))
+    given = found(misbehaving.StopsGradients(), wide)
+    assert len(given.graph) == len(given.drawn) == len(failure.drawn)
+
+
 def test_a_program_that_fails_before_any_pass_is_said_to_fail_itself():
     def third(x):
         return np.broadcast_to(x[3], x.shape)
