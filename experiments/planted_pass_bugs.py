@@ -4,7 +4,8 @@
     python experiments/planted_pass_bugs.py --small    # eight of them, less than a minute
 
 Programs are drawn from the families of ops that a pass is about, as its author would do. A counterexample is what
-Hypothesis shrinks the first failing program to; `reduced` is what `go.rewrite.reduce` makes of that.
+Hypothesis shrinks the first failing program to; `reduced` is what `verify_pass` shows, which is what
+`go.rewrite.reduce` makes of that.
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ import common
 from matplotlib.figure import Figure
 from planted_passes import PLANTED, Planted
 
-from graphopt.graph import Graph
-from graphopt.rewrite import reduce
 from graphopt.testing import strategies, verify_pass
 from graphopt.testing.pass_report import PassFailed
 
@@ -44,28 +43,14 @@ def look_for(planted: Planted, examples: int) -> common.Record:
             "seconds": time.process_time() - start,
             "examples": failed.seed + 1,
             "property": failed.property,
-            "nodes": len(failed.graph),
-            "reduced": len(reduced(planted, failed)),
+            "nodes": len(failed.drawn),
+            "reduced": len(failed.graph),
             "program": [line.partition("  # ")[0] for line in str(failed.graph).splitlines()],
         }
     else:
         row |= {"found": False, "seconds": time.process_time() - start, "firings": report.firings}
     print(" ".join(f"{key}={row.get(key)}" for key in ("bug", "examples", "nodes", "reduced", "seconds")), flush=True)
     return row
-
-
-def reduced(planted: Planted, failed: PassFailed) -> Graph:
-    """The smallest graph on which the pass still breaks the same property, at the same values."""
-
-    def bad(graph: Graph) -> bool:
-        arguments = {name: failed.inputs[name] for name in graph.inputs}
-        try:
-            verify_pass(planted.steps, graph, ("numpy",), inputs=arguments)
-        except PassFailed as again:
-            return again.property == failed.property
-        return False
-
-    return reduce(failed.graph, bad) if bad(failed.graph) else failed.graph
 
 
 def measure(small: bool) -> common.Record:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -92,12 +93,15 @@ class Case:
     idempotent: bool = False
     text: str = field(init=False)
     before: Mapping[str, Any] = field(init=False)
-    references: list[Reference | None] = field(init=False)
 
     def __post_init__(self) -> None:
         self.text = graph_text(self.graph, origins=False)
         self.before = state(self.pipeline, self.graph)
-        self.references = [_reference(self.graph, values.arrays) for values in self.values]
+
+    @cached_property
+    def references(self) -> list[Reference | None]:
+        """What the program gives as it is written, for each set of values. Raises `Violation` where it breaks down."""
+        return [_reference(self.graph, values) for values in self.values]
 
     @cached_property
     def rewritten(self) -> Rewritten:
@@ -106,6 +110,16 @@ class Case:
         log = self.pipeline.run(graph, verify=True)
         graph.verify()
         return Rewritten(graph, log)
+
+    @cached_property
+    def unlowered(self) -> Rewritten:
+        """The program after the passes that run before composite ops are expanded: all, if none expands them."""
+        steps = self.pipeline.steps
+        before = list(takewhile(lambda step: not any("lowered" in p.establishes for p in Pipeline([step])), steps))
+        if len(before) == len(steps):
+            return self.rewritten
+        graph = self.graph.copy()
+        return Rewritten(graph, Pipeline(before).run(graph))
 
     @cached_property
     def allowance(self) -> Allowance:
@@ -151,7 +165,7 @@ def _with_one_nan(name: str, arrays: Mapping[str, Array], chance: random.Random)
     return {name: held}
 
 
-def _reference(graph: Graph, arrays: Mapping[str, Array]) -> Reference | None:
+def _reference(graph: Graph, values: Values) -> Reference | None:
     """None where the program as written refuses such values, the largest element of nothing for example."""
     scale, unit = 1.0, 0.0
 
@@ -162,11 +176,14 @@ def _reference(graph: Graph, arrays: Mapping[str, Array]) -> Reference | None:
             values = np.abs(np.asarray(value, np.float64))
             scale = max(scale, float(values[np.isfinite(values)].max(initial=0.0)))
 
-    held = {name: np.array(array) for name, array in arrays.items()}
+    held = {name: np.array(array) for name, array in values.arrays.items()}
     try:
         results = interpret(graph, held, Native(), on_node=remember)
     except GraphoptError:
         return None
+    except Exception as error:  # an op of one's own may raise anything
+        what = f"the program itself fails, before any pass: {type(error).__name__}: {error}"
+        raise Violation(what, values=values) from error
     return Reference({name: np.array(value) for name, value in results.items()}, scale, unit)
 
 

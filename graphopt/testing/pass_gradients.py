@@ -4,6 +4,9 @@ Both are differentiated as they stand, unstabilized, for claims cover derivative
 is looked at in exact arithmetic at one point whose values all differ; and where the derivative as written is finite in
 NumPy's arithmetic, so must the other be. As in `graphopt.testing.gradients`, kinks are left out and counted, and values
 that differ over the reals by rounded constants loosen what is demanded of derivatives.
+
+Where a program has derivatives that are not those of its formula, `stop_gradient` and `with_derivative`, expanding
+composite ops is meant to forget them: such programs are differentiated as they are before the pass that does it.
 """
 
 from __future__ import annotations
@@ -21,8 +24,10 @@ from graphopt.autodiff import vjp
 from graphopt.domain import bounds
 from graphopt.errors import GraphoptError, NotDifferentiable, UnsupportedExpression
 from graphopt.graph import Graph
+from graphopt.graph.body import bodies
 from graphopt.graph.export import to_variables
 from graphopt.interpret import interpret
+from graphopt.ops.control import stop_gradient, with_derivative
 from graphopt.testing.gradients import DIGITS, ROUNDED_CONSTANTS, SAME_GRADIENT, SAME_VALUE, STEP
 from graphopt.testing.pass_cases import Case, Values, Violation
 from graphopt.testing.pass_report import PassReport
@@ -32,6 +37,8 @@ from graphopt.variable import variable
 
 __all__ = ["EFFORT", "keeps_gradients"]
 
+OWN_DERIVATIVES = frozenset({stop_gradient, with_derivative})
+"""Ops whose derivative is not that of what they compute, which nothing can tell once they are expanded."""
 EFFORT = 20_000
 """How many elements at most are computed in exact arithmetic for one program, which takes a second."""
 INTERVALS = ((-2.0, 2.0), (0.2, 2.0))
@@ -52,8 +59,9 @@ def keeps_gradients(case: Case, report: PassReport) -> None:
     except NotDifferentiable:
         counts.undifferentiable += 1
         return
+    rewritten = case.unlowered if _has_own_derivatives(case.graph) else case.rewritten
     try:
-        after = _Derivative(case.rewritten.graph, outputs)
+        after = _Derivative(rewritten.graph, outputs)
     except NotDifferentiable as error:
         raise Violation(f"the rewritten program has no derivative, and the program as written has: {error}") from error
     point = _point(case, before)
@@ -68,6 +76,14 @@ def keeps_gradients(case: Case, report: PassReport) -> None:
     _stays_finite(point, weights, before, after, report)
     if len(before.graph) * sum(np.size(array) for array in point.arrays.values()) <= EFFORT:
         _is_the_same(point, weights, before, after, report)
+
+
+def _has_own_derivatives(graph: Graph) -> bool:
+    return any(
+        graph.op(node) in OWN_DERIVATIVES
+        or any(_has_own_derivatives(body.graph) for body in bodies(graph.attributes(node)).values())
+        for node in graph
+    )
 
 
 class _Derivative:

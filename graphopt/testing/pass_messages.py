@@ -23,15 +23,18 @@ _NEEDS_RUNS = ("determinism", "idempotence", "shuffled values")
 """What cannot be said of a state in the middle of a run."""
 
 
-def failure(case: Case, violation: Violation, name: str, step: str, options: Mapping[str, Any]) -> PassFailed:
-    """The error that is raised for a violation of a property."""
+def failure(
+    case: Case, violation: Violation, name: str, step: str, options: Mapping[str, Any], drawn: Graph
+) -> PassFailed:
+    """The error that is raised for a violation of a property, shown on a case made of a program that was drawn."""
     values = violation.where.get("values", case.values[0])
     whole = str(case.pipeline)
     alone = len(case.pipeline.steps) == 1
     whose = (
         f"pass {whole}" if alone else f"pipeline {whole}" if step == whole else f"pass {step} of the pipeline {whole}"
     )
-    lines = [f"{whose} breaks {name!r}: {violation}", f"inputs ({values.kind}), seed {case.seed}:"]
+    said = f"{whose} breaks {name!r}: {violation}" if step else str(violation)
+    lines = [said, f"inputs ({values.kind}), seed {case.seed}:"]
     lines += [f"    {key}: {_array(value)}" for key, value in values.arrays.items()]
     lines += ["program:", case.text.rstrip()]
     if "rewritten" in vars(case):
@@ -39,13 +42,19 @@ def failure(case: Case, violation: Violation, name: str, step: str, options: Map
     lines += ["to see it again:", _program(case, values.arrays, options)]
     where = {key: value for key, value in violation.where.items() if key != "values"}
     return PassFailed(
-        "\n".join(lines), property=name, step=step, seed=case.seed, graph=case.graph, inputs=values.arrays, **where
-    )
+        "\n".join(lines), property=name, step=step, seed=case.seed, graph=case.graph, inputs=values.arrays,
+        drawn=drawn, **where,
+    )  # fmt: skip
 
 
 def blamed(case: Case, name: str, check: Callable[[Case], object]) -> str:
-    """The first pass of the pipeline after which `check` raises `Violation`; the pipeline, if that is none alone."""
+    """The first pass of the pipeline after which `check` raises `Violation`; the pipeline, if that is none alone.
+
+    Nobody, where the program fails as it is written.
+    """
     steps, whole = case.pipeline.steps, str(case.pipeline)
+    if name == "program":
+        return ""
     if len(list(case.pipeline)) < 2 or name in _NEEDS_RUNS:
         return steps[0].name if len(steps) == 1 else whole
     states: list[tuple[str, Graph]] = []
@@ -69,7 +78,7 @@ def blamed(case: Case, name: str, check: Callable[[Case], object]) -> str:
         return changing or whole
     for step, graph in states:
         at = copy(case)
-        vars(at)["rewritten"] = Rewritten(graph, log)
+        vars(at)["rewritten"] = vars(at)["unlowered"] = Rewritten(graph, log)
         try:
             check(at)
         except Violation:

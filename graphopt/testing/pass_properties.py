@@ -25,6 +25,11 @@ __all__ = ["PROPERTIES", "changed_inputs", "compare", "results_kept", "unchanged
 Array = Any
 
 
+def runs(case: Case, report: PassReport) -> None:
+    """The program runs as it is written, before any pass, or refuses its values with an error of this package."""
+    assert len(case.references) == len(case.values), "it has run"
+
+
 def rewrites(case: Case, report: PassReport) -> None:
     """It runs, its contract is kept, and the graph it leaves has its invariants."""
     try:
@@ -208,6 +213,7 @@ def _listed(guards: set[tuple[str, str]]) -> str:
 
 
 PROPERTIES: Mapping[str, Callable[[Case, PassReport], None]] = {
+    "program": runs,
     "rewriting": rewrites,
     "no mutation": mutates_nothing,
     "inputs": keeps_inputs,

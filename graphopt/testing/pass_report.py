@@ -19,16 +19,18 @@ class PassFailed(VerificationFailed):
     Attributes
     ----------
     property
-        Which promise is broken: "rewriting", "no mutation", "inputs", "outputs", "types", "determinism",
-        "values", "shuffled values", "idempotence" or "gradients".
+        Which promise is broken: "program" (that it runs as it is written), "rewriting", "no mutation", "inputs",
+        "outputs", "types", "determinism", "values", "shuffled values", "idempotence" or "gradients".
     step
-        The pass that breaks it; the whole pipeline where no pass does alone.
+        The pass that breaks it; the whole pipeline where no pass does alone; empty where the program itself fails.
     target
         Where it was seen.
     output, index, found, expected
         The element and both its values, where there is one.
     graph, inputs
         The program as written, and the values of its inputs.
+    drawn
+        The program as Hypothesis left it, where `graph` is what `go.rewrite.reduce` made of that.
     seed
         `verify_pass(…, seed=seed, examples=1)` draws this program again.
     """
@@ -36,11 +38,11 @@ class PassFailed(VerificationFailed):
     def __init__(
         self, message: str, *, property: str, step: str, seed: int, graph: Graph, inputs: Mapping[str, Any],
         target: str = "numpy", output: str | None = None, index: tuple[int, ...] | None = None, found: Any = None,
-        expected: Any = None,
+        expected: Any = None, drawn: Graph | None = None,
     ) -> None:  # fmt: skip
         super().__init__(message)
         self.property, self.step, self.seed, self.target = property, step, seed, target
-        self.graph, self.inputs = graph, inputs
+        self.graph, self.inputs, self.drawn = graph, inputs, graph if drawn is None else drawn
         self.output, self.index, self.found, self.expected = output, index, found, expected
 
 

@@ -97,7 +97,8 @@ def verify_pass(
     pipeline = as_pipeline(steps) if isinstance(steps, str | Pipeline) else Pipeline([steps])
     if idempotent is None:
         idempotent = len(pipeline.steps) == 1 and pipeline.steps[0].idempotent
-    search = _Search(pipeline, _strategy(programs, inputs), inputs is not None, idempotent)
+    drawn = isinstance(programs, st.SearchStrategy | None)
+    search = _Search(pipeline, _strategy(programs, inputs), inputs is not None, drawn, idempotent)
     options = {"idempotent": idempotent, "targets": tuple(targets)}
     report = PassReport(str(pipeline))
     cases = [search.tried(seed + k, report, options) for k in range(1 if inputs is not None else examples)]
@@ -105,7 +106,7 @@ def verify_pass(
         if target in COMPILED:
             found = check_on_target(cases, target, report)
             if found is not None:
-                raise search.on_target(*found, target, isinstance(programs, st.SearchStrategy | None), options)
+                raise search.on_target(*found, target, options)
     return report
 
 
@@ -116,12 +117,22 @@ class _Search:
     pipeline: Pipeline
     strategy: st.SearchStrategy[Drawn]
     given: bool
+    free: bool
     idempotent: bool
 
     def case(self, found: Drawn, seed: int) -> Case:
         graph, arrays = found
         values = (Values(arrays, "given"),) if self.given else with_further_values(graph, arrays, seed)
         return Case(self.pipeline, graph, values, seed, self.idempotent)
+
+    def reduced(self, case: Case, bad: Callable[[Case], bool]) -> Case:
+        """The smallest program that is bad at the same values, if the program may be another one."""
+
+        def on(graph: Graph) -> Case:
+            values = tuple(Values({name: v.arrays[name] for name in graph.inputs}, v.kind) for v in case.values)
+            return Case(self.pipeline, graph, values, case.seed, self.idempotent)
+
+        return on(reduce(case.graph, lambda graph: bad(on(graph)))) if self.free else case
 
     def tried(self, seed: int, report: PassReport, options: Mapping[str, Any]) -> Case:
         """The case of a seed, if it has every property that needs no compiler."""
@@ -137,34 +148,31 @@ class _Search:
     ) -> PassFailed:
         """The failure of one property on the simplest program and values on which it fails."""
 
-        def fails(found: Drawn) -> bool:
-            case = self.case(found, seed)
+        def fails(case: Case) -> bool:
             before = list(PROPERTIES.values())[: list(PROPERTIES).index(name)]
             return all(_violation(case, c) is None for c in before) and _violation(case, check) is not None
 
-        case = self.case(shrunk(self.strategy, seed, fails), seed)
+        case = self.case(shrunk(self.strategy, seed, lambda found: fails(self.case(found, seed))), seed)
+        left = case.graph
+        if _violation(case, check) is not None:
+            case = self.reduced(case, fails)
         violation = _violation(case, check) or Violation("it failed once and not when it was tried again")
         name = violation.where.pop("property", name)
         step = blamed(case, name, lambda at: check(at, PassReport()))
-        return failure(case, violation, name, step, {**options, "targets": ("numpy",)})
+        return failure(case, violation, name, step, {**options, "targets": ("numpy",)}, left)
 
-    def on_target(
-        self, case: Case, violation: Violation, target: str, smaller: bool, options: Mapping[str, Any]
-    ) -> PassFailed:
+    def on_target(self, case: Case, violation: Violation, target: str, options: Mapping[str, Any]) -> PassFailed:
         """The failure on a compiled target, on a smaller program if the program may be another one."""
-        left = REDUCTIONS
+        left, whole = REDUCTIONS, case.graph
 
-        def found_on(graph: Graph) -> tuple[Case, Violation] | None:
-            values = tuple(Values({name: v.arrays[name] for name in graph.inputs}, v.kind) for v in case.values)
-            return check_on_target([Case(self.pipeline, graph, values, case.seed)], target, PassReport())
-
-        def bad(graph: Graph) -> bool:
+        def fails(at: Case) -> bool:
             nonlocal left
             left -= 1
-            return left >= 0 and found_on(graph) is not None
+            return left >= 0 and check_on_target([at], target, PassReport()) is not None
 
-        if smaller:
-            case, violation = found_on(reduce(case.graph, bad)) or (case, violation)
+        if self.free:
+            found = check_on_target([self.reduced(case, fails)], target, PassReport())
+            case, violation = found or (case, violation)
 
         def check(at: Case) -> None:
             found = check_on_target([at], target, PassReport())
@@ -173,7 +181,7 @@ class _Search:
 
         name, as_written = violation.where.pop("property", "values"), violation.where.pop("as_written", False)
         step = str(self.pipeline) if as_written else blamed(case, name, check)
-        return failure(case, violation, name, step, {**options, "targets": (target,)})
+        return failure(case, violation, name, step, {**options, "targets": (target,)}, whole)
 
 
 def _violation(

@@ -93,6 +93,25 @@ def test_a_pass_that_is_wrong_in_c_alone_is_found_there_on_a_small_program():
     assert len(failure.graph) <= 3
 
 
+def test_what_is_shown_is_reduced_and_what_was_drawn_is_there_as_well():
+    wide = T.exp(T.sin(x)) * T.square(T.cos(x)) + T.sum(x)
+    failure = found(misbehaving.StopsGradients(), st.just(wide))
+    assert failure.property == "gradients" and [failure.graph.op(n).name for n in failure.graph] == ["input", "square"]
+    assert len(failure.drawn) == len(Graph.from_outputs([x], wide))
+    given = found(misbehaving.StopsGradients(), wide)
+    assert len(given.graph) == len(given.drawn) == len(failure.drawn)
+
+
+def test_a_program_that_fails_before_any_pass_is_said_to_fail_itself():
+    def third(x):
+        return np.broadcast_to(x[3], x.shape)
+
+    program = Graph.from_outputs([x], misbehaving.own_op("third", numpy=third)(x))
+    failure = found("canonicalize,cse", program, inputs={"x": [1.0, 2.0]})
+    assert str(failure).startswith("the program itself fails, before any pass: IndexError: index 3 is out of bounds")
+    assert (failure.property, failure.step, failure.graph) == ("program", "", program)
+
+
 def test_what_a_target_cannot_run_after_a_pass_but_could_before_is_found():
     failure = found(misbehaving.OnlyForNumPy(), ONE, targets=("c",))
     assert failure.target == "c" and "the target c fails" in str(failure)
@@ -104,6 +123,25 @@ def test_a_right_pass_is_accused_of_nothing(name):
     report = verify_pass(getattr(misbehaving, name)(), strategies.graphs(max_nodes=4), targets, examples=4)
     assert report.targets == dict.fromkeys(targets, 4) and report.worst <= 1
     assert report.sets["drawn"] == report.idempotent == 4 and report.gradients.compared
+
+
+@pytest.mark.parametrize("steps", ["lower", "default", "canonicalize"])
+def test_derivatives_that_lowering_is_meant_to_forget_are_compared_before_it(steps):
+    @go.custom_derivative
+    def halved(x):
+        return T.square(x)
+
+    halved.pullback(lambda g, node: [g * 0.5])
+    stopped = T.cond(T.sum(x) > 0, T.stop_gradient(x) * x, x)
+    report = verify_pass(steps, [halved(x) * x, T.stop_gradient(x) * x, stopped], ("numpy",), examples=2)
+    assert report.gradients.compared and not report.gradients.undifferentiable
+
+
+def test_who_spoils_derivatives_before_lowering_is_named():
+    program = Graph.from_outputs([x], {"a": T.stop_gradient(x) + T.square(x)})
+    steps = Pipeline.parse("cse,lower").with_(misbehaving.StopsGradients(), after="cse")
+    failure = found(steps, program)
+    assert (failure.property, failure.step) == ("gradients", misbehaving.StopsGradients.name)
 
 
 def test_the_pass_to_blame_is_named_in_a_pipeline():
