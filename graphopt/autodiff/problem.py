@@ -199,7 +199,8 @@ def listed(value: Any) -> list[Any]:
 def a_variable(v: Any, what: str) -> Variable:
     """The value itself, given that it is a variable."""
     if not isinstance(v, Variable):
-        raise InvalidArgument(f"{what}: expected a variable or a list of variables, found {v!r}")
+        advice = "; call it with the variables" if callable(v) and hasattr(v, "__name__") else ""
+        raise InvalidArgument(f"{what}: expected a variable or a list of variables, found {v!r}{advice}")
     return v
 
 
