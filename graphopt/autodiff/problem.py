@@ -108,6 +108,10 @@ class Problem:
                     f"{what} not depend on {v!r}, made at {v.origin}, so that derivative is zero everywhere; "
                     "give disconnected_inputs='ignore' if that is what you want"
                 )
+                if v.operands:
+                    message += (
+                        "; what is written a second time is another variable, so name the first and use it in both"
+                    )
                 if how == "raise":
                     raise DisconnectedInput(message)
                 file, _, line = str(caller()).rpartition(":")

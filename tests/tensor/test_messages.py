@@ -37,3 +37,9 @@ def test_integers_have_no_derivative_and_are_to_be_cast():
 def test_without_hypothesis_the_extra_that_brings_it_is_named():
     outcome = subprocess.run([sys.executable, "-c", WITHOUT_HYPOTHESIS], capture_output=True, text=True)
     assert "pip install 'graphopt[testing]'" in outcome.stderr.splitlines()[-1]
+
+
+def test_an_expression_written_twice_is_two_variables_to_grad():
+    x = T.vector("x")
+    with pytest.raises(go.DisconnectedInput, match="written a second time is another variable"):
+        go.grad(T.sum(T.exp(x)), T.exp(x))
