@@ -1,4 +1,7 @@
-"""Compiled functions: the end of the road from an expression to something that is called with arrays."""
+"""Compiled functions: what is called with arrays, and can be looked at, copied and pickled.
+
+How one is made of expressions: `graphopt.make_function`.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,16 @@ from functools import partial
 from typing import Any
 
 from graphopt.check import check_against_interpreter
-from graphopt.dimensions import evaluate
 from graphopt.domain_check import check_domains
-from graphopt.errors import InvalidArgument, TypeMismatch, UnusedInput
-from graphopt.frontend.declare import Signature, declare
+from graphopt.errors import InvalidArgument, TypeMismatch
+from graphopt.frontend.declare import Signature
 from graphopt.frontend.structure import Leaf
 from graphopt.graph.checks import require
 from graphopt.graph.draw import bundle
 from graphopt.graph.graph import Graph
 from graphopt.graph.lift import is_liftable, lift
 from graphopt.graph.mathematics import program_text
-from graphopt.interpret import bind_dimensions
-from graphopt.lowering import KernelFacts, Lowered, as_pipeline, optimize
+from graphopt.lowering import KernelFacts, Lowered, optimize
 from graphopt.modes import STEPPED, Step, Stepped
 from graphopt.options import Options
 from graphopt.passes.fuse import Fuse
@@ -29,91 +30,12 @@ from graphopt.runtime.arguments import as_array, bind
 from graphopt.runtime.caller import Call, Shortcut
 from graphopt.schedule.program import Program
 from graphopt.schedule.schedule import schedule
-from graphopt.schedule.steps import Branch
 from graphopt.shared_variable import SharedVariable
 from graphopt.variant import Variant, flatten, unflatten
 
-__all__ = ["Function", "function"]
+__all__ = ["Function"]
 
-TARGETS = ("numpy", "c", "cuda-emulated")
 Array = Any
-
-
-def function(
-    inputs: Any,
-    outputs: Any = None,
-    updates: Any = None,
-    givens: Any = None,
-    *,
-    target: str = "c",
-    pipeline: str | Pipeline = "default",
-    mode: str | None = None,
-    name: str | None = None,
-    on_unused_input: str = "raise",
-    allow_input_downcast: bool | None = None,
-    types: Mapping[Any, str] | None = None,
-    options: Options | None = None,
-    on_node: Callable[[Step], object] | None = None,
-) -> Function:
-    """Compile expressions into a function that is called with arrays.
-
-    Parameters
-    ----------
-    inputs
-        Variables and SymPy symbols, in the order of the call; `go.In(x, value=…)` gives one a default.
-    outputs
-        One expression, or several in nested lists, tuples and dicts; the function returns an array, or lists and dicts
-        of arrays accordingly. A function of undeclared SymPy scalars is a ufunc: arrays of any shape broadcast.
-    updates
-        `{shared: expression}`, or pairs: what each call puts in the place of shared variables. All expressions see the
-        old values, the new ones land together, and a call that fails changes none.
-    givens
-        `{variable: expression}`, or pairs: what stands for variables in outputs and updates.
-    target
-        "c"; "numpy", the interpreter; or "cuda-emulated", the CUDA text run on the CPU.
-    pipeline
-        "default", "fast", "none", a text such as "canonicalize,cse,fuse", or a `Pipeline`.
-    mode
-        None; "check": every call is also interpreted as it was written, and compared; "debug": it is interpreted as it
-        was written, node by node in Python, where a debugger can stop (`graphopt.modes`); "nan": so, and the first
-        node that makes a value that is not finite is an error which names it and the user's line.
-    name
-        What generated code and messages call the function.
-    on_unused_input
-        "raise", "warn" or "ignore".
-    allow_input_downcast
-        Whether arguments may lose precision: None, Python numbers and lists of them alone; True, all; False, none.
-    types
-        Types of SymPy symbols, `{x: "float32[n]"}`; undeclared ones are float64 scalars.
-    options
-        Compiler, flags, threads, template folders.
-    on_node
-        For mode "debug": called with the `Step` of every node, in order: `.node`, `.op`, `.operands` and `.result`
-        (arrays), `.attributes`, `.name`, `.origin`.
-
-    Raises
-    ------
-    InvalidArgument, MissingInput, UnusedInput, UnsupportedExpression, TypeMismatch, ShapeMismatch
-        If the expressions and inputs do not make a function.
-    CompilerNotFound, CompilationFailed
-        If there is no compiler or it fails.
-    """
-    if target not in TARGETS:
-        raise InvalidArgument(f"unknown target {target!r}; expected one of {', '.join(TARGETS)}")
-    if mode not in (None, "check", *STEPPED):
-        raise InvalidArgument(f"unknown mode {mode!r}; expected None, 'check', 'debug' or 'nan'")
-    if on_node is not None and mode != "debug":
-        raise InvalidArgument(f"on_node is for mode='debug', which visits nodes one by one; found mode={mode!r}")
-    label = name or "program"
-    if not label.isidentifier() or not label.isascii():
-        raise InvalidArgument(f"a function's name must be an ASCII identifier, found {label!r}")
-    declared = declare(inputs, outputs, types, updates, givens)
-    written = declared.graph()
-    _check_unused(written, on_unused_input)
-    return Function(
-        written, declared.signature(written), target, as_pipeline(pipeline), mode, label, options or Options(), None,
-        allow_input_downcast, on_node,
-    )  # fmt: skip
 
 
 class Function:
@@ -206,15 +128,7 @@ class Function:
         if self.target == "numpy" or self._mode in STEPPED:
             return {}
         _, vectors, arrays = self._arrays(arguments, by_name)
-        variant = self._variant(vectors)
-        sizes = bind_dimensions(variant.graph, arrays)
-        steps = variant.program.steps
-        if variant.program.counts or any(isinstance(step, Branch) for step in steps):
-            return {}
-        return {
-            "bytes": sum(evaluate(variant.program.bytes(step), sizes) for step in steps),
-            "flops": sum(evaluate(step.flops, sizes) for step in steps),
-        }
+        return self._variant(vectors).counts(arrays)
 
     def with_source(self, text: str) -> Function:
         """The same function with another text in place of the generated one.
@@ -387,17 +301,3 @@ class Function:
 
 def _unpickled(made_of: dict[str, Any]) -> Function:
     return Function(**made_of)
-
-
-def _check_unused(graph: Graph, on_unused_input: str) -> None:
-    if on_unused_input not in ("raise", "warn", "ignore"):
-        raise InvalidArgument(f"on_unused_input is 'raise', 'warn' or 'ignore', found {on_unused_input!r}")
-    needed = set(graph.order())
-    unused = [name for name, node in graph.inputs.items() if node not in needed]
-    if unused and on_unused_input != "ignore":
-        message = f"no output depends on input {', '.join(unused)}; leave it out, or say on_unused_input='ignore'"
-        if on_unused_input == "raise":
-            raise UnusedInput(message)
-        import warnings
-
-        warnings.warn(message, stacklevel=3)

@@ -108,6 +108,10 @@ class Problem:
                     f"{what} not depend on {v!r}, made at {v.origin}, so that derivative is zero everywhere; "
                     "give disconnected_inputs='ignore' if that is what you want"
                 )
+                if v.operands:
+                    message += (
+                        "; what is written a second time is another variable, so name the first and use it in both"
+                    )
                 if how == "raise":
                     raise DisconnectedInput(message)
                 file, _, line = str(caller()).rpartition(":")
@@ -199,7 +203,8 @@ def listed(value: Any) -> list[Any]:
 def a_variable(v: Any, what: str) -> Variable:
     """The value itself, given that it is a variable."""
     if not isinstance(v, Variable):
-        raise InvalidArgument(f"{what}: expected a variable or a list of variables, found {v!r}")
+        advice = "; call it with the variables" if callable(v) and hasattr(v, "__name__") else ""
+        raise InvalidArgument(f"{what}: expected a variable or a list of variables, found {v!r}{advice}")
     return v
 
 

@@ -7,8 +7,9 @@ from dataclasses import fields
 from typing import Any
 
 from graphopt.errors import CompilationFailed, CompilerNotFound, InvalidArgument, TargetUnavailable
-from graphopt.function import Function, function
+from graphopt.function import Function
 from graphopt.lowering import as_pipeline
+from graphopt.make_function import function
 from graphopt.options import Options
 from graphopt.rewrite.pipeline import Pipeline
 

@@ -17,9 +17,10 @@ from graphopt.cli.agreement import Agreement, Truth, find_truth, measure, wide_r
 from graphopt.cli.as_written import as_written
 from graphopt.cli.problem import Problem
 from graphopt.errors import CompilationFailed, CompilerNotFound, GraphoptError
-from graphopt.function import Function, function
+from graphopt.function import Function
 from graphopt.graph import Graph
 from graphopt.lowering import as_pipeline, lower
+from graphopt.make_function import function
 from graphopt.options import Options
 from graphopt.rewrite.pipeline import Pipeline
 

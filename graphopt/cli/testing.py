@@ -18,4 +18,4 @@ def needs_hypothesis() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name != "hypothesis":
             raise
-        raise TargetUnavailable("verifying needs Hypothesis, which is not here: pip install hypothesis") from None
+        raise TargetUnavailable(str(error)) from None

@@ -194,6 +194,7 @@ def _constant(name: str, value: Any) -> Variable:
     try:
         return as_variable(value)
     except GraphoptError:
+        advice = "; call it with the variables" if callable(value) and hasattr(value, "__name__") else ""
         raise UnsupportedExpression(
-            f"output {name} is {value!r}; expected a variable, a SymPy expression or a number"
+            f"output {name} is {value!r}; expected a variable, a SymPy expression or a number{advice}"
         ) from None

@@ -74,8 +74,8 @@ def of_expression(given: Any, wrt: Any, grad: Any, mode: str = "reverse", stabil
     chosen = None if wrt is None else tuple(_position(one, subject, importer) for one in _listed(wrt))
     subject = Expressed(subject.inputs, subject.outputs, chosen, subject.held)
     if not subject.graph.results or not subject.wrt:
-        missing = "an output" if not subject.graph.results else "an input"
-        raise InvalidArgument(f"there is no {missing} of floats, so there is no derivative to verify")
+        missing = "output" if not subject.graph.results else "input"
+        raise InvalidArgument(f"no {missing} is of floats, so there is no derivative to verify; cast it to float64")
     if grad is None:
         claim = derived(subject, like, mode, stabilize)
         return Problem(subject, claim, claim, like)
@@ -99,7 +99,10 @@ def of_callable(
         raise InvalidArgument(f"wrt: no parameter is called {', '.join(unknown)}; they are {', '.join(names)}")
     floats = tuple(name for name in wanted if is_float(str(arrays[name].dtype)))
     if not floats:
-        raise InvalidArgument(f"none of {', '.join(wanted)} is of float32 or float64, so there is no derivative")
+        found = ", ".join(f"{name} is {arrays[name].dtype}" for name in wanted)
+        raise InvalidArgument(
+            f"there is no derivative with respect to what is not float32 or float64: {found}; cast it"
+        )
     subject = _traced(called, arrays, floats)
     if grad is not None:
         chosen: Subject = subject or Called(called, names, floats)

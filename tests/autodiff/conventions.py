@@ -179,7 +179,7 @@ TABLE: dict[str, tuple[Row, ...]] = {
         Row("T.log1p(x)", -1, inf, -inf),
         Row("T.log1mexp(x)", 0, -inf, -inf, "from the left, at +0 as well"),
         Row("T.log1mexp(x)", -1e4, 0, 0),
-        Row("T.xlogy(x, x)", 0, 0, 0, "not the limit, -∞: see below; JAX and PyTorch have NaN"),
+        Row("T.xlogy(x, x)", 0, 0, 0, "not the limit, -∞: see above; JAX and PyTorch have NaN"),
         Row("T.xlogy(0.0, x)", 0, 0, 0),
         Row("T.xlogy(x, 2.0)", 0, LN2, 0, "linear; TensorFlow has 0"),
         Row("T.xlogy(x, y)", (0, 2), [LN2, 0], [[0, 0.5], [0.5, 0]]),
