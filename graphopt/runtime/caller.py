@@ -105,9 +105,9 @@ class Call:
         return (
             len(self.arguments) == len(self.arrays)
             and all(map(_plain, self.arguments, self.arrays.values()))
-            and all(array.size == self._size(outputs[name]) for name, array in self.results.items())
             and not program.host_calls
-            and not program.settles
+            and not program.settles  # without which all sizes are known
+            and all(array.size == self._size(outputs[name]) for name, array in self.results.items())
             and len(set(outputs.values())) == len(outputs)
             and all(program.buffers[buffer].role == "output" for buffer in outputs.values())
             and max(len(passed_buffers(program)), len(program.sizes)) <= PLACES

@@ -147,6 +147,13 @@ def test_shared_variables_keep_a_function_in_python():
     np.testing.assert_array_equal(total.get_value(), [5, 5, 5])
 
 
+def test_results_whose_sizes_are_counted_keep_a_function_in_python():
+    function = go.function([x], [x[x > 0], T.cumsum(x)])
+    for given in ([1.0, -1.0, 2.0], [1.0, 1.0, 2.0], [-1.0, -1.0, -1.0]):
+        chosen, _ = function(np.array(given))
+        np.testing.assert_array_equal(chosen, [each for each in given if each > 0])
+
+
 def test_more_calls_than_are_remembered_push_out_the_oldest():
     function = go.function([x], x + 1)
     for _ in range(3):
