@@ -139,6 +139,23 @@ def test_a_number_that_float32_does_not_hold_is_left_to_python():
     assert len(made_in_python) == 3
 
 
+def test_a_number_that_may_lose_nothing_is_left_to_python():
+    function, _ = shortened(go.function([r], r * 2, allow_input_downcast=False), np.array(0.5, "float32"))
+    assert function(0.25) == 0.5
+    with pytest.raises(TypeMismatch, match="argument r"):
+        function(0.1)
+
+
+def test_a_kind_of_float_is_the_number_it_says_it_is():
+    class Doubled(float):
+        def __float__(self):
+            return 2 * float.__float__(self)
+
+    function, made_in_python = shortened(go.function([s], s + 1), 0.5)
+    assert function(np.float64(2)) == 3 and not made_in_python
+    assert function(Doubled(2)) == 1 + np.asarray(Doubled(2)) and len(made_in_python) == 1
+
+
 def test_shared_variables_keep_a_function_in_python():
     total = go.shared(np.zeros(3), "total")
     function = go.function([n], total + n, updates={total: total + n})
