@@ -1,6 +1,7 @@
 """Calls made in C come to what calls made in Python come to, errors included."""
 
 import gc
+import multiprocessing
 import pickle
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -166,9 +167,9 @@ def test_shared_variables_keep_a_function_in_python():
 
 def test_results_whose_sizes_are_counted_keep_a_function_in_python():
     function = go.function([x], [x[x > 0], T.cumsum(x)])
-    for given in ([1.0, -1.0, 2.0], [1.0, 1.0, 2.0], [-1.0, -1.0, -1.0]):
-        chosen, _ = function(np.array(given))
-        np.testing.assert_array_equal(chosen, [each for each in given if each > 0])
+    for numbers in ([1.0, -1.0, 2.0], [1.0, 1.0, 2.0], [-1.0, -1.0, -1.0]):
+        chosen, _ = function(np.array(numbers))
+        np.testing.assert_array_equal(chosen, [each for each in numbers if each > 0])
 
 
 def test_more_calls_than_are_remembered_push_out_the_oldest():
@@ -192,6 +193,21 @@ def test_threads_call_one_function_with_arguments_of_many_sizes():
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(work, range(4)))
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="the system has no fork")
+def test_a_child_computes_with_threads_after_its_parent_did():
+    options = go.Options(threads=2)
+    function, _ = shortened(go.function([n], T.exp(n) + 1, name="forked", options=options), np.zeros(400_000))
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    child = context.Process(target=lambda: results.put(float(function(np.zeros(400_000)).sum())), daemon=True)
+    child.start()
+    try:
+        assert results.get(timeout=60) == 800_000
+    finally:
+        child.kill()
+    assert function(np.zeros(400_000)).sum() == 800_000
 
 
 def test_a_shortened_function_is_a_function_that_pickles_and_dies():
