@@ -87,7 +87,9 @@ class Function:
         if not self._ufunc and mode not in STEPPED:
             self._variant(())
         self._shortcut: Shortcut | None = None
-        if target == "c" and mode is None and not signature.shared and not signature.updates:
+        stateless = not signature.shared and not signature.updates
+        # Which numbers lose something is looked at in Python alone.
+        if target == "c" and mode is None and stateless and allow_input_downcast is not False:
             usual = partial(Function.__call__, self)
             self._shortcut = Shortcut(usual, None if isinstance(signature.structure, Leaf) else self._pack)
 

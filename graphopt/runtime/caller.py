@@ -12,6 +12,7 @@ headers of Python, for one), calls take the usual road.
 
 from __future__ import annotations
 
+import os
 import sysconfig
 import threading
 from collections import deque
@@ -47,6 +48,15 @@ RELEASE_FROM = 4096  # elements in all buffers: below, releasing the interpreter
 
 _patience = PATIENCE
 _turn = threading.Lock()
+
+
+def _renew_after_fork() -> None:
+    global _turn  # a lock held by another thread of the parent would never be released here
+    _turn = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_after_fork)
 
 
 @cache
@@ -105,9 +115,9 @@ class Call:
         return (
             len(self.arguments) == len(self.arrays)
             and all(map(_plain, self.arguments, self.arrays.values()))
-            and all(array.size == self._size(outputs[name]) for name, array in self.results.items())
             and not program.host_calls
-            and not program.settles
+            and not program.settles  # without which all sizes are known
+            and all(array.size == self._size(outputs[name]) for name, array in self.results.items())
             and len(set(outputs.values())) == len(outputs)
             and all(program.buffers[buffer].role == "output" for buffer in outputs.values())
             and max(len(passed_buffers(program)), len(program.sizes)) <= PLACES

@@ -18,6 +18,7 @@ from graphopt.dimensions import evaluate
 from graphopt.options import Options
 from graphopt.runtime.blas import find_blas, prepare
 from graphopt.runtime.compile import Library, build_library
+from graphopt.runtime.forking import let_go_before_fork
 from graphopt.runtime.host import ENTRY, Settling, host_entry
 from graphopt.runtime.toolchain import default_flags, find_compiler
 from graphopt.schedule.program import Buffer, Program
@@ -79,6 +80,7 @@ class NativeProgram:
             extra_flags=tuple(options.extra_flags),
             link=link,
         )
+        let_go_before_fork(self.library.handle)
         self._entry = self.library.handle.go_run
         self._entry.restype = ctypes.c_int32
         self._entry.argtypes = [

@@ -94,3 +94,14 @@ def test_neighbours_of_a_named_length_are_joined_where_one_ends_and_the_other_be
     gradient = grad(T.sum(parts[0] * parts[1]) + T.sum(T.tanh(parts[2]) * parts[3]), x)
     graph = Graph.from_outputs([x], gradient)
     assert [graph.op(node).name for node in graph.order()].count("put") <= 1
+
+
+def test_parts_of_an_array_whose_size_is_a_number_by_another_name_have_third_derivatives():
+    x, y, w = go.variable("x", "float64[n]"), go.variable("y", "float64[3]"), go.variable("w", "float64[n]")
+    cost = x[0] ** 2 * x[1] ** 2 * x[2] ** 2 + T.sum(x * y)  # n is 3
+    once = go.grad(cost, x)
+    twice = go.grad(T.sum(once * w), x)
+    thrice = go.grad(T.sum(twice * w), x)
+    given = (np.ones(3), np.array([1.0, 0.0, 0.0]))
+    found = go.function([x, w], thrice, target="numpy")(*given)
+    np.testing.assert_allclose(found, [0.0, 4.0, 4.0])  # the gradient of 2 y² z²

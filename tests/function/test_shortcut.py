@@ -1,6 +1,7 @@
 """Calls made in C come to what calls made in Python come to, errors included."""
 
 import gc
+import multiprocessing
 import pickle
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -139,12 +140,36 @@ def test_a_number_that_float32_does_not_hold_is_left_to_python():
     assert len(made_in_python) == 3
 
 
+def test_a_number_that_may_lose_nothing_is_left_to_python():
+    function, _ = shortened(go.function([r], r * 2, allow_input_downcast=False), np.array(0.5, "float32"))
+    assert function(0.25) == 0.5
+    with pytest.raises(TypeMismatch, match="argument r"):
+        function(0.1)
+
+
+def test_a_kind_of_float_is_the_number_it_says_it_is():
+    class Doubled(float):
+        def __float__(self):
+            return 2 * float.__float__(self)
+
+    function, made_in_python = shortened(go.function([s], s + 1), 0.5)
+    assert function(np.float64(2)) == 3 and not made_in_python
+    assert function(Doubled(2)) == 1 + np.asarray(Doubled(2)) and len(made_in_python) == 1
+
+
 def test_shared_variables_keep_a_function_in_python():
     total = go.shared(np.zeros(3), "total")
     function = go.function([n], total + n, updates={total: total + n})
     for _ in range(5):
         function(np.ones(3))
     np.testing.assert_array_equal(total.get_value(), [5, 5, 5])
+
+
+def test_results_whose_sizes_are_counted_keep_a_function_in_python():
+    function = go.function([x], [x[x > 0], T.cumsum(x)])
+    for numbers in ([1.0, -1.0, 2.0], [1.0, 1.0, 2.0], [-1.0, -1.0, -1.0]):
+        chosen, _ = function(np.array(numbers))
+        np.testing.assert_array_equal(chosen, [each for each in numbers if each > 0])
 
 
 def test_more_calls_than_are_remembered_push_out_the_oldest():
@@ -168,6 +193,21 @@ def test_threads_call_one_function_with_arguments_of_many_sizes():
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(work, range(4)))
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="the system has no fork")
+def test_a_child_computes_with_threads_after_its_parent_did():
+    options = go.Options(threads=2)
+    function, _ = shortened(go.function([n], T.exp(n) + 1, name="forked", options=options), np.zeros(400_000))
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    child = context.Process(target=lambda: results.put(float(function(np.zeros(400_000)).sum())), daemon=True)
+    child.start()
+    try:
+        assert results.get(timeout=60) == 800_000
+    finally:
+        child.kill()
+    assert function(np.zeros(400_000)).sum() == 800_000
 
 
 def test_a_shortened_function_is_a_function_that_pickles_and_dies():
