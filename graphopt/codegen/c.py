@@ -34,9 +34,7 @@ class CSource:
     uses_blas: bool
 
 
-def c_source(
-    program: Program, *, templates: Sequence[str | Path] = (), openmp: bool = True, blas: str | None = "scipy_"
-) -> CSource:
+def c_source(program: Program, *, templates: Sequence[str | Path] = (), blas: str | None = "scipy_") -> CSource:
     """Write a program down in C.
 
     Parameters
@@ -45,8 +43,6 @@ def c_source(
         What to write.
     templates
         Folders laid over the package's templates.
-    openmp
-        Whether the text may use OpenMP's library.
     blas
         The prefix of BLAS's names; None writes matrix products as loops.
     """
@@ -62,7 +58,6 @@ def c_source(
         program=program,
         steps=steps,
         headers=list(headers),
-        openmp=openmp,
         blas=blas,
         reductions=_declared_reductions(program),
         passed=[(k, buffer) for k, buffer in enumerate(passed_buffers(program)) if buffer.name in touched],

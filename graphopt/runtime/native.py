@@ -64,7 +64,6 @@ class NativeProgram:
         source = c_source(
             program,
             templates=options.templates,
-            openmp="-fopenmp" in (*flags, *options.extra_flags),
             blas=blas.prefix if blas is not None else None,
         )
         self.source: CSource = source if text is None else CSource(text, source.headers, source.uses_blas)

@@ -14,8 +14,8 @@ a = variable("a", "float64[n]")
 ROW = Graph.from_outputs([a], T.log(T.sum(T.exp(T.negative(-a)))))
 x, y = V("x"), V("y")
 
-
-OWN = [name for name in available_passes() if name != "saturate"]
+# `saturate` takes long, and `differentiate` puts derivatives in the place of values.
+OWN = [name for name in available_passes() if name not in ("saturate", "differentiate")]
 
 
 @pytest.mark.parametrize("steps", OWN)

@@ -137,10 +137,14 @@ def test_nothing_is_thrown_away_and_programs_vary():
     assert all(traits[name] >= 3 for name in ("rank 3", "rank 4", "int32", "declared domain")), traits
 
 
-def test_an_op_of_a_strangers_is_drawn():
-    op = TABLE.get("softsign_drawn") or go.define_op(
-        "softsign_drawn", numpy=lambda x: x / (1 + np.abs(x)), c="{x} / (1 + fabs({x}))"
-    )
+@pytest.fixture
+def op_of_a_strangers():
+    yield go.define_op("softsign_drawn", numpy=lambda x: x / (1 + np.abs(x)), c="{x} / (1 + fabs({x}))")
+    TABLE.pop("softsign_drawn")
+
+
+def test_an_op_of_a_strangers_is_drawn(op_of_a_strangers):
+    op = op_of_a_strangers
     for parameters in ({"ops": (op, "add")}, {"families": ("own",)}):
         found = find(strategies.graphs(**parameters), lambda graph: any(graph.op(node) is op for node in graph))
         assert [found.op(node).name for node in found.order()] == ["input", "softsign_drawn"]
