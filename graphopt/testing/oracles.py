@@ -121,7 +121,7 @@ def _quotients(
     """The one-sided difference quotients, behind and ahead."""
 
     def there(signed: Any) -> Array:
-        moved = {name: _exactly(point[name]) + signed * _exactly(along) for name, along in direction.items()}
+        moved = {name: _exactly(point[name]) + _exactly(along) * signed for name, along in direction.items()}
         return flat(subject.values({**point, **moved}, arithmetic))
 
     return (here - there(-step)) / step, (there(step) - here) / step
