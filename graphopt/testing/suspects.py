@@ -33,6 +33,8 @@ MOST = 300
 _STEPS = frozenset({"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"})
 """Ops whose result changes where their operands are equal; what they choose between may have a kink there."""
 
+_ON_PURPOSE = frozenset({"stop_gradient", "with_derivative"})
+
 Array = Any
 
 
@@ -44,16 +46,21 @@ class Finding:
     kinks: bool
 
 
-def suspect(graph: Graph, point: Mapping[str, Array], oracles: Mapping[str, Oracle], mode: str = "reverse") -> Finding:
+def suspect(
+    graph: Graph, point: Mapping[str, Array], oracles: Mapping[str, Oracle], mode: str = "reverse", among: str = "all"
+) -> Finding:
     """Check each op of a graph alone, at the values it meets; at a kink, whether its derivative is one of those there.
 
     The graph as written is looked at first, then as the stabilizing rewrites leave it, for that is what was
-    differentiated.
+    differentiated. Where nothing else is known to be wrong, `among="own"`, those whose derivative is another on purpose
+    are left out.
     """
     stabilized, kinks = graph.copy(), False
     Pipeline.named("stabilized").run(stabilized)
     for program in (graph, stabilized):
         for op, operands, attributes, where in itertools.islice(_met(program, point), MOST):
+            if among == "own" and op.name in _ON_PURPOSE:
+                continue
             seen = _alone(op, operands, attributes, oracles, mode)
             if isinstance(seen, str):
                 return Finding(f"{op.name}{f' (at {where})' if where else ''}: {seen}", kinks)

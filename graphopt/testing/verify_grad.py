@@ -197,7 +197,8 @@ class _Trial:
         self.report.add(GradientReport(0, seen.compared, seen.kinks, seen.undefined, seen.worst, {label: 1}))
         graph, found = problem.subject.graph, None
         if (seen.mismatch is not None or seen.kinks) and graph is not None and not isinstance(problem.claim, Given):
-            found = suspect(graph, self.point, self.oracles, problem.claim.mode)
+            among = "all" if seen.mismatch is not None else "own"
+            found = suspect(graph, self.point, self.oracles, problem.claim.mode, among)
         if seen.mismatch is None:
             if found is not None and found.blame is not None:
                 raise VerificationFailed(self._at_a_kink(found.blame))

@@ -1,0 +1,205 @@
+"""What becomes of a mutant of an op's derivative: `verify_grad` is run over the op's specimens until it objects.
+
+| outcome | what it means |
+|---|---|
+| killed | an oracle, or the op's type rule, tells it from the derivative |
+| convention | it differs at kinks alone, where it is another derivative that there is; the table of conventions tells |
+| equivalent | it has the same values, to second order, at every point that was looked at |
+| survived | none of these |
+| not applicable | the derivative has nothing to get wrong in this way in any specimen |
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from graphopt.errors import GraphoptError, NotDifferentiable, VerificationFailed
+from graphopt.ops import TABLE
+from graphopt.testing.derivative_mutations import Mutant, planted
+from graphopt.testing.specimens import SPECIMENS, Operand, Specimen
+from graphopt.testing.subjects import Derived, Expressed
+from graphopt.testing.verify_grad import verify_grad
+
+__all__ = ["OUTCOMES", "Verdict", "judge"]
+
+OUTCOMES = ("killed", "convention", "equivalent", "survived", "not applicable")
+SHAPES: tuple[tuple[int, ...], ...] = ((1, 2, 1), (40,))
+"""Of operands of elementwise ops, besides those of the specimens: a batch, and more than are looked at one by one."""
+POINTS = 3
+"""At how many more points of each specimen a mutant is looked for that the first ones do not show."""
+SAME = 1e-11
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a mutant.
+
+    Attributes
+    ----------
+    outcome
+        One of `OUTCOMES`.
+    oracle
+        What killed it: an oracle, "kink", "types", or nothing.
+    order
+        At which order.
+    blamed
+        The op that the message suspects.
+    where
+        The specimen and the point that showed it.
+    """
+
+    outcome: str
+    oracle: str = ""
+    order: int = 0
+    blamed: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A specimen at a point, in a dtype."""
+
+    specimen: Specimen
+    label: str
+    point: dict[str, Any]
+    dtype: str = "float64"
+    order: int = 2
+
+    def subject(self) -> Expressed:
+        inputs, output = self.specimen.build(self.dtype)
+        return Expressed(tuple(inputs), {"output": output}, self.specimen.wrt)
+
+
+def judge(mutant: Mutant, seed: int = 0) -> Verdict:
+    """Plant a mutant and look for it; if it is not found, look for what it changes."""
+    mode = "forward" if mutant.mutation.place == "pushforward" else "reverse"
+    reached: list[_Case] = []
+    reaches: dict[tuple[Specimen, str], bool] = {}
+    for case in _cases(mutant.op, seed):
+        key = (case.specimen, case.dtype)
+        try:
+            with planted(mutant) as state:
+                if key not in reaches:
+                    Derived(case.subject(), mode=mode)
+                    reaches[key] = state.applied > 0
+                if reaches[key]:
+                    reached.append(case)
+                    _verify(case, mode)
+        except VerificationFailed as failure:
+            return _killed(str(failure), case)
+        except NotDifferentiable:
+            reaches[key] = False
+        except GraphoptError:
+            return Verdict("killed", "types", 1, mutant.op, str(case.specimen))
+    if not reached:
+        return Verdict("not applicable")
+    differs = [case for case in reached if _differs(mutant, case, mode, seed)]
+    if not differs:
+        return Verdict("equivalent")
+    where = "; ".join(dict.fromkeys(f"{case.specimen.name}, {case.label}" for case in differs))
+    if all(case.label in ("at ties", "with a zero") for case in differs) and not _keeps_conventions(mutant, differs):
+        return Verdict("convention", "table of conventions", 1, mutant.op, where)
+    return Verdict("survived", where=where)
+
+
+def _verify(case: _Case, mode: str) -> None:
+    subject = case.subject()
+    wrt = [subject.names[k] for k in case.specimen.wrt]
+    verify_grad(subject.graph, [case.point], wrt=wrt, order=case.order, mode=mode)
+
+
+def _cases(name: str, seed: int) -> Iterator[_Case]:
+    specimens = SPECIMENS.get(name, ())
+    for dtype, order in (("float64", 2), ("float32", 1)):
+        for specimen in specimens:
+            if specimen.generic:
+                chance = np.random.default_rng(seed)
+                yield _Case(specimen, f"at a point, {dtype}", specimen.point(chance, dtype), dtype, order)
+    for specimen in specimens:
+        for convention in specimen.conventions:
+            yield _Case(specimen, "at ties", _point(specimen, convention.at))
+        if specimen.generic:
+            yield from _zeros(specimen, seed)
+    generic = next((specimen for specimen in specimens if specimen.generic), None)
+    if generic is not None and "elementwise" in TABLE[name].traits:
+        for shape in SHAPES:
+            other = replace(generic, operands=tuple(Operand(shape, o.draw, o.dtype) for o in generic.operands))
+            yield _Case(other, f"shape {shape}", other.point(np.random.default_rng(seed)), order=1)
+    for specimen in specimens:
+        if specimen.generic:
+            for dtype in ("float64", "float32"):
+                for again in range(1, POINTS + 1):
+                    point = specimen.point(np.random.default_rng(seed + again), dtype)
+                    yield _Case(specimen, f"at a point, {dtype}", point, dtype, order=1)
+
+
+def _zeros(specimen: Specimen, seed: int) -> Iterator[_Case]:
+    """Of each operand, the first element is 0."""
+    for k in specimen.wrt:
+        point = specimen.point(np.random.default_rng(seed))
+        x = point[f"x{k}"] = np.array(point[f"x{k}"])
+        if x.size:
+            x.reshape(-1)[0] = 0.0
+            yield _Case(specimen, "with a zero", point)
+
+
+def _point(specimen: Specimen, values: Any) -> dict[str, Any]:
+    typed = zip(values, specimen.operands, strict=True)
+    return {f"x{k}": np.asarray(value, operand.dtype or "float64") for k, (value, operand) in enumerate(typed)}
+
+
+def _killed(message: str, case: _Case) -> Verdict:
+    first = message.partition("\n")[0]
+    oracle = re.search(r"by the oracle '([^']+)'", first)
+    by = oracle[1] if oracle else "kink" if "at a kink" in first else "types"
+    named = re.search(r"^suspect: (\w+)(?::| \(at)", message, re.M) or re.search(r"the pullback of (\w+)", first)
+    order = 2 if "of order 2" in first else 1
+    return Verdict("killed", by, order, named[1] if named else "", f"{case.specimen}, {case.label}")
+
+
+def _differs(mutant: Mutant, case: _Case, mode: str, seed: int) -> bool:
+    """Whether the mutant's derivatives, to second order, have other values at a point, or at a few like it."""
+    right, wrong = _values(case, mode, seed), None
+    with planted(mutant):
+        wrong = _values(case, mode, seed)
+    return any(
+        not np.allclose(a, b, SAME if case.dtype == "float64" else 1e-5, SAME * np.max(np.abs(a), initial=1.0,
+                        where=np.isfinite(a)), equal_nan=True)
+        for a, b in zip(right, wrong, strict=True)
+    )  # fmt: skip
+
+
+def _values(case: _Case, mode: str, seed: int) -> list[Any]:
+    chance = np.random.default_rng(seed)
+    first = Derived(case.subject(), mode=mode)
+    programs = [first.expressed, *([Derived(first.expressed, mode=mode).expressed] if case.order == 2 else [])]
+    given, found = dict(case.point), []
+    for program in programs:
+        for name, v in zip(program.names, program.inputs, strict=True):
+            if name not in given:
+                shape = tuple(int(str(size)) for size in v.shape)
+                given[name] = np.asarray(chance.uniform(0.5, 1.5, shape), v.dtype)
+        with np.errstate(all="ignore"):
+            values = program.values({name: given[name] for name in program.names})
+        found += [np.asarray(value, float) for value in values.values()]
+    return found
+
+
+def _keeps_conventions(mutant: Mutant, cases: list[_Case]) -> bool:
+    """Whether the derivative of the sum of a specimen's elements is still what is agreed upon, where there is none."""
+    with planted(mutant):
+        for specimen in {id(case.specimen): case.specimen for case in cases}.values():
+            inputs, output = specimen.build()
+            claim = Derived(Expressed(tuple(inputs), {"output": output}, specimen.wrt))
+            for convention in specimen.conventions:
+                ones = {"output": np.ones(tuple(int(str(size)) for size in output.shape))}
+                with np.errstate(all="ignore"):
+                    found = claim.products(_point(specimen, convention.at), ones)
+                if not all(map(np.allclose, found.values(), convention.slopes)):
+                    return False
+    return True
