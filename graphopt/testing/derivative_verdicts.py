@@ -79,9 +79,9 @@ def judge(mutant: Mutant, seed: int = 0) -> Verdict:
     """Plant a mutant and look for it; if it is not found, look for what it changes."""
     mode = "forward" if mutant.mutation.place == "pushforward" else "reverse"
     reached: list[_Case] = []
-    reaches: dict[tuple[Specimen, str], bool] = {}
+    reaches: dict[Any, bool] = {}
     for case in _cases(mutant.op, seed):
-        key = (case.specimen, case.dtype)
+        key = (case.specimen.name, tuple(operand.shape for operand in case.specimen.operands), case.dtype)
         try:
             with planted(mutant) as state:
                 if key not in reaches:

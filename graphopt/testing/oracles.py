@@ -87,6 +87,7 @@ class ExactDifferences:
 
     def __init__(self, step: float | None = None) -> None:
         self._step = 1e-17 if step is None else step
+        self._last: tuple[Subject, Point, int, Array] | None = None
 
     def slopes(self, subject: Subject, point: Point, direction: Point) -> Slopes:
         moved = [np.asarray(point[name], float)[along != 0] for name, along in direction.items()]
@@ -97,12 +98,13 @@ class ExactDifferences:
         digits = self.DIGITS + math.ceil(math.log10(most / min(least, 1.0)))
         with mpmath.workdps(digits), np.errstate(all="ignore"):
             step, arithmetic = mpmath.mpf(self._step) * least, Exact(digits)
-            here = flat(subject.values(point, arithmetic))
+            here = self._values(subject, point, arithmetic)
             left, right = _quotients(subject, point, direction, step, here, arithmetic)
             value = (left + right) / 2
             defined = _finite(left) & _finite(right)
             gap, size = abs(right - left), np.maximum(abs(left), abs(right))
-            doubtful = (gap > 1e-8 * size) | (size > 1e6 * np.maximum(abs(here), 1)) | (size < 1e-20)
+            tiny = (size < 1e-20) & (size > 0)  # what does not move at all is no kink
+            doubtful = (gap > 1e-8 * size) | (size > 1e6 * np.maximum(abs(here), 1)) | tiny
             doubtful = defined & doubtful.astype(bool)
             state, error = np.where(defined, SMOOTH, UNDEFINED), 0 * value
             if doubtful.any():  # where f is smooth, the gap shrinks with the step, and the quotient stays
@@ -114,6 +116,14 @@ class ExactDifferences:
                 error = np.where(doubtful, 2 * apart, error)
             return Slopes(from_mpf(value, "float64").astype(float), from_mpf(error, "float64").astype(float), state)
 
+    def _values(self, subject: Subject, point: Point, arithmetic: Exact) -> Array:
+        """The values at a point, which are the same for all directions from there."""
+        last = self._last
+        if last is None or last[0] is not subject or last[1] is not point or last[2] != arithmetic.digits:
+            last = (subject, point, arithmetic.digits, flat(subject.values(point, arithmetic)))
+            self._last = last
+        return last[3]
+
 
 def _quotients(
     subject: Subject, point: Point, direction: Point, step: Any, here: Array, arithmetic: Exact
@@ -121,6 +131,7 @@ def _quotients(
     """The one-sided difference quotients, behind and ahead."""
 
     def there(signed: Any) -> Array:
+        # The array comes first: mpmath would try to read it as a number.
         moved = {name: _exactly(point[name]) + _exactly(along) * signed for name, along in direction.items()}
         return _like(here, flat(subject.values({**point, **moved}, arithmetic)), mpmath.nan)
 

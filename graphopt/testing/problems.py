@@ -53,7 +53,7 @@ class Problem:
     like: Function | None = None
 
 
-def of_expression(given: Any, wrt: Any, grad: Any, mode: str = "reverse") -> Problem:
+def of_expression(given: Any, wrt: Any, grad: Any, mode: str = "reverse", stabilize: bool = True) -> Problem:
     """The problem of expressions, a graph or a compiled function.
 
     Raises
@@ -77,7 +77,7 @@ def of_expression(given: Any, wrt: Any, grad: Any, mode: str = "reverse") -> Pro
         missing = "an output" if not subject.graph.results else "an input"
         raise InvalidArgument(f"there is no {missing} of floats, so there is no derivative to verify")
     if grad is None:
-        claim = derived(subject, like, mode)
+        claim = derived(subject, like, mode, stabilize)
         return Problem(subject, claim, claim, like)
     if not callable(grad):
         grad = _function_of(importer.convert(grad), subject)
@@ -85,7 +85,7 @@ def of_expression(given: Any, wrt: Any, grad: Any, mode: str = "reverse") -> Pro
 
 
 def of_callable(
-    called: Callable[..., Any], point: Any, wrt: Any, grad: Any, mode: str = "reverse"
+    called: Callable[..., Any], point: Any, wrt: Any, grad: Any, mode: str = "reverse", stabilize: bool = True
 ) -> tuple[Problem, Point]:
     """The problem of a Python function at a point, which tells the types of its arguments, and the point by name.
 
@@ -109,14 +109,14 @@ def of_callable(
             f"{called!r} is not a function that variables can be given, so it has no derivative here; write it with "
             "graphopt.tensor or NumPy's functions, or give the derivative to be tested as grad="
         )
-    claim = derived(subject, mode=mode)
+    claim = derived(subject, None, mode, stabilize)
     return Problem(subject, claim, claim), arrays
 
 
-def derived(subject: Expressed, like: Function | None = None, mode: str = "reverse") -> Derived:
+def derived(subject: Expressed, like: Function | None = None, mode: str = "reverse", stabilize: bool = True) -> Derived:
     """The derivative of expressions. A pullback that does not fit is a failed verification."""
     try:
-        return Derived(subject, like, mode=mode)
+        return Derived(subject, like, stabilize, mode)
     except (TypeMismatch, ShapeMismatch) as error:
         if isinstance(error, NotDifferentiable):
             raise

@@ -13,7 +13,10 @@ from graphopt.ops.custom import Elementwise
 
 __all__ = ["calling", "parsing"]
 
-_DEFAULTS = {"mode": "reverse", "order": 1, "oracle": "auto", "step": None, "rtol": None, "atol": None, "seed": 0}
+_DEFAULTS = {
+    "mode": "reverse", "stabilize": True, "order": 1, "oracle": "auto", "step": None, "rtol": None, "atol": None,
+    "seed": 0,
+}  # fmt: skip
 
 
 def parsing(graph: Graph, grad: Any, point: Mapping[str, Any], wrt: Sequence[str], options: Mapping[str, Any]) -> str:

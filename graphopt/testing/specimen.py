@@ -70,6 +70,8 @@ class Specimen:
         Points where the derivative is what is agreed upon, and no oracle knows it.
     generic
         Whether the derivative exists at drawn points. If not, conventions alone say what it is.
+    orders
+        Up to which order derivatives are numbers at drawn points: 2, or 1 where the second has no formula there.
     """
 
     op: str
@@ -79,6 +81,7 @@ class Specimen:
     wrt: tuple[int, ...]
     conventions: tuple[Convention, ...] = ()
     generic: bool = True
+    orders: int = 2
 
     def build(self, dtype: str = "float64") -> tuple[list[Variable], Variable]:
         """The program in a dtype: its inputs, which are called x0, x1, …, and its output."""

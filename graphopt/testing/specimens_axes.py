@@ -102,6 +102,13 @@ _RUNNING = [
         "recurrence", "along the last axis", squared(_recurrence(1)),
         (Operand((2, 3), _SMALL), Operand((2, 3), _SMALL)), (0, 1),
     ),
+    *[
+        Specimen(
+            "recurrence", f"of which the {what} vary", squared(_recurrence(0)),
+            (Operand((3,), _SMALL), Operand((3,), _SMALL)), (k,),
+        )
+        for k, what in enumerate(("factors", "terms"))
+    ],
     Specimen(
         "recurrence", "of one operand", squared(lambda a: running.recurrence(a, T.sin(a), axis=(0,))),
         (Operand((3,), _SMALL),), (0,),

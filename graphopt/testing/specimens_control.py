@@ -43,6 +43,7 @@ _BRANCHES = [
     Specimen("cond", "a branch in a branch", squared(_nested), (_TRUE, _TWO), (1,)),
     Specimen("cond", "branches that use what both need", _nested, (_FALSE, _TWO), (1,)),
     Specimen("cond", "branches of their own", lambda c, x, y: T.cond(c, x * x, T.sin(y)), (_TRUE, _TWO, _TWO), (1, 2)),
+    Specimen("cond", "of which one varies", squared(_branches), (_TRUE, _TWO, _TWO), (2,)),
     Specimen("cond", "a condition on the operand", lambda x: T.cond(x > 0, T.exp(x), T.cos(x)), (_NUMBER,), (0,)),
 ]
 
@@ -90,6 +91,7 @@ _OWN = [
     Specimen("with_derivative", "a pullback alone", _exponential, (_TWO,), (0,)),
     Specimen("with_derivative", "a pullback alone, squared", squared(_exponential), (_TWO,), (0,)),
     Specimen("with_derivative", "both rules", lambda x, y: _weighted(x, y, power=3), (_TWO, _TWO), (0, 1)),
+    Specimen("with_derivative", "of which one varies", lambda x, y: _weighted(x, y, power=3), (_TWO, _TWO), (1,)),
     Specimen("with_derivative", "one operand twice", squared(lambda x: _weighted(x, T.sin(x), power=2)), (_TWO,), (0,)),
     Specimen(
         "stop_gradient", "beside what moves", lambda x: x * T.stop_gradient(T.floor(x)), (_TWO,), (0,),

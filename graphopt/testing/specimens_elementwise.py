@@ -119,6 +119,9 @@ _CHOICES = [
         (Operand((2, 1), fixed(True, False), "bool"), Operand((3,), _WIDE), Operand((), _WIDE)), (1, 2),
     ),
     Specimen(
+        "where", "of which one varies", squared(T.where), (Operand((2,), fixed(True, False), "bool"), _TWO, _TWO), (2,)
+    ),
+    Specimen(
         "where", "with a formula that has no value where it is not taken",
         lambda x: T.where(x > 0, T.log(x), x * x), (Operand((4,), fixed(1.5, -1.5, 0.5, -0.5)),), (0,),
     ),

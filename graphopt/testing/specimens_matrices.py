@@ -70,6 +70,9 @@ def matrices_specimens() -> Iterator[Specimen]:
             for kind, (a, b), change in _SYSTEMS:
                 operands = (Operand(a, dominant), Operand(b, _ANY))
                 yield Specimen(op, f"{name}, {kind}", change(function), operands, (0, 1))
+            operands = (Operand((2, 2), dominant), Operand((2, 2), _ANY))
+            for k, what in enumerate(("matrix", "right side")):
+                yield Specimen(op, f"{name}, of which the {what} varies", squared(function), operands, (k,))
     yield from _SINGULAR
     yield Specimen("cholesky", "with solutions and a determinant", _composed, (Operand((2, 2), dominant),), (0,))
 
@@ -87,6 +90,6 @@ _SYSTEMS: list[tuple[str, tuple[Shape, Shape], Callable[..., Any]]] = [
 ]
 
 _SINGULAR = [
-    Specimen("det", f"of a singular matrix, rank {rank}", linalg.det, (Operand((2, 2), fixed(*rows)),), (0,))
+    Specimen("det", f"of a singular matrix, rank {rank}", linalg.det, (Operand((2, 2), fixed(*rows)),), (0,), orders=1)
     for rank, rows in ((1, ([1.0, 2.0], [2.0, 4.0])), (0, ([0.0, 0.0], [0.0, 0.0])))
 ]

@@ -18,6 +18,7 @@ from graphopt.testing.specimen import Convention, Operand, Shape, Specimen, fixe
 __all__ = ["parts_specimens"]
 
 _ANY = within(-2.0, 2.0)
+_TWO_VECTORS = (Operand((2,), _ANY), Operand((2,), _ANY))
 
 
 def _one(op: str, name: str, function: Any, *shapes: Shape, bent: bool = True) -> Specimen:
@@ -79,6 +80,8 @@ _JOINED = [
     _one("stack", "broadcasting", lambda x, y, z: shape.stack(x, y, z, shape=(3,)), (2, 1), (2,), ()),
     _one("stack", "two axes", lambda x, y: shape.stack(x, y, x * y, x, shape=(2, 2)), (2,), ()),
     _one("concatenate", "along a new axis", lambda x, y: T.stack([x, y, x], axis=0), (2,), (2,)),
+    Specimen("concatenate", "of which one varies", squared(lambda x, y: T.concatenate([x, y])), _TWO_VECTORS, (1,)),
+    Specimen("stack", "of which one varies", squared(lambda x, y: shape.stack(x, y, shape=(2,))), _TWO_VECTORS, (0,)),
 ]
 
 

@@ -134,18 +134,19 @@ class Derived:
     def __init__(
         self, subject: Expressed, like: Function | None = None, stabilize: bool = True, mode: str = "reverse"
     ) -> None:
-        self.subject, self._like, self.mode = subject, like, mode
+        self.subject, self._like, self.stabilize, self.mode = subject, like, stabilize, mode
         outputs = {name: subject.outputs[name] for name in subject.graph.results}
         positions = tuple(subject.names.index(name) for name in subject.wrt)
         wrt = {name: subject.inputs[k] for name, k in zip(subject.wrt, positions, strict=True)}
-        made, word, weighted, label = (vjp, "cotangent", outputs, "gradient")
-        if mode == "forward":
-            made, word, weighted, label = (jvp, "direction", wrt, "tangent")
-        weights = [variable(f"{word}_{name}", v.type) for name, v in weighted.items()]
-        options = {"disconnected_inputs": "ignore", "stabilize": stabilize}
-        found = made(list(outputs.values()), list(wrt.values()), weights, **options)
-        self._of = tuple(wrt if mode == "reverse" else outputs)
-        labels = [f"{label}_{name}" for name in self._of]
+        reverse = mode == "reverse"
+        weighted, made = (outputs, wrt) if reverse else (wrt, outputs)
+        kind, label = ("cotangent", "gradient") if reverse else ("direction", "tangent")
+        weights = [variable(f"{kind}_{name}", v.type) for name, v in weighted.items()]
+        differentiate: Callable[..., Any] = vjp if reverse else jvp
+        found = differentiate(
+            list(outputs.values()), list(wrt.values()), weights, disconnected_inputs="ignore", stabilize=stabilize
+        )
+        self._of, labels = tuple(made), [f"{label}_{name}" for name in made]
         #: The derivative as expressions of the subject's inputs and of the vectors that it is multiplied by.
         self.expressed = Expressed(
             (*subject.inputs, *weights), dict(zip(labels, found, strict=True)), positions, subject.held

@@ -68,6 +68,7 @@ def verify_grad(
     *,
     grad: Any = None,
     mode: str = "reverse",
+    stabilize: bool = True,
     order: int = 1,
     oracle: str = "auto",
     step: float | None = None,
@@ -95,6 +96,9 @@ def verify_grad(
         followed by the input's; for several outputs, a list of that.
     mode
         How the derivative that is tested is made: "reverse" (as by `vjp` and `grad`) or "forward" (as by `jvp`).
+    stabilize
+        Whether the stabilizing rewrites run before the derivative is made, as for `grad`. Without them the derivatives
+        that are tested are those of the ops as written.
     order
         1, or 2: besides, the derivative of the derivative, contracted with random weights, made in the same mode.
     oracle
@@ -133,10 +137,11 @@ def verify_grad(
         raise InvalidArgument(f"the mode is reverse, or forward for a derivative that is made here; found {mode!r}")
     chosen = {name: make(step) for name, make in ORACLES.items() if oracle in ("auto", name)}
     report, tolerance = GradientReport(), Tolerance(rtol, atol)
-    for problem, point in _problems(expr_or_callable, points, wrt, grad, mode, seed):
+    for problem, point in _problems(expr_or_callable, points, wrt, grad, mode, stabilize, seed):
         report.points += 1
         repeat = {
             "mode": mode,
+            "stabilize": stabilize,
             "order": order,
             "oracle": oracle,
             "step": step,
@@ -151,15 +156,17 @@ def verify_grad(
     return report
 
 
-def _problems(given: Any, points: Any, wrt: Any, grad: Any, mode: str, seed: int) -> Iterator[tuple[Problem, Point]]:
+def _problems(
+    given: Any, points: Any, wrt: Any, grad: Any, mode: str, stabilize: bool, seed: int
+) -> Iterator[tuple[Problem, Point]]:
     counted = isinstance(points, int) and not isinstance(points, bool)
     if callable(given) and not isinstance(given, Function):
         if counted:
             raise InvalidArgument("the types of a Python function's arguments are those of a point; give points")
         for point in listed_points(points):
-            yield of_callable(given, point, wrt, grad, mode)
+            yield of_callable(given, point, wrt, grad, mode, stabilize)
         return
-    problem = of_expression(given, wrt, grad, mode)
+    problem = of_expression(given, wrt, grad, mode, stabilize)
     subject = problem.subject
     assert isinstance(subject, Expressed)
     drawn = draw_points(subject, points, seed) if counted else listed_points(points)
@@ -219,7 +226,7 @@ class _Trial:
             for name, vector in claim.vectors.items()
         }
         subject = claim.expressed
-        second = derived(subject, like, claim.mode)
+        second = derived(subject, like, claim.mode, claim.stabilize)
         problem = Problem(subject, second, second, like)
         point = {**self.point, **weights}
         written = self.problem.subject

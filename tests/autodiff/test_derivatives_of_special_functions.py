@@ -1,30 +1,14 @@
-"""Derivatives of special functions, first and second, against central differences in 50 digits."""
+"""Derivatives of special functions where formulas divide by nearly zero, and those that are not known."""
 
 import numpy as np
 import pytest
-from gradient_support import check_gradient, values_in
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from gradient_support import check_gradient
 
 import graphopt as go
 import graphopt.tensor as T
 from graphopt.errors import NotDifferentiable
 from graphopt.ops import TABLE
-from graphopt.testing.domains import PARAMETERS, WHOLE, domain
-
-NAMES = sorted({name for name, op in TABLE.items() if {"host", "elementwise"} <= op.traits} | PARAMETERS.keys())
-
-
-@pytest.mark.parametrize("order", [1, 2])
-@pytest.mark.parametrize("name", sorted(set(NAMES) - {"riemann_zeta"}))
-@given(data=st.data())
-@settings(max_examples=2, deadline=None)
-def test_a_derivative_of_a_special_function_is_right(name, order, data):
-    op = TABLE[name]
-    arrays = [np.array(data.draw(values_in(interval, k))) for k, interval in enumerate(domain(name, op.arity))]
-    if name in WHOLE:
-        arrays[0] = np.rint(arrays[0])
-    check_gradient(op, arrays, wrt=range(PARAMETERS.get(name, 0), op.arity), order=order)
+from graphopt.testing.domains import PARAMETERS
 
 
 @pytest.mark.parametrize("function", [T.exprel, T.sinc, T.sici, T.ellipk, T.ellipe, T.j1, lambda x: T.jv(2, x)])

@@ -4,9 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from gradient_support import DIGITS, central_difference, run, to_float, values_in, variables_for, weighted
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from gradient_support import DIGITS, central_difference, run, to_float, variables_for, weighted
 
 import graphopt as go
 import graphopt.tensor as T
@@ -20,17 +18,6 @@ from graphopt.ops import TABLE
 from graphopt.ops.leaves import barrier
 from graphopt.ops.signatures import elementwise_rule, floating_signature
 from graphopt.rewrite import Pipeline
-from graphopt.testing.domains import PARAMETERS, WHOLE, domain
-from graphopt.types import is_float
-
-ELEMENTWISE = sorted(
-    name for name, op in TABLE.items()
-    if "elementwise" in op.traits and op.pullback is not None and op.exact is not None and name not in PARAMETERS
-    and name not in ("cast", "where")
-    and is_float(op.type_rule(tuple([T.scalar().type] * op.arity), {}, None).dtype)
-)  # fmt: skip
-ONCE = {"riemann_zeta", *(name for name in ELEMENTWISE if "host" in TABLE[name].traits)}
-"""Second derivatives of these are tested in reverse mode: in 50 digits they take long."""
 
 
 def directions(arrays):
@@ -78,26 +65,7 @@ def check_second(function, arrays):
         np.testing.assert_allclose(value, truth, rtol=1e-8, atol=1e-9)
 
 
-# --- every op ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ELEMENTWISE)
-@given(data=st.data())
-@settings(max_examples=2, deadline=None)
-def test_the_tangent_of_an_elementwise_op_is_right(name, data):
-    op = TABLE[name]
-    arrays = [np.array(data.draw(values_in(i, k))) for k, i in enumerate(domain(name, op.arity))]
-    if name in WHOLE:
-        arrays[0] = np.rint(arrays[0])
-    check_forward(op, arrays)
-
-
-@pytest.mark.parametrize("name", [name for name in ELEMENTWISE if name not in ONCE])
-@given(data=st.data())
-@settings(max_examples=1, deadline=None)
-def test_the_second_tangent_of_an_elementwise_op_is_right(name, data):
-    op = TABLE[name]
-    check_second(op, [np.array(data.draw(values_in(i, k))) for k, i in enumerate(domain(name, op.arity))])
+# --- functions -----------------------------------------------------------------------------------------------------
 
 
 PLACES = np.array([2, 0, 2])

@@ -1,4 +1,4 @@
-"""The script of docs/gradients.md works as pasted, and finds a mistake that is put into it."""
+"""The scripts of docs/gradients.md work as pasted, and the first finds a mistake that is put into it."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from graphopt.errors import VerificationFailed
 from graphopt.testing.strongest import EFFORT
 
 PAGE = (Path(__file__).parents[2] / "docs" / "gradients.md").read_text(encoding="utf-8")
-(SCRIPT,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+SCRIPT, CATALOGUE = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
 def test_the_script_works_as_pasted(capsys):
@@ -20,6 +20,10 @@ def test_the_script_works_as_pasted(capsys):
 def test_a_mistake_in_the_script_is_found():
     with pytest.raises(VerificationFailed, match="with respect to weights"):
         exec(SCRIPT.replace("(1 - y**2)", "(1 - y)"), {})
+
+
+def test_what_is_said_of_the_catalogue_works_as_pasted():
+    exec(CATALOGUE, {})
 
 
 def test_the_page_states_the_limit_there_is():
