@@ -324,14 +324,16 @@ def _stretched(scene: Scene) -> list[int] | None:
         return None
     result, operand = scene.node.result, scene.operand
     lead = result.ndim - operand.ndim
-    return [k for k, size in enumerate(result.shape) if size != 1 and (k < lead or operand.shape[k - lead] == 1)] or None
+    return [
+        k for k, size in enumerate(result.shape) if size != 1 and (k < lead or operand.shape[k - lead] == 1)
+    ] or None
 
 
 def first_for_sum(scene: Scene) -> Variable | None:
     axes = _stretched(scene)
     if axes is None:
         return None
-    whole = T.broadcast_to(scene.part, scene.node.result.shape)
+    whole: Variable = T.broadcast_to(scene.part, scene.node.result.shape)
     for axis in axes:
         whole = where(T.equal(_along(whole, axis), 0), whole, 0)
     return whole

@@ -1,19 +1,19 @@
 """Mutants of an op's derivative: the same op with one mistake. `verify_grad` is as good as the share of them it finds.
 
-`MUTATIONS` is a fixed list of the mistakes people make when they write a derivative. A mutant is planted in the table of
-ops (`planted`), so that everything that differentiates meets it, and is taken out again.
+`MUTATIONS` is a fixed list of the mistakes people make when they write a derivative. A mutant is planted in the table
+of ops (`planted`), so that everything that differentiates meets it, and is taken out again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import graphopt.tensor as T
-from graphopt.op import Applied, NoDerivative
+from graphopt.errors import GraphoptError
+from graphopt.op import Applied, NoDerivative, Op
 from graphopt.ops import TABLE
 from graphopt.ops.reduction import spread
 from graphopt.testing import derivative_edits as edits
@@ -21,7 +21,7 @@ from graphopt.testing.derivative_edits import Edit, Scene, only, wherever
 from graphopt.types import is_float
 from graphopt.variable import Variable, as_variable
 
-__all__ = ["MUTATIONS", "TIES", "Mutant", "Mutation", "Planted", "mutants", "planted"]
+__all__ = ["MUTATIONS", "TIES", "Mutant", "Mutation", "mutants", "observed", "planted"]
 
 MOST_OPERANDS = 3
 """Of ops that take any number of operands, those that are got wrong."""
@@ -60,14 +60,6 @@ class Mutant:
         return f"{self.op}: {self.mutation.name}{'' if self.position is None else f', operand {self.position}'}"
 
 
-@dataclass
-class Planted:
-    """A mutant in place: how often its mistake was made so far."""
-
-    mutant: Mutant
-    applied: int = 0
-
-
 # --- at ties ----------------------------------------------------------------------------------------------------------
 
 
@@ -91,13 +83,13 @@ def _equal_extremes(scene: Scene) -> Variable:
 
 def _equal_neighbours(scene: Scene) -> Variable | None:
     x = scene.operand
-    return T.sum(T.equal(x[:, None], x[None, :]), axis=1) > 1 if x.ndim == 1 else None  # type: ignore[no-any-return]
+    return T.sum(T.equal(x[:, None], x[None, :]), axis=1) > 1 if x.ndim == 1 else None
 
 
 TIES: Mapping[str, Callable[[Scene], Variable | None]] = {
     **dict.fromkeys(("maximum", "minimum", "fmax", "fmin", "fdim"), _equal_operands),
     **dict.fromkeys(("max", "min"), _equal_extremes),
-    "absolute": lambda scene: T.equal(scene.operand, 0),  # type: ignore[no-any-return]
+    "absolute": lambda scene: T.equal(scene.operand, 0),
     "sort": _equal_neighbours,
 }
 """Where ops have kinks because values tie, over the elements of a part."""
@@ -235,48 +227,81 @@ def mutants(name: str) -> Iterator[Mutant]:
 
 
 @contextmanager
-def planted(mutant: Mutant) -> Iterator[Planted]:
+def planted(mutant: Mutant) -> Iterator[None]:
     """The op of the table with the mutant's mistake, for as long as the context lasts."""
-    op, state = TABLE[mutant.op], Planted(mutant)
-    which = "pushforward" if mutant.mutation.place == "pushforward" else "pullback"
+
+    def wrong(given: Any, node: Applied) -> Any:
+        made = right(given, node)
+        changed = _changed(mutant, given, node, made)
+        return made if changed is None else changed
+
+    which = _which(mutant)
+    right = getattr(TABLE[mutant.op], which)
+    with _replaced(TABLE[mutant.op], which, wrong):
+        yield
+
+
+@contextmanager
+def observed(name: str) -> Iterator[set[Mutant]]:
+    """The op of the table as it is; the set has its mutants that would have changed what was asked of it meanwhile."""
+    op, met = TABLE[name], set[Mutant]()
+    known = list(mutants(name))
+
+    def watching(which: str, right: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(given: Any, node: Applied) -> Any:
+            made = right(given, node)
+            for mutant in known:
+                if mutant not in met and _which(mutant) == which:
+                    try:
+                        fits = _changed(mutant, given, node, made) is not None
+                    except GraphoptError:
+                        fits = True
+                    if fits:
+                        met.add(mutant)
+            return made
+
+        return watched
+
+    with ExitStack() as stack:
+        for which in ("pullback", "pushforward"):
+            if (right := getattr(op, which)) is not None:
+                stack.enter_context(_replaced(op, which, watching(which, right)))
+        yield met
+
+
+def _which(mutant: Mutant) -> str:
+    return "pushforward" if mutant.mutation.place == "pushforward" else "pullback"
+
+
+@contextmanager
+def _replaced(op: Op, which: str, rule: Callable[..., Any]) -> Iterator[None]:
+    """Another rule in the same op: rules, passes and arithmetics know ops by identity or by name."""
     right = getattr(op, which)
-    wrong = partial(_wrong_push if which == "pushforward" else _wrong_pull, state, right)
-    object.__setattr__(op, which, wrong)  # the same op: rules, passes and arithmetics know ops by identity or name
+    object.__setattr__(op, which, rule)
     try:
-        yield state
+        yield
     finally:
         object.__setattr__(op, which, right)
 
 
-def _wrong_pull(state: Planted, right: Callable[..., Any], g: Any, node: Applied) -> Sequence[Any]:
-    mutant = state.mutant
+def _changed(mutant: Mutant, given: Any, node: Applied, made: Any) -> Any:
+    """What a mutant makes of what the right rule made; None if there is nothing to get wrong."""
+    if _which(mutant) == "pushforward":
+        if made is None or made is NotImplemented:
+            return None
+        return mutant.mutation.edit(Scene(mutant.op, node.result, node, 0, made, ()))
     parts = [
         as_variable(part, operand.dtype) if isinstance(part, int | float) else part
-        for part, operand in zip(right(g, node), node.operands, strict=True)
+        for part, operand in zip(made, node.operands, strict=True)
     ]
-    made = list(parts)
+    changed, any_changed = list(parts), False
+    wanted = "part" if mutant.mutation.place == "all" else mutant.mutation.place
     for k, part in enumerate(parts):
-        if mutant.position not in (None, k) or not is_float(node.operands[k].dtype):
-            continue
         place = "nothing" if part is None else "unknown" if isinstance(part, NoDerivative) else "part"
-        if place != ("part" if mutant.mutation.place == "all" else mutant.mutation.place):
+        if mutant.position not in (None, k) or place != wanted or not is_float(node.operands[k].dtype):
             continue
-        if place == "unknown":
-            state.applied, made[k] = state.applied + 1, None
-            continue
-        shown = g if part is None else part
-        new = mutant.mutation.edit(Scene(mutant.op, g, node, k, shown, tuple(parts)))
+        shown = part if place == "part" else given
+        new = mutant.mutation.edit(Scene(mutant.op, given, node, k, shown, tuple(parts)))
         if new is not None:
-            state.applied, made[k] = state.applied + 1, new
-    return made
-
-
-def _wrong_push(state: Planted, right: Callable[..., Any], tangents: Sequence[Any], node: Applied) -> Any:
-    tangent = right(tangents, node)
-    if tangent is None or tangent is NotImplemented:
-        return tangent
-    new = state.mutant.mutation.edit(Scene(state.mutant.op, node.result, node, 0, tangent, ()))
-    if new is None:
-        return tangent
-    state.applied += 1
-    return new
+            changed[k], any_changed = None if place == "unknown" else new, True
+    return changed if any_changed else None

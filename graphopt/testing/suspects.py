@@ -23,7 +23,7 @@ from graphopt.testing.oracles import Oracle
 from graphopt.testing.strongest import strongest
 from graphopt.testing.subjects import Derived, Expressed, Point
 from graphopt.types import TensorType, is_float
-from graphopt.variable import variable
+from graphopt.variable import Variable, variable
 
 __all__ = ["Finding", "suspect"]
 
