@@ -132,6 +132,10 @@ def _cases(name: str, seed: int) -> Iterator[_Case]:
             yield _Case(specimen, "at ties", _point(specimen, convention.at))
         if specimen.generic:
             yield from _zeros(specimen, seed)
+    if "elementwise" not in TABLE[name].traits:
+        for specimen in specimens:
+            if specimen.generic:
+                yield _Case(specimen, "at a larger point", _larger(specimen, seed), order=1)
     generic = next((specimen for specimen in specimens if specimen.generic), None)
     if generic is not None and "elementwise" in TABLE[name].traits:
         for shape in SHAPES:
@@ -157,6 +161,12 @@ def _zeros(specimen: Specimen, seed: int) -> Iterator[_Case]:
         if x.size:
             x.reshape(-1)[0] = 0.0
             yield _Case(specimen, "with a zero", point)
+
+
+def _larger(specimen: Specimen, seed: int) -> dict[str, Any]:
+    """Twice a point: ops that are no functions of elements are defined there too."""
+    point = specimen.point(np.random.default_rng(seed))
+    return {**point, **{f"x{k}": 2 * point[f"x{k}"] for k in specimen.wrt}}
 
 
 def _point(specimen: Specimen, values: Any) -> dict[str, Any]:
