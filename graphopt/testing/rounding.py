@@ -31,6 +31,18 @@ _ROUNDS_NOT = frozenset((
 """Ops whose results are operands, or exact; no values that are equal become unequal by them."""
 
 
+_WHOLE = frozenset(("add", "subtract", "multiply"))
+"""Ops that do not round whole numbers: an order n + 1 is still one, where any other would have no meaning."""
+
+
+def _is_exact(result: Array, operands: tuple[Array, ...]) -> Array:
+    with np.errstate(invalid="ignore"):
+        whole = np.abs(result) < 2**24
+        for x in operands:
+            whole = whole & (np.trunc(x) == x)
+    return whole
+
+
 class Perturbed(Native):
     """NumPy, every rounding operation off by a few units; what adds or combines many terms, also in each term."""
 
@@ -46,7 +58,10 @@ class Perturbed(Native):
             return self._off(result) if narrower else result
         if "elementwise" not in op.traits:
             operands = tuple(self._off(x) if x.dtype.kind == "f" else x for x in operands)
-        return self._off(super().apply(op, operands, attributes, type))
+        result = super().apply(op, operands, attributes, type)
+        return (
+            np.where(_is_exact(result, operands), result, self._off(result)) if op.name in _WHOLE else self._off(result)
+        )
 
     def _off(self, x: Array) -> Array:
         off = self._chance.uniform(-UNITS, UNITS, x.shape) * np.finfo(x.dtype).eps
