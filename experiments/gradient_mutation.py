@@ -154,8 +154,11 @@ def table(record: common.Record) -> str:
     for outcome, title in HEADINGS.items():
         rows = [row for row in record["not killed"] if row["outcome"] == outcome]
         if rows:
-            lines += ["", f"## {title}", "", "| op | mutation | operand | where |", "| --- | --- | --- | --- |"]
-            lines += [f"| {row['op']} | {row['mutation']} | {row['operand']} | {row['where']} |" for row in rows]
+            lines += ["", f"## {title}", "", "| mutation | why | ops, and operands |", "| --- | --- | --- |"]
+        for mutation in dict.fromkeys(row["mutation"] for row in rows):
+            ops = ", ".join(f"{row['op']} {row['operand']}" for row in rows if row["mutation"] == mutation)
+            why = CONVENTION if outcome == "convention" else WHY.get(mutation, "") if outcome == "equivalent" else ""
+            lines.append(f"| {mutation} | {why} | {ops} |")
     return "\n".join(lines) + "\n"
 
 
@@ -164,6 +167,23 @@ HEADINGS = {
     "convention": "Another derivative that there is: found by the table of conventions, not by an oracle",
     "equivalent": "Equivalent: the same values to second order wherever the specimens look",
 }
+CONVENTION = "differs at a kink alone, and lies between the derivatives beside it"
+_OUTSIDE = "no such operand where the op and its derivative are defined, or none whose derivative is not 0"
+_EDGE = "the number or function stands in for a value at an edge, and is not chosen elsewhere"
+_ONE_SIDE = "the element or operand that was changed has the derivative 0"
+_FLAT = "the derivative does not depend on values, or jumps from one constant to another"
+WHY = {
+    **dict.fromkeys(("only for negative", "only beyond 2", "only at zero", "lost at zero"), _OUTSIDE),
+    **dict.fromkeys(
+        ("number off by one", "operand for result", "neighbouring function", "quotient for product"), _EDGE
+    ),
+    **dict.fromkeys(("only for size 1", "only in a batch", "one element of many", "straight through"), _ONE_SIDE),
+    **dict.fromkeys(("held constant at second order", "twice at second order", "cotangent held constant"), _FLAT),
+    "another operand's": "operands have the same cotangent",
+    "nothing at ties": "that is the convention",
+    "zero where unknown": "programs are not differentiated by what has no derivative",
+}
+"""Why there are equivalent mutants of a kind."""
 
 
 def _line(name: str, found: dict[str, int], outcomes: Sequence[str] = OUTCOMES) -> str:
