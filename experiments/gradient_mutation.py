@@ -32,7 +32,13 @@ from graphopt.testing.derivative_verdicts import OUTCOMES, Verdict, judge
 from graphopt.testing.specimens import SPECIMENS
 
 SMALL = ("exp", "maximum", "sum", "floor", "cumprod", "gammainc")
-COLORS = {"killed": "tab:blue", "convention": "tab:olive", "equivalent": "tab:gray", "survived": "tab:red"}
+COLORS = {
+    "killed": "tab:blue",
+    "convention": "tab:olive",
+    "equivalent": "tab:gray",
+    "explained": "tab:cyan",
+    "survived": "tab:red",
+}
 LIMIT = 20.0
 """Seconds of processor time for a mutant."""
 INNOCENT = {"altered": "planted", "stop_gradient": "planted"}
@@ -157,13 +163,15 @@ def table(record: common.Record) -> str:
             lines += ["", f"## {title}", "", "| mutation | why | ops, and operands |", "| --- | --- | --- |"]
         for mutation in dict.fromkeys(row["mutation"] for row in rows):
             ops = ", ".join(f"{row['op']} {row['operand']}" for row in rows if row["mutation"] == mutation)
-            why = CONVENTION if outcome == "convention" else WHY.get(mutation, "") if outcome == "equivalent" else ""
+            first = next(row for row in rows if row["mutation"] == mutation)
+            why = {"convention": CONVENTION, "equivalent": WHY.get(mutation, "")}.get(outcome, first["where"])
             lines.append(f"| {mutation} | {why} | {ops} |")
     return "\n".join(lines) + "\n"
 
 
 HEADINGS = {
     "survived": "Survived",
+    "explained": "Let through, for a reason",
     "convention": "Another derivative that there is: found by the table of conventions, not by an oracle",
     "equivalent": "Equivalent: the same values to second order wherever the specimens look",
 }

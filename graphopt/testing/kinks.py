@@ -97,13 +97,18 @@ def is_kinked(alone: Expressed, oracles: Mapping[str, Oracle], point: Point, wro
     """
     if not 0 < _columns(alone, point) <= COLUMNS:
         return False
-    near, oracle = _looking(alone, oracles, point)
     unit = np.zeros(np.shape(point[wrong.input]))
     unit[wrong.input_index] = 1.0
     shape = next(np.shape(value) for value in alone.values(point).values())
     row = int(np.ravel_multi_index(wrong.output_index, shape)) if shape else 0
-    found = [oracle.slopes(alone, moved, {wrong.input: unit}).value[row] for moved in _around(alone, point, near)]
-    return float(np.ptp(found)) > TOLERANCE * float(np.max(np.abs(found))) + 1e-12
+    apart = []
+    for nearer in (1.0, 0.125):  # what is smooth differs the less, the nearer the points are
+        near, oracle = _looking(alone, oracles, point, nearer)
+        found = [oracle.slopes(alone, moved, {wrong.input: unit}).value[row] for moved in _around(alone, point, near)]
+        apart.append(float(np.ptp(found)))
+        if not apart[-1] > TOLERANCE * float(np.max(np.abs(found))) + 1e-12:
+            return False
+    return apart[1] > 0.5 * apart[0]
 
 
 def _claimed(claim: Derived, point: Point) -> Numbers:
@@ -140,7 +145,9 @@ def _beside(
     return np.array(found), known
 
 
-def _looking(alone: Expressed, oracles: Mapping[str, Oracle], point: Point) -> tuple[float, Oracle]:
+def _looking(
+    alone: Expressed, oracles: Mapping[str, Oracle], point: Point, nearer: float = 1.0
+) -> tuple[float, Oracle]:
     """How far aside derivatives are looked at, and what finds them there without reaching back."""
     if "exact" in oracles:
         try:
@@ -148,8 +155,9 @@ def _looking(alone: Expressed, oracles: Mapping[str, Oracle], point: Point) -> t
         except UnsupportedExpression:
             pass
         else:
-            return NEAR, ExactDifferences()
-    return ROUGHLY_NEAR, Differences(ROUGHLY_NEAR / (16 * _columns(alone, point)))
+            return NEAR * nearer, ExactDifferences()
+    near = ROUGHLY_NEAR * nearer
+    return near, Differences(near / (16 * _columns(alone, point)))
 
 
 def _columns(alone: Expressed, point: Point) -> int:

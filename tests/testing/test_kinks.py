@@ -68,6 +68,12 @@ def test_what_does_not_lie_between_is_found_and_the_op_named(name):
         verify_grad(program, [point])
 
 
+@pytest.mark.parametrize("oracle", ["exact", "finite-difference"])
+def test_what_is_smooth_is_not_taken_for_a_kink(oracle):
+    with planted(_mutant("exp", "off by a thousandth")), pytest.raises(VerificationFailed, match="suspect: exp"):
+        verify_grad(T.exp(a), [[0.5, 1.0, 2.0]], oracle=oracle)
+
+
 def test_another_convention_is_not_accused():
     with planted(_mutant("max", "first alone at ties", None)):
         assert verify_grad(T.max(a), [[1.0, 1.0, 0.0]]).kinks == 2
