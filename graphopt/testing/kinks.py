@@ -56,7 +56,9 @@ class Choice:
     nearest: tuple[float, ...]
 
 
-def stray(claim: Derived, oracles: Mapping[str, Oracle], point: Point) -> Choice | None:
+def stray(
+    claim: Derived, oracles: Mapping[str, Oracle], point: Point
+) -> tuple[Choice | None, frozenset[tuple[int, ...]]]:
     """The first row of an op's claimed Jacobian that lies outside its generalized Jacobian.
 
     Parameters
@@ -73,21 +75,24 @@ def stray(claim: Derived, oracles: Mapping[str, Oracle], point: Point) -> Choice
     Choice or None
         None if there is none, or where nothing can be said: where the op jumps, is not defined all around the point,
         or has too many elements.
+    frozenset
+        The elements of the result of which something could be said.
     """
     alone = claim.subject
     values = flat(alone.values(point, Wide())).astype(float)
     if not 0 < _columns(alone, point) <= COLUMNS or not 0 < len(values) <= ROWS:
-        return None
+        return None, frozenset()
     beside, known = _beside(alone, oracles, point, values)
     found = _claimed(claim, point)
     shape = next(np.shape(value) for value in alone.values(point).values())
+    indices = [tuple(int(k) for k in np.unravel_index(row, shape)) for row in range(len(known))]
+    judged = frozenset(index for index, is_known in zip(indices, known, strict=True) if is_known)
     for row in np.flatnonzero(known):
         corners = beside[:, row]
         nearest = _nearest(corners, found[row])
         if not np.max(np.abs(nearest - found[row])) <= TOLERANCE * np.max(np.abs(corners)) + 1e-12:
-            index = tuple(int(k) for k in np.unravel_index(row, shape))
-            return Choice(index, tuple(found[row].tolist()), tuple(nearest.tolist()))
-    return None
+            return Choice(indices[row], tuple(found[row].tolist()), tuple(nearest.tolist())), judged
+    return None, judged
 
 
 def is_kinked(alone: Expressed, oracles: Mapping[str, Oracle], point: Point, wrong: Mismatch) -> bool:
@@ -172,7 +177,7 @@ def _around(alone: Expressed, point: Point, near: float) -> Iterator[dict[str, N
         for off in (order, -order):
             moved, start = dict(point), 0
             for name in alone.wrt:
-                x = np.asarray(point[name], float)
+                x = np.nan_to_num(np.asarray(point[name], float))
                 part = off[start : start + x.size].reshape(x.shape)
                 moved[name] = x + near * np.where(x == 0, 1.0, np.abs(x)) * part
                 start += x.size

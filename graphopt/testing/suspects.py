@@ -130,7 +130,9 @@ def _judged(op: Op, claim: Derived, oracles: Mapping[str, Oracle], point: Point)
     wrong = seen.mismatch
     if wrong is not None and not is_kinked(claim.subject, oracles, point, wrong):
         return _sentence(op, wrong, claim.mode)
-    choice = stray(claim, oracles, point)
+    choice, known = stray(claim, oracles, point)
+    if wrong is not None and wrong.output_index not in known:  # where it jumps along another operand
+        return _sentence(op, wrong, claim.mode)
     return True if choice is None else _outside(choice)
 
 
