@@ -30,7 +30,7 @@ __all__ = ["Finding", "suspect"]
 MOST = 300
 """How many ops are looked at."""
 
-_STEPS = frozenset({"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"})
+_STEPS = frozenset({"less", "less_equal", "greater", "greater_equal"})
 """Ops whose result changes where their operands are equal; what they choose between may have a kink there."""
 
 _ON_PURPOSE = frozenset({"stop_gradient", "with_derivative"})

@@ -210,7 +210,7 @@ class _Trial:
             if found is not None and found.blame is not None:
                 raise VerificationFailed(self._at_a_kink(found.blame))
             return
-        if found is not None and found.blame is None and found.kinks:
+        if found is not None and found.blame is None and found.kinks and np.isfinite(seen.mismatch.found):
             self.report.kinks += 1  # min(|x|, x) at 0 is smooth, but nothing it is made of is
             return
         raise VerificationFailed(self._message(seen.mismatch, oracle, found))
