@@ -186,6 +186,8 @@ WHY = {
         ("number off by one", "operand for result", "neighbouring function", "quotient for product"), _EDGE
     ),
     **dict.fromkeys(("only for size 1", "only in a batch", "one element of many", "straight through"), _ONE_SIDE),
+    **dict.fromkeys(("first element", "last element", "broadcast axis not summed"), _ONE_SIDE),
+    "dropped factor": "the factor is 1",
     **dict.fromkeys(("held constant at second order", "twice at second order", "cotangent held constant"), _FLAT),
     "another operand's": "operands have the same cotangent",
     "nothing at ties": "that is the convention",

@@ -81,7 +81,7 @@ def triangle(x: Any, lower: bool, diagonal: float) -> Any:
     row = expand_dims(iota(size=x.shape[-2]), axis=(1,))
     column = expand_dims(iota(size=x.shape[-1]), axis=(0,))
     inside = row > column if lower else row < column
-    return where(inside, x, where(equal(row, column), diagonal * x if diagonal else 0.0, 0.0))
+    return where(inside, x, where(equal(row, column), diagonal * x, 0.0) if diagonal else 0.0)
 
 
 def _cholesky_pullback(g: Any, node: Applied) -> Sequence[Any]:

@@ -1,7 +1,8 @@
-"""Mutants of derivatives are judged, counted and drawn."""
+"""The record of mutants of derivatives has every op and mutation, and no survivor."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,20 @@ pytest.importorskip("matplotlib")
 
 import common
 import gradient_mutation as experiment
+
+from graphopt.ops import TABLE
+from graphopt.testing.derivative_mutations import MUTATIONS
+from graphopt.testing.specimens import SPECIMENS
+
+RECORD = json.loads((common.RESULTS / "gradient_mutation.json").read_text(encoding="utf-8"))
+
+
+def test_the_record_has_every_mutation_and_op_and_no_survivor():
+    assert set(RECORD["mutations"]) == {mutation.name for mutation in MUTATIONS}
+    assert RECORD["ops"] == len([name for name in SPECIMENS if TABLE[name].pullback is not None])
+    assert sum(RECORD["outcomes"].values()) == RECORD["mutants"]
+    assert "survived" not in RECORD["outcomes"]
+    assert (common.RESULTS / "gradient_mutation.md").read_text(encoding="utf-8") == experiment.table(RECORD)
 
 
 def test_table_and_picture_are_made_of_what_is_judged(tmp_path: Path):
