@@ -30,7 +30,7 @@ test: $(VENV)/installed-dev
 	@$(PYTEST) -m "not long" $(TESTS)
 
 test-long: $(VENV)/installed-dev
-	@$(PYTEST) -m long --hypothesis-profile=long $(TESTS)
+	@$(PYTEST) -m long --hypothesis-profile=graphopt-long $(TESTS)
 
 lint: $(VENV)/installed-dev
 	@$(RUN) -m ruff check .

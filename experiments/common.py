@@ -134,11 +134,11 @@ def stopwatch(action: Callable[[], Any], clock: Callable[[], float] = time.perf_
 
 
 def race(contestants: dict[str, Callable[..., Any]], arguments: tuple[Any, ...], **settings: Any) -> Record:
-    """`graphopt.bench.compare` as a record without its samples; prints its table."""
-    comparison: Comparison = compare(contestants, arguments, **settings)
+    """`graphopt.bench.compare` with warm caches, as a record without its samples; prints its table."""
+    comparison: Comparison = compare(contestants, arguments, **{"cold": False, **settings})
     print(comparison.table(), flush=True)
     result = asdict(comparison)
-    del result["samples"]
+    del result["samples"], result["cold_samples"]
     return result
 
 

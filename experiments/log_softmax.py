@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import mpmath
@@ -144,7 +145,7 @@ def measure(
         "digits": DIGITS,
         "shape_of_accuracy": [rows, columns],
         "shape_of_speed": list(shape),
-        "graph": str(optimized.graph),
+        "graph": str(optimized.graph).replace(f"{Path(__file__).parents[1]}/", ""),
         "kernels": len(optimized.kernels),
         "values": values,
         "gradients": gradients,

@@ -33,10 +33,11 @@ from graphopt.errors import (
 from graphopt.frontend import from_sympy, to_sympy
 from graphopt.frontend.gradient import grad, hessian, hvp, jacobian, jvp, vjp
 from graphopt.frontend.state import In
-from graphopt.function import Function, function
+from graphopt.function import Function
 from graphopt.graph import Graph
 from graphopt.graph.draw import draw
 from graphopt.lowering import Lowered, c_source, cuda_source, lower
+from graphopt.make_function import function
 from graphopt.ops.custom import define_op
 from graphopt.options import Options
 from graphopt.rewrite.pipeline import Pipeline

@@ -214,7 +214,8 @@ def _named(name: str) -> Dim:
 def opaque(function: str, a: DimLike, b: DimLike) -> DimLike:
     """`a // b`, `min(a, b)` or `max(a, b)` as a dimension, folded where both are constants or equal.
 
-    Of extrema of extrema, those that repeat an operand are folded: max(max(a, 0), 0) is max(a, 0).
+    Of extrema of extrema, those that repeat an operand are folded: max(max(a, 0), 0) is max(a, 0). So is what is in
+    order for all sizes: min(n, 4*n) is n, as sizes are not negative.
     """
     if function == "//" and b == 0:
         raise InvalidArgument(f"dimension {a} // 0 has no value")
@@ -228,7 +229,16 @@ def opaque(function: str, a: DimLike, b: DimLike) -> DimLike:
         for one, other in ((a, b), (b, a)):
             if _is_extremum_of(one, function, other):
                 return one
+        if _is_nonnegative(a - b):
+            return b if function == "min" else a
+        if _is_nonnegative(b - a):
+            return a if function == "min" else b
     return Dim((((Opaque(function, (a, b)),), 1),))
+
+
+def _is_nonnegative(value: DimLike) -> bool:
+    """Whether a dimension is a sum of products of names, none of them subtracted."""
+    return all(factor >= 0 and all(isinstance(atom, str) for atom in monomial) for monomial, factor in _terms(value))
 
 
 def _is_extremum_of(value: DimLike, function: str, operand: DimLike) -> bool:

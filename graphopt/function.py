@@ -1,113 +1,41 @@
-"""Compiled functions: the end of the road from an expression to something that is called with arrays."""
+"""Compiled functions: what is called with arrays, and can be looked at, copied and pickled.
+
+How one is made of expressions: `graphopt.make_function`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from graphopt.check import check_against_interpreter
 from graphopt.domain_check import check_domains
-from graphopt.errors import InvalidArgument, TypeMismatch, UnusedInput
-from graphopt.frontend.declare import Signature, declare
+from graphopt.errors import InvalidArgument, TypeMismatch
+from graphopt.frontend.declare import Signature
+from graphopt.frontend.structure import Leaf
 from graphopt.graph.checks import require
 from graphopt.graph.draw import bundle
 from graphopt.graph.graph import Graph
 from graphopt.graph.lift import is_liftable, lift
 from graphopt.graph.mathematics import program_text
-from graphopt.lowering import KernelFacts, Lowered, as_pipeline, optimize
+from graphopt.lowering import KernelFacts, Lowered, optimize
 from graphopt.modes import STEPPED, Step, Stepped
 from graphopt.options import Options
 from graphopt.passes.fuse import Fuse
 from graphopt.rewrite.passes import Context
 from graphopt.rewrite.pipeline import Pipeline
 from graphopt.runtime.arguments import as_array, bind
+from graphopt.runtime.caller import Call, Shortcut
 from graphopt.schedule.program import Program
 from graphopt.schedule.schedule import schedule
 from graphopt.shared_variable import SharedVariable
 from graphopt.variant import Variant, flatten, unflatten
 
-__all__ = ["Function", "function"]
+__all__ = ["Function"]
 
-TARGETS = ("numpy", "c", "cuda-emulated")
 Array = Any
-
-
-def function(
-    inputs: Any,
-    outputs: Any = None,
-    updates: Any = None,
-    givens: Any = None,
-    *,
-    target: str = "c",
-    pipeline: str | Pipeline = "default",
-    mode: str | None = None,
-    name: str | None = None,
-    on_unused_input: str = "raise",
-    allow_input_downcast: bool | None = None,
-    types: Mapping[Any, str] | None = None,
-    options: Options | None = None,
-    on_node: Callable[[Step], object] | None = None,
-) -> Function:
-    """Compile expressions into a function that is called with arrays.
-
-    Parameters
-    ----------
-    inputs
-        Variables and SymPy symbols, in the order of the call; `go.In(x, value=…)` gives one a default.
-    outputs
-        One expression, or several in nested lists, tuples and dicts; the function returns an array, or lists and dicts
-        of arrays accordingly. A function of undeclared SymPy scalars is a ufunc: arrays of any shape broadcast.
-    updates
-        `{shared: expression}`, or pairs: what each call puts in the place of shared variables. All expressions see the
-        old values, the new ones land together, and a call that fails changes none.
-    givens
-        `{variable: expression}`, or pairs: what stands for variables in outputs and updates.
-    target
-        "c"; "numpy", the interpreter; or "cuda-emulated", the CUDA text run on the CPU.
-    pipeline
-        "default", "fast", "none", a text such as "canonicalize,cse,fuse", or a `Pipeline`.
-    mode
-        None; "check": every call is also interpreted as it was written, and compared; "debug": it is interpreted as it
-        was written, node by node in Python, where a debugger can stop (`graphopt.modes`); "nan": so, and the first
-        node that makes a value that is not finite is an error which names it and the user's line.
-    name
-        What generated code and messages call the function.
-    on_unused_input
-        "raise", "warn" or "ignore".
-    allow_input_downcast
-        Whether arguments may lose precision: None, Python numbers and lists of them alone; True, all; False, none.
-    types
-        Types of SymPy symbols, `{x: "float32[n]"}`; undeclared ones are float64 scalars.
-    options
-        Compiler, flags, threads, template folders.
-    on_node
-        For mode "debug": called with the `Step` of every node, in order: `.node`, `.op`, `.operands` and `.result`
-        (arrays), `.attributes`, `.name`, `.origin`.
-
-    Raises
-    ------
-    InvalidArgument, MissingInput, UnusedInput, UnsupportedExpression, TypeMismatch, ShapeMismatch
-        If the expressions and inputs do not make a function.
-    CompilerNotFound, CompilationFailed
-        If there is no compiler or it fails.
-    """
-    if target not in TARGETS:
-        raise InvalidArgument(f"unknown target {target!r}; expected one of {', '.join(TARGETS)}")
-    if mode not in (None, "check", *STEPPED):
-        raise InvalidArgument(f"unknown mode {mode!r}; expected None, 'check', 'debug' or 'nan'")
-    if on_node is not None and mode != "debug":
-        raise InvalidArgument(f"on_node is for mode='debug', which visits nodes one by one; found mode={mode!r}")
-    label = name or "program"
-    if not label.isidentifier() or not label.isascii():
-        raise InvalidArgument(f"a function's name must be an ASCII identifier, found {label!r}")
-    declared = declare(inputs, outputs, types, updates, givens)
-    written = declared.graph()
-    _check_unused(written, on_unused_input)
-    return Function(
-        written, declared.signature(written), target, as_pipeline(pipeline), mode, label, options or Options(), None,
-        allow_input_downcast, on_node,
-    )  # fmt: skip
 
 
 class Function:
@@ -158,6 +86,12 @@ class Function:
         self._variants: dict[tuple[str, ...], Variant] = {}
         if not self._ufunc and mode not in STEPPED:
             self._variant(())
+        self._shortcut: Shortcut | None = None
+        stateless = not signature.shared and not signature.updates
+        # Which numbers lose something is looked at in Python alone.
+        if target == "c" and mode is None and stateless and allow_input_downcast is not False:
+            usual = partial(Function.__call__, self)
+            self._shortcut = Shortcut(usual, None if isinstance(signature.structure, Leaf) else self._pack)
 
     # --- looking -----------------------------------------------------------------------------------------------
     @property
@@ -181,6 +115,22 @@ class Function:
     @property
     def kernels(self) -> list[KernelFacts]:
         return self.lowered.kernels
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether another text stands in place of the generated one; see `with_source`."""
+        return self._text is not None
+
+    def counts(self, /, *arguments: Any, **by_name: Any) -> dict[str, int]:
+        """What a call with such arguments has to do: the kernels' "bytes" and "flops" at their sizes.
+
+        Empty where nobody can tell beforehand: if a condition chooses between kernels or a size is counted by the call,
+        and where no kernel runs (target "numpy", modes "debug" and "nan").
+        """
+        if self.target == "numpy" or self._mode in STEPPED:
+            return {}
+        _, vectors, arrays = self._arrays(arguments, by_name)
+        return self._variant(vectors).counts(arrays)
 
     def with_source(self, text: str) -> Function:
         """The same function with another text in place of the generated one.
@@ -288,6 +238,42 @@ class Function:
         self, arguments: Sequence[Any], by_name: Mapping[str, Any], into: Mapping[str, Array] | None
     ) -> dict[str, Array]:
         signature = self._signature
+        shape, vectors, arrays = self._arrays(arguments, by_name)
+        if self._mode in STEPPED:
+            stepped = Stepped(self._as_written(vectors), self.name, str(self._mode), self._on_node)
+            results = stepped.run(arrays, into)
+        else:
+            variant = self._variant(vectors)
+            results = variant.run(arrays, into)
+        results = require(self.name, self.graph, results)
+        if self._mode == "check":
+            check_against_interpreter(self.name, self._as_written(vectors), arrays, results)
+        if shape is not None:
+            results = {name: unflatten(value, shape, self.graph, name) for name, value in results.items()}
+        for name, shared in signature.updates.items():
+            shared.set_value(results[name], borrow=True)
+        if self._shortcut is not None and into is None:
+            self._shorten(self._shortcut, Call(arguments, arrays, variant, results, tuple(self.graph.checks)))
+        return results
+
+    def _shorten(self, shortcut: Shortcut, call: Call) -> None:
+        """Once there is a `Caller`, the type of this function calls it, for Python looks up `__call__` in types alone.
+
+        A method that handed arguments on would cost as much as the call.
+        """
+        shortcut.saw(call)
+        if shortcut.caller is not None and type(self) is Function:
+            self.__class__ = type(Function.__name__, (Function,), {"__call__": shortcut.caller})
+
+    def _pack(self, arrays: Sequence[Array]) -> Any:
+        names = [name for name in self.graph.outputs if name not in self.graph.checks]
+        return self._signature.pack(dict(zip(names, arrays, strict=True)))
+
+    def _arrays(
+        self, arguments: Sequence[Any], by_name: Mapping[str, Any]
+    ) -> tuple[tuple[int, ...] | None, tuple[str, ...], dict[str, Array]]:
+        """The arrays of a call, shared ones included; for a ufunc also its shape, and which of them are vectors."""
+        signature = self._signature
         bound = bind(signature.arguments, arguments, by_name, signature.defaults)
         arrays = {
             name: as_array(name, value, self.graph.type(self.graph.inputs[name]).dtype, self._downcast)
@@ -296,23 +282,10 @@ class Function:
         arrays |= {name: shared.get_value(borrow=True) for name, shared in signature.shared.items()}
         if self._mode == "check":
             check_domains(self.name, self._written, arrays)
-        shape: tuple[int, ...] | None = None
-        if self._ufunc:
-            shape, arrays = flatten(arrays)
-        vectors = tuple(name for name, array in arrays.items() if array.ndim) if self._ufunc else ()
-        if self._mode in STEPPED:
-            stepped = Stepped(self._as_written(vectors), self.name, str(self._mode), self._on_node)
-            results = stepped.run(arrays, into)
-        else:
-            results = self._variant(vectors).run(arrays, into)
-        results = require(self.name, self.graph, results)
-        if self._mode == "check":
-            check_against_interpreter(self.name, self._as_written(vectors), arrays, results)
-        if shape is not None:
-            results = {name: unflatten(value, shape, self.graph, name) for name, value in results.items()}
-        for name, shared in signature.updates.items():
-            shared.set_value(results[name], borrow=True)
-        return results
+        if not self._ufunc:
+            return None, (), arrays
+        shape, arrays = flatten(arrays)
+        return shape, tuple(name for name, array in arrays.items() if array.ndim), arrays
 
     def _as_written(self, vectors: tuple[str, ...]) -> Graph:
         return lift(self._written, vectors) if vectors else self._written
@@ -330,17 +303,3 @@ class Function:
 
 def _unpickled(made_of: dict[str, Any]) -> Function:
     return Function(**made_of)
-
-
-def _check_unused(graph: Graph, on_unused_input: str) -> None:
-    if on_unused_input not in ("raise", "warn", "ignore"):
-        raise InvalidArgument(f"on_unused_input is 'raise', 'warn' or 'ignore', found {on_unused_input!r}")
-    needed = set(graph.order())
-    unused = [name for name, node in graph.inputs.items() if node not in needed]
-    if unused and on_unused_input != "ignore":
-        message = f"no output depends on input {', '.join(unused)}; leave it out, or say on_unused_input='ignore'"
-        if on_unused_input == "raise":
-            raise UnusedInput(message)
-        import warnings
-
-        warnings.warn(message, stacklevel=3)

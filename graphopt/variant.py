@@ -17,6 +17,7 @@ from graphopt.runtime.arguments import contiguous
 from graphopt.runtime.extents import Extents
 from graphopt.runtime.host import Settling
 from graphopt.schedule.schedule import schedule
+from graphopt.schedule.steps import Branch
 
 __all__ = ["Interpreted", "Runner", "Variant", "flatten", "run", "unflatten"]
 
@@ -46,6 +47,17 @@ class Variant:
 
     def run(self, arrays: Mapping[str, Array], into: Mapping[str, Array] | None) -> dict[str, Array]:
         return run(self.graph, self.runner, self._extents, arrays, into)
+
+    def counts(self, arrays: Mapping[str, Array]) -> dict[str, int]:
+        """The "bytes" and "flops" of a call; empty if a condition chooses between kernels or the call counts a size."""
+        sizes = bind_dimensions(self.graph, arrays)
+        steps = self.program.steps
+        if self.program.counts or any(isinstance(step, Branch) for step in steps):
+            return {}
+        return {
+            "bytes": sum(evaluate(self.program.bytes(step), sizes) for step in steps),
+            "flops": sum(evaluate(step.flops, sizes) for step in steps),
+        }
 
 
 def run(

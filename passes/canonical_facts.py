@@ -89,6 +89,9 @@ STABLE: tuple[Rule, ...] = (
     Rule(
         "log-over-exp", T.log(V("x", where=positive) / T.exp(y)), T.log(x) - y, claim=Stabilizes(8)
     ),                                                                                              # log(x/eʸ)
+    Rule(
+        "log-exp-over", T.log(T.exp(y) / V("x", where=positive)), y - T.log(x), claim=Stabilizes(8)
+    ),                                                                                              # log(eʸ/x)
 )  # fmt: skip
 
 FAST: tuple[Rule, ...] = (

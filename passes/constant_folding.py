@@ -32,6 +32,7 @@ class ConstantFolding(Pass):
     """Compute constant nodes. `max` bounds the elements of a result. Linear."""
 
     name: ClassVar[str] = "constant-folding"
+    idempotent: ClassVar[bool] = True
     max: int = 4096
 
     def run(self, graph: Graph, context: Context) -> None:

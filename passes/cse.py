@@ -24,6 +24,7 @@ class CommonSubexpressions(Pass):
     """Merge nodes that compute the same. Linear."""
 
     name: ClassVar[str] = "cse"
+    idempotent: ClassVar[bool] = True
 
     def run(self, graph: Graph, context: Context) -> None:
         """Replace each node that was seen before by the first of its kind."""

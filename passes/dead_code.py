@@ -19,6 +19,7 @@ class DeadCode(Pass):
     """Remove nodes that no output needs. Linear."""
 
     name: ClassVar[str] = "dead-code"
+    idempotent: ClassVar[bool] = True
 
     def run(self, graph: Graph, context: Context) -> None:
         """Settle the checks and prune the graph."""

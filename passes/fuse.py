@@ -25,6 +25,7 @@ class Fuse(Pass):
     """Write the fusion plan. `max` bounds the nodes of a group."""
 
     name: ClassVar[str] = "fuse"
+    idempotent: ClassVar[bool] = True
     max: int = 100_000
 
     def run(self, graph: Graph, context: Context) -> None:

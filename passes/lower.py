@@ -19,6 +19,7 @@ class Lower(Pass):
     """Expand composite ops. Linear in the size of the result."""
 
     name: ClassVar[str] = "lower"
+    idempotent: ClassVar[bool] = True
     establishes: ClassVar[frozenset[str]] = frozenset({"lowered"})
     mandatory: ClassVar[bool] = True
 

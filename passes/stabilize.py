@@ -40,7 +40,7 @@ from graphopt.rewrite.standard_measures import HAZARDS, MASKS, OPERATIONS
 SHORTER = (stabilize_elementary, stabilize_hyperbolic, stabilize_trigonometric, stabilize_differences, stabilize_powers)
 LONGER = (
     stabilize_tails, stabilize_hyperbolic, stabilize_trigonometric, stabilize_differences, stabilize_series,
-    stabilize_powers, stabilize_quadratic,
+    stabilize_powers, stabilize_quadratic, stabilize_branches, stabilize_softmax,
 )  # fmt: skip
 """Tables of rules that write a function out at greater length, and so decrease no measure. They come to an end because
 none of them matches in what another writes, or because a condition sees that an operand is held already."""

@@ -76,9 +76,9 @@ SIGMOIDS = (
         claim=Stabilizes(4, relative=True),
     ),                                                                                           # slope of σ
     Rule(
-        "scaled-sigmoid", c / (T.exp(x) + 1), c * T.sigmoid(-x),
-        claim=Stabilizes(4, relative=True), where=lambda match: match["c"].attributes["value"] != 1,
-    ),                                                                                           # c/(1 + eˣ) = c·σ(-x)
+        "scaled-sigmoid", y / (T.exp(x) + 1), y * T.sigmoid(-x), claim=Stabilizes(4, relative=True),
+        where=lambda match: match["y"].attributes.get("value") != 1,
+    ),                                                                                           # y/(1 + eˣ) = y·σ(-x)
     Rule("sigmoid-logit", T.sigmoid(T.log(x / (1 - x))), T.where((x >= 0) & (x <= 1), x, nan), claim=Improves()),
     Rule(
         "sigmoid-log-odds", T.sigmoid(T.log(x) - T.log1p(-x)), T.where((x >= 0) & (x <= 1), x, nan), claim=Improves()

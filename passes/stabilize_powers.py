@@ -163,7 +163,9 @@ def norm(match: Match, x: Any, axis: tuple[int, ...]) -> Any:
     squares = sum_(T.square(x), axis=axis)
     down, up, one = (literal(value, dtype) for value in (1 / scale, scale, 1.0))
     factor = T.where(squares > extreme, down, T.where(squares < 1 / extreme, up, one))
-    return T.sqrt(sum_(T.square(x * expand_dims(factor, axis=axis)), axis=axis)) / factor
+    scaled = sum_(T.square(x * expand_dims(factor, axis=axis)), axis=axis)
+    nothing = T.eq(scaled, 0)  # where the derivative of the root would be 0/0; 0 is one of the subgradients
+    return T.where(nothing, 0, T.sqrt(T.where(nothing, 1, scaled))) / factor
 
 
 RULES: tuple[Rule, ...] = (*LIMITS, *GAMMAS, PRODUCT_OF_NONNEGATIVE)

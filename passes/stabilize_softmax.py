@@ -3,8 +3,10 @@
 The patterns are written for the canonical form, which is why there are few: `keepdims`, reshape, `e·(1/Σe)`, and
 transposes are gone by then. What is left to tell apart is a reduction over all axes (a scalar) from one over some
 (whose result gets new axes, by `expand_dims`). A user's own shift by a maximum, or by anything else, is taken out
-again: the ops shift by themselves. The bounds are those of P. Blanchard, D. J. Higham, N. J. Higham, "Accurately
-computing the log-sum-exp and softmax functions", IMA J. Numer. Anal. 41 (2021), whose shifted forms `lower` writes.
+again: the ops shift by themselves. Where only a part of the shares is asked for, the numerator is an exponential of
+something else than the sum's, because slices have moved to the inputs: then log-sum-exp goes into the exponent. The
+bounds are those of P. Blanchard, D. J. Higham, N. J. Higham, "Accurately computing the log-sum-exp and softmax
+functions", IMA J. Numer. Anal. 41 (2021), whose shifted forms `lower` writes.
 """
 
 from __future__ import annotations
@@ -12,15 +14,17 @@ from __future__ import annotations
 from typing import Any
 
 import graphopt.tensor as T
+from graphopt.ops.gather import gather
 from graphopt.ops.neural import log_softmax, logsumexp, softmax
 from graphopt.ops.reduction import sum_
 from graphopt.ops.shape import expand_dims
 from graphopt.rewrite import Attr, Match, Rule, Stabilizes, V, refuse, rule, through
 from graphopt.rewrite.pattern import Pattern
 
-__all__ = ["RULES"]
+__all__ = ["LONGER", "RULES"]
 
 x, y, g = V("x"), V("y"), V("g")
+i, j = V("i", dtype="int64"), V("j", dtype="int64")
 shift = V("c", ndim=0)
 axis = Attr("axis")
 
@@ -48,6 +52,16 @@ def shift_fits(match: Match) -> bool:
     return bool(match["y"].ndim == match["x"].ndim - len(match["axis"]))
 
 
+def above(value: Any) -> Any:
+    """A value that may be viewed and cast on the way to where it is divided."""
+    return through(value, name="above")
+
+
+def beneath(value: Any) -> Any:
+    """A value of which a part may be summed, and cast before: others may use the whole, so slices did not move."""
+    return through(value, ops=("cast", "slice"), name="beneath")
+
+
 def widened(value: Any) -> Any:
     """A value that may be cast to a wider float before it is summed or divided; the ops then compute in that."""
     return through(value, ops=("cast",), name="widened")
@@ -58,7 +72,10 @@ total = sum_(e, axis=axis)
 normalizer = logsumexp(x, axis=axis)
 shares = widened(softmax(x, axis=axis))
 
-LOG_SUM_EXP = (Rule("logsumexp", T.log(through(total)), through(widened(normalizer)), claim=ABSOLUTE),)  # log Σeˣ
+partial = through(sum_(beneath(T.exp(x)), axis=axis))
+partial_normalizer = through(logsumexp(beneath(x), axis=axis))
+
+LOG_SUM_EXP = (Rule("logsumexp", T.log(partial), partial_normalizer, claim=ABSOLUTE),)  # log Σeˣ
 
 SOFTMAX = (
     Rule("softmax", e / spread(total), shares, claim=RELATIVE),  # eˣ/Σeˣ over some axes
@@ -79,6 +96,18 @@ LOG_SOFTMAX = (
     Rule("minus-logsumexp-of-all", x - normalizer, log_softmax(x, axis=axis), claim=ABSOLUTE, where=over_all),
     Rule("logsumexp-minus", spread(normalizer) - x, -log_softmax(x, axis=axis), claim=ABSOLUTE),  # log Σeˣ - x
     Rule("logsumexp-of-all-minus", normalizer - x, -log_softmax(x, axis=axis), claim=ABSOLUTE, where=over_all),
+)  # fmt: skip
+
+PARTS = (
+    Rule("exp-over-sum", above(T.exp(y)) / partial, T.exp(above(y) - partial_normalizer), claim=RELATIVE),  # eʸ/Σeˣ
+)
+
+GATHERED = tuple(
+    Rule(
+        name, T.log(above(gather(softmax(x, axis=axis), *indices))),
+        above(gather(log_softmax(x, axis=axis), *indices)), claim=ABSOLUTE,
+    )
+    for name, indices in (("log-softmax-at", (i,)), ("log-softmax-at-pairs", (i, j)))
 )  # fmt: skip
 
 SHIFTS = (
@@ -125,6 +154,10 @@ RULES: tuple[Rule, ...] = (
     *LOG_SUM_EXP,
     *SOFTMAX,
     *LOG_SOFTMAX,
+    *GATHERED,
     *_unshifted_rules(softmax),
     *_unshifted_rules(log_softmax),
 )
+
+LONGER: tuple[Rule, ...] = PARTS
+"""They write a share with the logarithm of the sum, which no rule turns back into a quotient."""

@@ -5,11 +5,10 @@ import shutil
 import tempfile
 
 import pytest
-from hypothesis import settings
 
-settings.register_profile("ci", derandomize=True, deadline=None, max_examples=50, print_blob=True)
-settings.register_profile("long", deadline=None, max_examples=1000, print_blob=True)
-settings.load_profile("ci")  # another: --hypothesis-profile=long
+from graphopt.testing import profiles
+
+profiles.register(load="graphopt-ci")  # another: --hypothesis-profile=graphopt-long
 
 _CACHE = pytest.StashKey[str]()
 

@@ -7,22 +7,24 @@ a small multiple of the function's own.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from graphopt.autodiff.contributions import Contribution, received, total
+from graphopt.autodiff.masks import behind_mask, masked
+from graphopt.autodiff.places import places
 from graphopt.dimensions import DimLike
-from graphopt.errors import GraphoptError, NotDifferentiable, TypeMismatch
+from graphopt.errors import GraphoptError, MissingInput, NotDifferentiable, TypeMismatch
 from graphopt.graph.graph import Graph
 from graphopt.graph.handle import Handle
 from graphopt.op import Attributes, NoDerivative
-from graphopt.ops.arithmetic import add
 from graphopt.ops.reduction import sum_to
 from graphopt.ops.shape import broadcast_to
 from graphopt.types import is_float
-from graphopt.variable import Origin, Variable, as_variable
+from graphopt.variable import Variable, as_variable
 
-__all__ = ["Application", "accumulate", "fitted", "pulled_back", "refusal", "where_made"]
+__all__ = ["Application", "accumulate", "called", "fitted", "pulled_back", "reached", "refusal", "where_made"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,10 @@ class Application:
     attributes: Attributes
 
     @classmethod
-    def at(cls, graph: Graph, node: int) -> Application:
-        """The application at a node of a graph."""
-        operands = tuple([graph.handle(operand) for operand in graph.operands(node)])
-        return cls(operands, graph.handle(node), graph.attributes(node))
+    def at(cls, graph: Graph, node: int, read: Callable[[int], int] = int) -> Application:
+        """The application at a node of a graph; with `read`, that to the parts of the operands that it gives."""
+        operands = tuple([graph.handle(read(operand)) for operand in graph.operands(node)])
+        return cls(operands, graph.handle(read(node)), graph.attributes(node))
 
 
 def accumulate(
@@ -80,14 +82,14 @@ def accumulate(
     known = known or {}
     order = graph.order([*seeds, *known]) if order is None else order
     active = _active(graph, order, wrt, constants)
-    flowing: dict[int, list[int]] = {node: list(given) for node, given in seeds.items()}
+    flowing: dict[int, list[Contribution]] = {node: list(given) for node, given in seeds.items()}
     flowing |= {node: [given] for node, given in known.items()}
     result: dict[int, int] = {}
     for node in reversed(order):
         parts = flowing.pop(node, None)
         if not parts or node not in active:
             continue
-        cotangent = _total(graph, parts, graph.origins(node))
+        cotangent = total(graph, parts, graph.type(node), graph.origins(node))
         if node in wrt:
             result[node] = cotangent
         if not any(operand in active for operand in graph.operands(node)):
@@ -96,16 +98,25 @@ def accumulate(
             if part is not None and operand in active and operand not in known:
                 if isinstance(part, NoDerivative):
                     raise refusal(graph, node, f"{graph.op(node).name}: {part.reason}")
-                contribution = graph.add(fitted(graph, node, operand, part), graph.origins(node))
-                flowing.setdefault(operand, []).append(contribution)
+                contribution = _received(graph, node, fitted(graph, node, operand, part))
+                if contribution is not None:
+                    flowing.setdefault(operand, []).append(contribution)
     return result
 
 
-def _total(graph: Graph, parts: Sequence[int], origins: tuple[Origin, ...]) -> int:
-    total = parts[0]
-    for part in parts[1:]:
-        total = graph.add(add(graph.handle(total), graph.handle(part)), origins)
-    return total
+def _received(graph: Graph, node: int, part: Any) -> Contribution | None:
+    try:
+        return received(graph, part, graph.origins(node))
+    except MissingInput as error:
+        raise MissingInput(
+            f"the pullback of {called(graph, node)} uses what it was not given{where_made(graph, node)}: {error}; "
+            "make it an argument"
+        ) from None
+
+
+def called(graph: Graph, node: int) -> str:
+    """What a node is called in a message: its op, or the user's function whose derivative is its own."""
+    return str(graph.attributes(node).get("rule", graph.op(node).name))
 
 
 def _active(graph: Graph, order: Sequence[int], wrt: Collection[int], constants: Collection[int]) -> set[int]:
@@ -118,18 +129,61 @@ def _active(graph: Graph, order: Sequence[int], wrt: Collection[int], constants:
     return active
 
 
+def reached(graph: Graph, sources: Iterable[int], blocked: Collection[int] = ()) -> set[int]:
+    """Everything that sources depend on, themselves included, by ways that lead through no blocked node."""
+    found: set[int] = set()
+    waiting = list(sources)
+    while waiting:
+        node = waiting.pop()
+        if node not in found and node not in blocked:
+            found.add(node)
+            waiting.extend(graph.operands(node))
+    return found
+
+
 def pulled_back(graph: Graph, node: int, cotangent: int) -> Sequence[Any]:
-    """What the rule of a node's op gives for its operands: expressions, numbers, None or `NoDerivative`."""
+    """What the rule of a node's op gives for its operands: expressions, numbers, None or `NoDerivative`.
+
+    What is 0 for certain in the cotangent is 0 in what it gives: see `masks` and `places`.
+    """
+    mask = masked(graph, cotangent, node)
+    inner = cotangent if mask is None else mask.inner
+    chosen = places(graph, inner, node)
+    if chosen is None:
+        parts = _ruled(graph, node, graph.handle(inner), Application.at(graph, node))
+    else:
+        # Here masks are inside of the places, too: the derivative of where(c, x[i], 0) is put from where(c, g, 0).
+        within = masked(graph, chosen.inner, node)
+        given = graph.handle(chosen.inner if within is None else within.inner)
+        parts = _ruled(graph, node, given, Application.at(graph, node, chosen.read))
+        if within is not None:
+            parts = _put_back(parts, given, graph.handle(chosen.inner), within.around)
+        parts = _put_back(parts, graph.handle(chosen.inner), graph.handle(inner), chosen.written)
+    return parts if mask is None else _put_back(parts, graph.handle(inner), graph.handle(cotangent), mask.around)
+
+
+def _ruled(graph: Graph, node: int, cotangent: Handle, applied: Application) -> Sequence[Any]:
     op = graph.op(node)
     if op.pullback is None:
         raise refusal(graph, node, f"{op.name} has no derivative")
-    applied = Application.at(graph, node)
-    parts = op.pullback(graph.handle(cotangent), applied)
+    parts = op.pullback(cotangent, applied)
     if len(parts) != len(applied.operands):
         raise TypeMismatch(
-            f"the pullback of {op.name} returned {len(parts)} cotangents for {len(applied.operands)} operands"
+            f"the pullback of {called(graph, node)} returned {len(parts)} cotangents for {len(applied.operands)} "
+            "operands"
         )
     return parts
+
+
+def _put_back(parts: Sequence[Any], inner: Handle, whole: Handle, around: Callable[[Any], Any]) -> Sequence[Any]:
+    """Parts of a cotangent's inner value as parts of the whole; what is the inner value itself becomes the whole."""
+
+    def one(part: Any) -> Any:
+        if part is None or isinstance(part, NoDerivative):
+            return part
+        return whole if isinstance(part, Handle) and part.node == inner.node else around(part)
+
+    return [one(part) for part in parts]
 
 
 def fitted(graph: Graph, node: int, operand: int, part: Any) -> Any:
@@ -139,15 +193,16 @@ def fitted(graph: Graph, node: int, operand: int, part: Any) -> Any:
         part = as_variable(part, None if isinstance(part, Variable) else wanted.dtype)
         if "elementwise" in op.traits:
             shape = graph.type(node).shape
-            part = sum_to(part if part.shape == shape else broadcast_to(part, shape=shape), wanted.shape)
+            part = part if part.shape == shape else broadcast_to(part, shape=shape)
+            part = behind_mask(part, lambda x: sum_to(x, wanted.shape))
         if part.shape != wanted.shape and _are_equated(graph, node, part.shape, wanted.shape):
             part = broadcast_to(part, shape=wanted.shape)
     except GraphoptError as error:
-        raise TypeMismatch(f"the pullback of {op.name} failed{where_made(graph, node)}: {error}") from None
+        raise TypeMismatch(f"the pullback of {called(graph, node)} failed{where_made(graph, node)}: {error}") from None
     if part.type != wanted:
         raise TypeMismatch(
-            f"the pullback of {op.name} returned a cotangent of type {part.type} for an operand of type {wanted}"
-            f"{where_made(graph, node)}"
+            f"the pullback of {called(graph, node)} returned a cotangent of type {part.type} for an operand of "
+            f"type {wanted}{where_made(graph, node)}"
         )
     return part
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import update_wrapper
+from inspect import signature
 from typing import Any
 
 from graphopt.errors import InvalidArgument, NotDifferentiable, TypeMismatch
@@ -59,6 +60,7 @@ class custom_derivative:
         self.function = function
         self.pull: Callable[[Any, Applied], Sequence[Any]] | None = None
         self.push: Callable[[Sequence[Any], Applied], Any] | None = None
+        self.defaults = _defaults(function)
         update_wrapper(self, function)
 
     def pullback(self, rule: Callable[[Any, Applied], Sequence[Any]]) -> Callable[[Any, Applied], Sequence[Any]]:
@@ -80,6 +82,7 @@ class custom_derivative:
 
     def __call__(self, *arguments: Any, **options: Any) -> Variable:
         operands = [as_variable(argument) for argument in arguments]
+        options = self.defaults | options
         value = as_variable(self.function(*operands, **options))
         if not is_float(value.dtype):
             raise TypeMismatch(f"{self} returned {value!r}, which has no derivatives; expected float32 or float64")
@@ -112,6 +115,15 @@ class custom_derivative:
 
     def __str__(self) -> str:
         return getattr(self.function, "__name__", "custom_derivative")
+
+
+def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    """The options that a function has where they are not given."""
+    try:
+        parameters = signature(function).parameters.values()
+    except ValueError:  # some functions written in C do not say
+        return {}
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
 
 
 @dataclass(frozen=True)

@@ -42,12 +42,8 @@ def jvp(
         A variable or a list of variables, inputs or intermediate results, of a float dtype.
     tangents
         For each of `wrt` a variable, array or number of its type: the direction in which it moves.
-    consider_constant
-        Variables that the outputs are taken not to vary with.
-    disconnected_inputs
-        What to do if no output depends on a variable of `wrt`: "raise", "warn" or "ignore".
-    stabilize
-        Whether to run the stabilizing rewrites before differentiating, as for `grad`.
+    consider_constant, disconnected_inputs, stabilize
+        As for `grad`.
 
     Returns
     -------
@@ -112,5 +108,7 @@ def hvp(cost: Any, x: Any, v: Any, *, disconnected_inputs: str = "raise", stabil
     TypeMismatch, ShapeMismatch, DisconnectedInput, NotDifferentiable
         As for `grad` and `jvp`.
     """
+    if len(listed(x)) != (len(listed(v)) if isinstance(x, Sequence) else 1):
+        raise InvalidArgument(f"hvp needs one direction for each of x: found {len(listed(v))} for {len(listed(x))}")
     slopes = grad(cost, x, disconnected_inputs=disconnected_inputs, stabilize=stabilize)
     return jvp(slopes, x, v, disconnected_inputs="ignore", stabilize=stabilize)

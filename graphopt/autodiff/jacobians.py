@@ -28,7 +28,13 @@ __all__ = ["columns", "hessian", "jacobian", "rows"]
 
 
 def jacobian(
-    y: Any, x: Any, *, sparsity: Any = None, disconnected_inputs: str = "raise", stabilize: bool = True
+    y: Any,
+    x: Any,
+    *,
+    sparsity: Any = None,
+    packed: bool = False,
+    disconnected_inputs: str = "raise",
+    stabilize: bool = True,
 ) -> Any:
     """All partial derivatives of an array: the element at (*i, *j) is ∂y[i] / ∂x[j].
 
@@ -46,13 +52,16 @@ def jacobian(
         shape or of shape (elements of y, elements of x). Columns, or rows, that do not meet are then made by one
         product (`graphopt.autodiff.sparse`). Elements left out of the pattern are taken to be zero, and make others
         wrong if they are not. If `x` is a list, a list of patterns, each of which may be None. Sizes must be numbers.
+    packed
+        Whether to give the elements of the pattern alone, row by row in a vector, as SciPy's `csr_array` has them in
+        `data`: for Jacobians that are too large to be written out. A pattern must be given for each of `x`.
     disconnected_inputs, stabilize
         As for `grad`.
 
     Returns
     -------
     Variable or list of Variable
-        An array of shape `(*y.shape, *x.shape)` for each of `x`. A list if `x` is one.
+        An array of shape `(*y.shape, *x.shape)`, or, if packed, a vector, for each of `x`. A list if `x` is one.
 
     Raises
     ------
@@ -61,7 +70,7 @@ def jacobian(
     DisconnectedInput, NotDifferentiable
         As for `grad`.
     InvalidArgument, ShapeMismatch
-        If the pattern does not fit.
+        If the pattern does not fit, or there is none and the result should be packed.
     UnsupportedExpression
         If an op on the way cannot be computed for many unit vectors at once.
     """
@@ -74,7 +83,9 @@ def jacobian(
     for v, pattern in zip(sources, patterns, strict=True):
         options = {"disconnected_inputs": disconnected_inputs, "stabilize": stabilize}
         if pattern is not None:
-            made.append(compressed(y, v, pattern_of(pattern, y, v), **options))
+            made.append(compressed(y, v, pattern_of(pattern, y, v), packed, **options))
+        elif packed:
+            raise InvalidArgument(f"a Jacobian is packed by its pattern of zeros; give sparsity= for {v!r}")
         else:
             made.append((columns if _has_fewer(v, y) else rows)(y, v, **options))
     return made if isinstance(x, Sequence) else made[0]

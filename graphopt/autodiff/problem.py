@@ -8,14 +8,16 @@ the user's own variables again. Variables that were named (`wrt`, `consider_cons
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from graphopt.autodiff.accumulate import reached
 from graphopt.errors import DisconnectedInput, InvalidArgument, ShapeMismatch, TypeMismatch
 from graphopt.graph.build import topological
 from graphopt.graph.checks import checked
 from graphopt.graph.export import to_variables
 from graphopt.graph.graph import Graph
+from graphopt.graph.handle import Handle
 from graphopt.ops.control import check
 from graphopt.ops.leaves import ArrayConstant, barrier, constant, input_
 from graphopt.ops.shape import broadcast_to
@@ -61,8 +63,10 @@ class Problem:
         for v in named:
             self._held.setdefault(v, f"held{len(self._held)}")
         targets = dict(zip(self._outputs, outputs, strict=True)) | {name: v for v, name in self._held.items()}
-        targets = dict(zip(targets, _held_apart(targets.values(), self._held), strict=True))
-        inputs = [v for v in topological(list(targets.values())) if v.op is input_]
+        apart = _held_apart(targets.values(), self._held)
+        over, leaves, self._handles = _without_handles(apart)
+        targets = dict(zip(targets, over, strict=True))
+        inputs = [v for v in leaves if v.op is input_]
         # A placeholder has its variable's own type, whatever names the given value has for the same sizes.
         placeholders = [variable(None, one.of.type) for one in given]
         self._values = [one.value for one in given]
@@ -89,24 +93,25 @@ class Problem:
         Pipeline.named("stabilized").run(self.graph)
 
     def report_disconnected(
-        self, targets: Iterable[Variable], constants: Iterable[Variable], sources: Iterable[int], how: str
+        self,
+        targets: Iterable[Variable],
+        constants: Iterable[Variable],
+        sources: Iterable[int],
+        how: str,
+        what: str = "the outputs do",
     ) -> None:
-        """Raise or warn for every target that no source depends on, as `disconnected_inputs` says."""
-        graph = self.graph
-        blocked = {self.node(v) for v in constants}
-        reached: set[int] = set()
-        waiting = list(sources)
-        while waiting:
-            node = waiting.pop()
-            if node not in reached and node not in blocked:
-                reached.add(node)
-                waiting.extend(graph.operands(node))
+        """Raise or warn for every target that no source depends on, as `how` says; `what` names the sources."""
+        connected = reached(self.graph, sources, {self.node(v) for v in constants})
         for v in targets:
-            if how != "ignore" and self.node(v) not in reached:
+            if how != "ignore" and self.node(v) not in connected:
                 message = (
-                    f"the cost does not depend on {v!r}, made at {v.origin}, so its gradient is zero everywhere; "
+                    f"{what} not depend on {v!r}, made at {v.origin}, so that derivative is zero everywhere; "
                     "give disconnected_inputs='ignore' if that is what you want"
                 )
+                if v.operands:
+                    message += (
+                        "; what is written a second time is another variable, so name the first and use it in both"
+                    )
                 if how == "raise":
                     raise DisconnectedInput(message)
                 file, _, line = str(caller()).rpartition(":")
@@ -118,7 +123,8 @@ class Problem:
         They have the checks of what was differentiated.
         """
         graph = self.graph
-        substitutions = {self.node(v): v for v in self._held} | dict(zip(self.given, self._values, strict=True))
+        substitutions = {node: self._handles[v] for node, v in graph.variables.items() if v in self._handles}
+        substitutions |= {self.node(v): v for v in self._held} | dict(zip(self.given, self._values, strict=True))
         present = [(node, v) for node, v in zip(derivatives, like, strict=True) if node is not None]
         conditions = [graph.outputs[name] for name in graph.checks]
         made = to_variables(graph, [*(node for node, _ in present), *conditions], substitutions)
@@ -136,11 +142,37 @@ def _held_apart(targets: Collection[Variable], held: Collection[Variable]) -> li
         return list(targets)
     made: dict[Variable, Variable] = {}
     for v in topological(list(targets)):
-        operands = tuple([made[operand] for operand in v.operands])
-        same = all(a is b for a, b in zip(operands, v.operands, strict=True))
-        new = v if same else Variable(v.type, v.op, operands, v.attributes, v.name, v.origin, v.nonempty)
+        new = _over(v, made)
         made[v] = barrier(new) if v.op is check and v in held else new
     return [made[v] for v in targets]
+
+
+def _without_handles(
+    targets: Sequence[Variable],
+) -> tuple[list[Variable], list[Variable], dict[Variable, Variable]]:
+    """The targets with a variable in the place of every node of a graph; their leaves; the node that each stands for.
+
+    So a rule of differentiation, which is written over nodes, may differentiate as well.
+    """
+    order = topological(list(targets))
+    leaves = [v for v in order if not v.operands]
+    handles = [v for v in leaves if isinstance(v, Handle)]
+    if not handles:
+        return list(targets), leaves, {}
+    places = {(id(handle.graph), handle.node): variable(None, handle.type) for handle in handles}
+    made: dict[Variable, Variable] = {}
+    for v in order:
+        made[v] = places[id(v.graph), v.node] if isinstance(v, Handle) else _over(v, made)
+    standing: dict[Variable, Variable] = {places[id(handle.graph), handle.node]: handle for handle in handles}
+    others = [v for v in leaves if not isinstance(v, Handle)]
+    return [made[v] for v in targets], [*others, *standing], standing
+
+
+def _over(v: Variable, made: Mapping[Variable, Variable]) -> Variable:
+    """A variable over what was made of its operands."""
+    operands = tuple([made[operand] for operand in v.operands])
+    same = all(a is b for a, b in zip(operands, v.operands, strict=True))
+    return v if same else Variable(v.type, v.op, operands, v.attributes, v.name, v.origin, v.nonempty)
 
 
 def _as_type_of(derivative: Variable, v: Variable) -> Variable:
@@ -171,7 +203,8 @@ def listed(value: Any) -> list[Any]:
 def a_variable(v: Any, what: str) -> Variable:
     """The value itself, given that it is a variable."""
     if not isinstance(v, Variable):
-        raise InvalidArgument(f"{what}: expected a variable or a list of variables, found {v!r}")
+        advice = "; call it with the variables" if callable(v) and hasattr(v, "__name__") else ""
+        raise InvalidArgument(f"{what}: expected a variable or a list of variables, found {v!r}{advice}")
     return v
 
 

@@ -77,12 +77,16 @@ def grad(
     else:
         _check_cost(cost)
         outputs.append(cost)
+    if not isinstance(known_grads, Mapping | None):
+        raise InvalidArgument(f"known_grads maps variables to their gradients; expected a dict, found {known_grads!r}")
     seeds = [Given(output, literal(1.0, output.dtype)) for output in outputs]
     known = [
         Given(differentiable(v, "a key of known_grads"), fitting("cotangent", g, v))
         for v, g in (known_grads or {}).items()
     ]
-    return _differentiate(outputs, seeds, wrt, consider_constant, known, disconnected_inputs, stabilize)
+    return _differentiate(
+        outputs, seeds, wrt, consider_constant, known, disconnected_inputs, stabilize, "the cost does"
+    )
 
 
 def vjp(
@@ -135,6 +139,7 @@ def _differentiate(
     known: Sequence[Given],
     disconnected_inputs: str,
     stabilize: bool,
+    what: str = "the outputs do",
 ) -> Any:
     check_disconnected_inputs(disconnected_inputs)
     targets = [differentiable(v, "wrt") for v in listed(wrt)]
@@ -142,7 +147,7 @@ def _differentiate(
     with collector_paused():
         problem = Problem(outputs, (*targets, *constants, *(one.of for one in known)), (*seeds, *known))
         sources = [*problem.outputs, *(problem.node(one.of) for one in known)]
-        problem.report_disconnected(targets, constants, sources, disconnected_inputs)
+        problem.report_disconnected(targets, constants, sources, disconnected_inputs, what)
         if stabilize:
             problem.stabilize()
         flowing: dict[int, list[int]] = {}

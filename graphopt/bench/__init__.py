@@ -6,6 +6,9 @@ verdict may claim.
 """
 
 from graphopt.bench.comparison import NothingMeasured, compare
-from graphopt.bench.record import Change, Comparison, Row
+from graphopt.bench.record import Change, Comparison, Row, Timing
+from graphopt.bench.variations import vary, without_each
+from graphopt.bench.worker import Worker, WorkerFailed
 
-__all__ = ["Change", "Comparison", "NothingMeasured", "Row", "compare"]
+__all__ = ["Change", "Comparison", "NothingMeasured", "Row", "Timing", "Worker", "WorkerFailed", "compare", "vary",
+           "without_each"]  # fmt: skip

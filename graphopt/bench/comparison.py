@@ -4,37 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 
-import numpy as np
-from numpy.typing import NDArray
-
+from graphopt.bench.cold import flush
 from graphopt.bench.machine import ceilings, machine
-from graphopt.bench.record import Comparison, Row
-from graphopt.bench.statistics import MARGIN, Estimate, judge, median, minimum_rounds, paired_ratio
-from graphopt.bench.timing import (
-    WARM_UP_SECONDS,
-    Clock,
-    Race,
-    bind,
-    garbage_collector_paused,
-    interleave,
-    warm_up,
-)
-from graphopt.bench.validate import Arguments, Tolerance, as_arrays, describe, validate
+from graphopt.bench.progress import Progress
+from graphopt.bench.record import Comparison, Row, Timing
+from graphopt.bench.statistics import MARGIN, judge, minimum_rounds
+from graphopt.bench.timing import WARM_UP_SECONDS, garbage_collector_paused, interleave
+from graphopt.bench.trial import EMULATED, EXACT, NothingMeasured, Trial, timings
+from graphopt.bench.validate import Arguments, Tolerance
 from graphopt.errors import InvalidArgument, TypeMismatch
 
 __all__ = ["NothingMeasured", "compare"]
 
 FEWEST_ROUNDS = 10
-EXACT = Estimate(1.0, 1.0, 1.0)  # what the control is judged by
 
 Contestants = Mapping[str, Callable[..., object]]
-
-
-class NothingMeasured(InvalidArgument):
-    """A comparison ended without a single time that can be believed."""
 
 
 def compare(
@@ -49,8 +35,10 @@ def compare(
     margin: float = MARGIN,
     rounds: int | None = None,
     seconds: float = 3.0,
+    cold: bool = True,
     seed: int = 0,
     counts: Mapping[str, Mapping[str, float]] | None = None,
+    progress: bool | None = False,
 ) -> Comparison:
     """Compare callables that compute the same thing.
 
@@ -61,9 +49,11 @@ def compare(
     Parameters
     ----------
     contestants
-        Callables by name. Each returns new arrays: one, or a list, tuple or dict of them.
+        Callables by name. Each returns new arrays: one, or a list, tuple or dict of them. A `Worker` is timed in its
+        own process, while nobody else runs. What runs on an emulated device is validated and not timed.
     arguments
-        Positional arguments (a tuple or list) or keyword arguments (a dict), the same objects for all contestants.
+        Positional arguments (a tuple or list) or keyword arguments (a dict), the same objects for all contestants;
+        workers have copies.
     baseline
         Name of the contestant that ratios refer to; by default the first.
     reference
@@ -78,11 +68,17 @@ def compare(
         Number of rounds; by default as many as fit into `seconds`, and at least ten.
     seconds
         Time budget of the rounds of all contestants together; warm-up takes at most a second for each in addition.
+    cold
+        Whether single calls are timed with cold caches too, in rounds of their own, which take up to half as long
+        again; see `graphopt.bench.cold`. They have verdicts of their own.
     seed
         Of the order in rounds and of the bootstrap.
     counts
-        Static facts of a call by contestant: `{"fused": {"bytes": 3.2e7, "flops": 8e6}}`, in bytes and operations. With
-        any given, GB/s and GFLOP/s are reported beside what this machine reaches at best.
+        Static facts of a call by contestant: `{"numba": {"bytes": 3.2e7, "flops": 8e6}}`, in bytes and operations;
+        graphopt's functions know theirs. With any known, GB/s and GFLOP/s are reported beside what this machine
+        reaches at best.
+    progress
+        Whether a bar on standard error shows how far it is; None: where that is a terminal.
 
     Returns
     -------
@@ -95,7 +91,7 @@ def compare(
     TypeMismatch
         A contestant is not callable, or `arguments` is of no known form.
     NothingMeasured
-        The baseline was refused, or raised while being timed: no ratio has a meaning.
+        The baseline was refused, raised while being timed, or is emulated: no ratio has a meaning.
     """
     baseline = _check_names(contestants, baseline, counts or {})
     fewest = minimum_rounds(confidence)
@@ -104,42 +100,54 @@ def compare(
     if not (seconds > 0 and math.isfinite(seconds)):
         raise InvalidArgument(f"seconds is a positive time budget; got {seconds!r}")
     judge(EXACT, EXACT, margin)  # refuses an impossible margin before anything is measured
-    shared = _arguments(arguments)
-    expected = _expected(contestants[baseline] if reference is None else reference, shared)
+    fewest = max(fewest, FEWEST_ROUNDS)
+    control = f"{baseline}, again"
+    while control in contestants:
+        control += " again"
 
     record = machine()  # before timing, so that its load is that of others
-    trial = _Trial(contestants, baseline, shared, expected, Tolerance(rtol, atol))
-    trial.validate_all()
-    limits = ceilings() if counts else {}
-    with garbage_collector_paused():
-        clocks = trial.warm_all(cap=min(WARM_UP_SECONDS, seconds))
-        control = f"{baseline}, again"
-        while control in contestants:
-            control += " again"
-        entries = {
-            **clocks,
-            control: Clock(clocks[baseline].call, clocks[baseline].repetitions, clocks[baseline].settle),
-        }
-        race = interleave(entries, rounds=rounds, seconds=seconds, fewest=max(fewest, FEWEST_ROUNDS), seed=seed)
-    trial.settle_race(race, control)
+    with Progress(progress) as tell:
+        trial = Trial(contestants, baseline, _arguments(arguments), Tolerance(rtol, atol), tell)
+        trial.expect(reference)
+        trial.validate()
+        trial.look_up(counts or {})
+        limits = ceilings() if any(facts.counts for facts in trial.facts.values()) else {}
+        with garbage_collector_paused():
+            trial.warm_up(cap=min(WARM_UP_SECONDS, seconds))
+            racers = {**trial.racing, control: trial.racing[baseline]}
+            warm = interleave(
+                {name: racer.warm for name, racer in racers.items()},
+                rounds=rounds, seconds=seconds, fewest=fewest, seed=seed,
+                told=lambda done: tell("timing", done),
+            )  # fmt: skip
+            chilled = interleave(
+                {name: racers[name].cold for name in warm.times if cold},
+                rounds=rounds, seconds=seconds / 2, fewest=fewest, seed=seed,
+                told=lambda done: tell("timing with cold caches", done),
+            )  # fmt: skip
+        trial.settle({**warm.failures, **chilled.failures}, control)
+        tell("estimating")
 
-    notes = [
-        f"{name} was not stable when its warm-up ended; treat its time with care."
-        for name in trial.restless
-        if name not in trial.refused
-    ]
-    again = _judged(control, race, entries, baseline, EXACT, confidence, margin, seed)
-    if again.verdict in ("faster", "slower"):
-        notes.append(f"The control came out as {again.verdict}: this machine is too restless for fine differences.")
-    rows = []
-    for name in contestants:
+        def judged(times: Mapping[str, list[float]]) -> dict[str, Timing]:
+            kept = {name: taken for name, taken in times.items() if name not in trial.refused}
+            return timings(kept, baseline, control, confidence=confidence, margin=margin, seed=seed) if kept else {}
+
+        hot, iced = judged(warm.times), judged(chilled.times)
+
+    def row(name: str) -> Row:
         if name in trial.refused:
-            rows.append(Row(name, "refused", trial.refused[name], error=trial.errors.get(name)))
-            continue
-        row = _judged(name, race, entries, baseline, again.ratio_estimate(), confidence, margin, seed)
-        rows.append(_with_facts(row, trial.errors.get(name), (counts or {}).get(name, {})))
+            return Row(name, "refused", trial.refused[name], error=trial.errors.get(name))
+        found = trial.facts[baseline if name == control else name]
+        if name in trial.emulated:
+            return Row.of(name, found.counts, found.made, error=trial.errors.get(name), reason=EMULATED)
+        return Row.of(
+            name, {} if name == control else found.counts, {} if name == control else found.made, hot[name],
+            iced.get(name), error=trial.errors.get(name), repetitions=racers[name].repetitions,
+        )  # fmt: skip
+
+    again = row(control)
     return Comparison(
-        rows=tuple(rows),
+        rows=tuple(map(row, contestants)),
         control=again,
         baseline=baseline,
         machine=record,
@@ -151,114 +159,29 @@ def compare(
             "seed": seed,
             "rtol": rtol,
             "atol": atol,
+            "cold": flush().method if iced else None,
         },
         ceilings=limits,
-        notes=tuple(notes),
+        notes=_notes(trial, again),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
-        samples={name: tuple(times) for name, times in race.times.items() if name not in trial.refused},
+        samples=_kept(warm.times, trial),
+        cold_samples=_kept(chilled.times, trial),
     )
 
 
-class _Trial:
-    """The contestants still in the race, and why the others are not."""
-
-    def __init__(
-        self,
-        contestants: Contestants,
-        baseline: str,
-        arguments: Arguments,
-        expected: Mapping[str, NDArray[np.generic]],
-        tolerance: Tolerance,
-    ) -> None:
-        self.contestants = contestants
-        self.baseline = baseline
-        self.arguments = arguments
-        self.expected = expected
-        self.tolerance = tolerance
-        self.refused: dict[str, str] = {}
-        self.errors: dict[str, float] = {}
-        self.restless: list[str] = []
-
-    def refuse(self, name: str, reason: str) -> None:
-        if name == self.baseline:
-            raise NothingMeasured(f"the baseline {name!r} was refused, so no ratio has a meaning: {reason}")
-        self.refused[name] = reason
-
-    def validate_all(self, when: str = "") -> None:
-        for name, contestant in self.contestants.items():
-            if name in self.refused:
-                continue
-            finding = validate(contestant, self.arguments, self.expected, self.tolerance)
-            if finding.error is not None:
-                self.errors[name] = max(finding.error, self.errors.get(name, 0.0))
-            if finding.reason:
-                self.refuse(name, f"{when}{finding.reason}")
-
-    def warm_all(self, cap: float) -> dict[str, Clock]:
-        clocks = {}
-        for name, contestant in self.contestants.items():
-            if name in self.refused:
-                continue
-            try:
-                clock, stable = warm_up(bind(contestant, self.arguments.positional, self.arguments.keywords), cap=cap)
-            except Exception as error:
-                self.refuse(name, f"while warming up: raised {describe(error)}")
-                continue
-            written = self.arguments.written()
-            if written:
-                self.refuse(name, f"while warming up: writes into its {written[0]}; give it a copy to work on")
-                continue
-            clocks[name] = clock
-            if not stable:
-                self.restless.append(name)
-        return clocks
-
-    def settle_race(self, race: Race, control: str) -> None:
-        """Refuse who failed while being timed, and who no longer computes the right thing."""
-        for name, error in race.failures.items():
-            self.refuse(self.baseline if name == control else name, f"while being timed: raised {describe(error)}")
-        written = self.arguments.written()
-        self.validate_all(when="after timing: ")
-        if written and not self.refused:
-            raise NothingMeasured(f"{written[0]} changed while contestants were timed, and it is unknown by which one")
+def _notes(trial: Trial, again: Row) -> tuple[str, ...]:
+    notes = [
+        f"{name} was not stable when its warm-up ended; treat its time with care."
+        for name in trial.restless
+        if name not in trial.refused
+    ]
+    if again.verdict in ("faster", "slower"):
+        notes.append(f"The control came out as {again.verdict}: this machine is too restless for fine differences.")
+    return tuple(notes)
 
 
-def _judged(
-    name: str,
-    race: Race,
-    clocks: Mapping[str, Clock],
-    baseline: str,
-    control: Estimate,
-    confidence: float,
-    margin: float,
-    seed: int,
-) -> Row:
-    time = median(race.times[name], confidence, seed=seed)
-    row = Row(
-        name,
-        "baseline",
-        median=time.value,
-        interval=time.interval,
-        ratio=1.0,
-        rounds=len(race.times[name]),
-        repetitions=clocks[name].repetitions,
-    )
-    if name == baseline:
-        return row
-    ratio = paired_ratio(race.times[name], race.times[baseline], confidence, seed=seed)
-    return replace(row, verdict=judge(ratio, control, margin), ratio=ratio.value, ratio_interval=ratio.interval)
-
-
-def _with_facts(row: Row, error: float | None, counts: Mapping[str, float]) -> Row:
-    rates = {key: value / row.median * 1e-9 for key, value in counts.items() if row.median}
-    return replace(
-        row,
-        error=error,
-        bytes=counts.get("bytes"),
-        flops=counts.get("flops"),
-        gbs=rates.get("bytes"),
-        gflops=rates.get("flops"),
-    )
+def _kept(times: Mapping[str, list[float]], trial: Trial) -> dict[str, tuple[float, ...]]:
+    return {name: tuple(taken) for name, taken in times.items() if name not in trial.refused}
 
 
 def _check_names(contestants: Contestants, baseline: str | None, counts: Mapping[str, Mapping[str, float]]) -> str:
@@ -291,15 +214,3 @@ def _arguments(arguments: object) -> Arguments:
         f"arguments is {type(arguments).__name__}; pass a tuple or list of positional arguments, such as (x,), "
         "or a dict of keyword arguments"
     )
-
-
-def _expected(reference: object, arguments: Arguments) -> dict[str, NDArray[np.generic]]:
-    try:
-        outputs = arguments.call(reference) if callable(reference) else reference
-        return {path: array.copy() for path, array in as_arrays(outputs).items()}
-    except Exception as error:
-        raise NothingMeasured(
-            f"the reference gave nothing to compare with: {describe(error)}; without reference=, the baseline is called"
-        ) from error
-    finally:
-        arguments.written()

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from graphopt.bench.cold import cache_sizes, usable_cores
+
 __all__ = ["IDENTITY", "ceilings", "machine"]
 
 IDENTITY = ("cpu", "cores", "system", "architecture")  # records that differ in one of these are not compared
@@ -31,13 +33,14 @@ def machine() -> dict[str, str | int | float]:
     Returns
     -------
     dict
-        `cpu`, `cores` (usable by this process), `system`, `architecture`, `platform`, `python`, `numpy`, `graphopt`,
-        `blas`, `load` (processes running or waiting for a core, averaged over a minute) and those environment variables
-        on threads that are set.
+        `cpu`, `cores` (usable by this process), `last_level_cache` (bytes, all of them together), `system`,
+        `architecture`, `platform`, `python`, `numpy`, `graphopt`, `blas`, `load` (processes running or waiting for a
+        core, averaged over a minute) and those environment variables on threads that are set.
     """
     record: dict[str, str | int | float] = {
         "cpu": _cpu_model(),
-        "cores": _usable_cores(),
+        "cores": len(usable_cores()),
+        "last_level_cache": cache_sizes()[0],
         "system": platform.system(),
         "architecture": platform.machine(),
         "platform": platform.platform(),
@@ -55,7 +58,7 @@ def machine() -> dict[str, str | int | float]:
 @lru_cache(maxsize=1)
 def _measured_ceilings() -> tuple[tuple[str, float], ...]:
     count = ARRAY_BYTES // 8
-    threads = _usable_cores()
+    threads = len(usable_cores())
     a, b, c = (np.full(count, value) for value in (0.0, 1.0, 2.0))
     products = [np.empty(CHUNK) for _ in range(threads)]
     edges = np.linspace(0, count, threads + 1).astype(int)
@@ -110,12 +113,6 @@ def _best(work: Callable[[], object]) -> float:
         work()
         durations.append((time.perf_counter_ns() - start) * 1e-9)
     return min(durations[1:])
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _cpu_model() -> str:

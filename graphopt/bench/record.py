@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,33 @@ from graphopt.bench.machine import IDENTITY
 from graphopt.bench.statistics import Estimate, Verdict, bias, judge
 from graphopt.errors import InvalidArgument
 
-__all__ = ["Change", "Comparison", "Row"]
+__all__ = ["Change", "Comparison", "Row", "Timing"]
 
-FORMAT = 1  # of the JSON file; raised when an older reader could no longer understand it
+FORMAT = 2  # of the JSON file; raised when an older reader could no longer understand it
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What one race says about a contestant.
+
+    Attributes
+    ----------
+    median, interval
+        Seconds a call and their confidence interval.
+    ratio, ratio_interval
+        Median over rounds of its time over the baseline's; None for the interval of the baseline itself.
+    verdict
+        As in `Row`.
+    rounds
+        Samples taken.
+    """
+
+    median: float
+    interval: tuple[float, float]
+    ratio: float
+    ratio_interval: tuple[float, float] | None
+    verdict: str
+    rounds: int
 
 
 @dataclass(frozen=True)
@@ -28,21 +52,27 @@ class Row:
     name
         The contestant.
     verdict
-        "faster", "slower", "same" or "undecided" than the baseline; "baseline"; or "refused".
+        "faster", "slower", "same" or "undecided" than the baseline; "baseline"; "refused"; or "not timed".
     reason
-        Why it was refused, else empty.
+        Why it was refused or not timed, else empty.
     median, interval
-        Seconds a call and their confidence interval.
+        Seconds a call with warm caches, and their confidence interval.
     ratio, ratio_interval
         Median over rounds of its time over the baseline's, dimensionless; below 1 is faster.
     error
         Largest error of the outputs relative to the largest finite absolute value of the reference.
     bytes, flops
-        Traffic in bytes and floating-point operations of one call, as given by the caller.
+        Traffic in bytes and floating-point operations of one call, as a graphopt function knows them (operations
+        weighted by their cost: an exp counts as several) or as given by the caller.
     gbs, gflops
         10⁹ bytes and 10⁹ floating-point operations a second at the median.
     rounds, repetitions
         Samples taken, and calls averaged in each of them.
+    cold
+        The same for single calls with cold caches; None if that was not measured.
+    made
+        How it was made, as far as that is known: packages with versions; of graphopt's functions target, pipeline,
+        compiler, flags, threads, and a digest of the source; of a worker the environment of its process.
     """
 
     name: str
@@ -59,6 +89,31 @@ class Row:
     gflops: float | None = None
     rounds: int = 0
     repetitions: int = 0
+    cold: Timing | None = None
+    made: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        counts: Mapping[str, float],
+        made: Mapping[str, Any],
+        warm: Timing | None = None,
+        cold: Timing | None = None,
+        *,
+        error: float | None,
+        reason: str = "",
+        repetitions: int = 0,
+    ) -> Row:
+        """The row of a contestant that computes the right thing; without a warm timing it was not timed."""
+        row = cls(
+            name, "not timed", reason, error=error, cold=cold, made=made, repetitions=repetitions,
+            bytes=counts.get("bytes"), flops=counts.get("flops"),
+        )  # fmt: skip
+        if warm is None:
+            return row
+        rates = {key: value / warm.median * 1e-9 for key, value in counts.items()}
+        return replace(row, **vars(warm), gbs=rates.get("bytes"), gflops=rates.get("flops"))
 
     def ratio_estimate(self) -> Estimate:
         """The ratio with its interval, for judging; that of the baseline to itself is 1."""
@@ -107,12 +162,12 @@ class Comparison:
     settings
         Confidence, margin, seed and the other arguments of `compare`.
     ceilings
-        See `graphopt.bench.machine.ceilings`; empty if no counts were given.
+        See `graphopt.bench.machine.ceilings`; empty if no counts are known.
     notes
         What a reader should know before believing the rest.
     date
         ISO 8601, UTC.
-    samples
+    samples, cold_samples
         Seconds a call, one entry a round, for each measured contestant and the control.
     """
 
@@ -125,6 +180,7 @@ class Comparison:
     notes: tuple[str, ...] = ()
     date: str = ""
     samples: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    cold_samples: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Row:
         """The row of a contestant."""
@@ -140,14 +196,16 @@ class Comparison:
         return table(self)
 
     def plot(self, path: str | os.PathLike[str]) -> None:
-        """Draw ratios with their intervals; the suffix of the path chooses the format.
+        """Draw ratios with their intervals and, where bytes and operations are known, the roofline of this machine.
+
+        The suffix of the path chooses the format.
 
         Raises
         ------
         TargetUnavailable
             matplotlib is not installed; it comes with the extra `report`.
         """
-        from graphopt.bench.report import plot
+        from graphopt.bench.picture import plot
 
         plot(self, path)
 
@@ -184,7 +242,8 @@ class Comparison:
             values["rows"] = tuple(_row(row) for row in values["rows"])
             values["control"] = _row(values["control"])
             values["notes"] = tuple(values["notes"])
-            values["samples"] = {name: tuple(times) for name, times in values["samples"].items()}
+            for key in ("samples", "cold_samples"):
+                values[key] = {name: tuple(times) for name, times in values[key].items()}
             return cls(**values)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, InvalidArgument):
@@ -253,8 +312,13 @@ def _quotient(over: Estimate, under: Estimate) -> Estimate:
 
 
 def _row(values: dict[str, Any]) -> Row:
-    for key in ("interval", "ratio_interval"):
-        if values[key] is not None:
-            low, high = values[key]
-            values[key] = (low, high)
-    return Row(**values)
+    cold = values["cold"]
+    return Row(**{**_with_pairs(values), "cold": None if cold is None else Timing(**_with_pairs(cold))})
+
+
+def _with_pairs(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON's lists as the tuples that intervals are."""
+    return {
+        key: tuple(value) if key in ("interval", "ratio_interval") and value is not None else value
+        for key, value in values.items()
+    }

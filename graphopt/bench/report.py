@@ -1,21 +1,20 @@
-"""A comparison for the eye: the table for a terminal and the plot of ratios."""
+"""A comparison as a table for a terminal, with what is needed to judge it below."""
 
 from __future__ import annotations
 
 import io
-import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-from graphopt.errors import TargetUnavailable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from graphopt.bench.record import Comparison, Row
 
-__all__ = ["plot", "seconds", "table"]
+__all__ = ["percent", "seconds", "table"]
 
 WIDTH = 120
-COLORS = {"faster": "tab:green", "slower": "tab:red", "same": "tab:blue", "undecided": "tab:gray"}
+FINE = ("source", "pipeline", "packages")  # how contestants were made, too long for a table; the record has it
+LONGEST = 24  # letters of a contestant's name on one line
 
 
 def seconds(value: float | None) -> str:
@@ -37,9 +36,11 @@ def table(comparison: Comparison) -> str:
 
     rows = [*comparison.rows, comparison.control]
     columns = [(head, cell) for head, cell, wanted in _columns(comparison) if wanted is None or any(map(wanted, rows))]
-    grid = Table(box=SIMPLE, show_edge=False)
+    grid = Table(box=SIMPLE, show_edge=False, pad_edge=False, collapse_padding=True)
     for head, _ in columns:
-        grid.add_column(head, justify="left" if head in ("contestant", "verdict") else "right", overflow="fold")
+        least = min(LONGEST, max(len(row.name) for row in rows)) if head == "contestant" else None
+        side: Literal["left", "right"] = "left" if head in ("contestant", "verdict") else "right"
+        grid.add_column(head, justify=side, overflow="fold", min_width=least)
     for row in rows:
         grid.add_row(*(Text(cell(row)) for _, cell in columns))
     stream = io.StringIO()
@@ -50,77 +51,47 @@ def table(comparison: Comparison) -> str:
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
 
-def plot(comparison: Comparison, path: str | os.PathLike[str]) -> None:
-    """Draw each contestant's ratio to the baseline with its interval, and the control's interval as a band."""
-    try:
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator, NullLocator
-    except ImportError as error:
-        raise TargetUnavailable(
-            "plots need matplotlib, which the extra 'report' brings: pip install 'graphopt[report]'"
-        ) from error
-
-    rows = [row for row in [*comparison.rows, comparison.control] if row.ratio_interval is not None][::-1]
-    figure = Figure(figsize=(8, 1.6 + 0.4 * len(rows)), layout="constrained")
-    axes = figure.subplots()
-    margin = float(comparison.settings["margin"])
-    axes.axvspan(1 / (1 + margin), 1 + margin, color="0.9", label=f"practically the same (±{margin:.1%})")
-    axes.axvline(1, color="0.5", linewidth=1)
-    for place, row in enumerate(rows):
-        ratio = row.ratio_estimate()
-        axes.errorbar(
-            ratio.value,
-            place,
-            xerr=[[ratio.value - ratio.low], [ratio.high - ratio.value]],
-            fmt="o",
-            capsize=3,
-            color=COLORS.get(row.verdict, "black"),
-        )
-    axes.set_yticks(range(len(rows)), [f"{row.name}: {row.verdict}" for row in rows])
-    axes.set_ylim(-0.6, len(rows) - 0.4)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(MaxNLocator(7))
-    axes.xaxis.set_major_formatter("{x:.3g}")
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel(f"time over that of {comparison.baseline}, {_percent(comparison)} intervals")
-    axes.set_title(f"{comparison.machine['cpu']}, {comparison.machine['cores']} cores, {comparison.date[:10]}", size=9)
-    axes.legend(loc="best", fontsize=8)
-    figure.savefig(path)
-
-
 def _columns(comparison: Comparison) -> list[tuple[str, Callable[[Row], str], Callable[[Row], object] | None]]:
     """Heading, cell, and which rows make the column worth showing (`None`: always)."""
     return [
         ("contestant", lambda row: row.name, None),
         ("median", lambda row: seconds(row.median), None),
-        ("ratio", lambda row: _number(row.ratio, ".3f"), None),
+        ("ratio", lambda row: _ratio(row.ratio), None),
         (
-            f"{_percent(comparison)} interval",
-            lambda row: "–" if row.ratio_interval is None else "{:.3f} … {:.3f}".format(*row.ratio_interval),
+            f"{percent(comparison)} interval",
+            lambda row: "–" if row.ratio_interval is None else " … ".join(map(_ratio, row.ratio_interval)),
             None,
         ),
         ("verdict", lambda row: row.verdict, None),
         ("error", lambda row: _number(row.error, ".1e"), None),
         ("GB/s", lambda row: _number(row.gbs, ".3g"), lambda row: row.bytes),
         ("GFLOP/s", lambda row: _number(row.gflops, ".3g"), lambda row: row.flops),
-        ("rounds", lambda row: f"{row.rounds} × {row.repetitions}" if row.rounds else "–", None),
+        ("cold", lambda row: seconds(row.cold and row.cold.median), lambda row: row.cold),
+        (
+            "cold ratio",
+            lambda row: _ratio(row.cold and row.cold.ratio),
+            lambda row: row.cold,
+        ),
     ]
 
 
 def _footer(comparison: Comparison) -> list[str]:
     control, machine, settings = comparison.control, comparison.machine, comparison.settings
-    lines = [f"{row.name} refused: {row.reason}" for row in comparison.rows if row.reason]
+    lines = [f"{row.name} {row.verdict}: {row.reason}" for row in comparison.rows if row.reason]
     low, high = control.ratio_interval or (1.0, 1.0)
     lines.append(
         f"Ratios are to {comparison.baseline}, below 1 is faster. Against itself it scored "
-        f"{_number(control.ratio, '.3f')} ({low:.3f} … {high:.3f}); "
-        f"a verdict exceeds that, and {settings['margin']:.1%}."
+        f"{_ratio(control.ratio)} ({_ratio(low)} … {_ratio(high)}); "
+        f"a verdict exceeds that, and {settings['margin']:.1%}. {control.rounds} rounds."
     )
     if comparison.ceilings:
         names = {"copy_gbs": "copy {:.3g} GB/s", "triad_gbs": "triad {:.3g} GB/s"}
         names |= {f"matmul_{kind}_gflops": f"matmul {kind} {{:.3g}} GFLOP/s" for kind in ("float32", "float64")}
         reached = [text.format(comparison.ceilings[key]) for key, text in names.items() if key in comparison.ceilings]
         lines.append("This machine at best: " + ", ".join(reached) + ".")
+    if settings.get("cold"):
+        lines.append(f"Cold: {settings['cold']}.")
+    lines.extend(_makes(comparison.rows))
     lines.extend(comparison.notes)
     lines.append(
         f"{machine.get('cpu')}, {machine.get('cores')} cores, {machine.get('platform')}, "
@@ -129,8 +100,34 @@ def _footer(comparison: Comparison) -> list[str]:
     return lines
 
 
-def _percent(comparison: Comparison) -> str:
+def _makes(rows: Sequence[Row]) -> list[str]:
+    """How contestants were made: what most of graphopt's have in common, then where others differ; packages."""
+    made = {row.name: {key: str(value) for key, value in row.made.items() if key not in FINE} for row in rows}
+    compiled = [facts for facts in made.values() if "target" in facts]
+    keys = dict.fromkeys(key for facts in compiled for key in facts)
+    most = {key: Counter(facts.get(key) for facts in compiled).most_common(1)[0][0] for key in keys}
+    usual = {key: value for key, value in most.items() if value is not None}
+    lines = [f"graphopt functions, unless another is named: {_listed(usual)}."] if usual else []
+    for name, facts in made.items():
+        if own := {key: value for key, value in facts.items() if usual.get(key) != value}:
+            lines.append(f"{name}: {_listed(own)}.")
+    packages = dict(sorted(item for row in rows for item in row.made.get("packages", {}).items()))
+    if packages:
+        lines.append(f"Packages of contestants: {_listed(packages)}.")
+    return lines
+
+
+def _listed(facts: dict[str, str]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in facts.items())
+
+
+def percent(comparison: Comparison) -> str:
+    """The coverage of a comparison's intervals: `99 %`."""
     return f"{100 * comparison.settings['confidence']:g} %"
+
+
+def _ratio(value: float | None) -> str:
+    return _number(value, ".3f" if value is None or value < 100 else ".3g")
 
 
 def _number(value: float | None, form: str) -> str:

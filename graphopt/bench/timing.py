@@ -20,14 +20,24 @@ import numpy as np
 
 from graphopt.bench.validate import flatten
 
-__all__ = ["Clock", "Race", "bind", "clock_resolution", "garbage_collector_paused", "interleave", "warm_up"]
+try:
+    import resource
+except ImportError:  # not a POSIX system
+    resource = None  # type: ignore[assignment]
+
+__all__ = ["Clock", "Race", "bind", "clock_resolution", "garbage_collector_paused", "interleave", "undisturbed",
+           "warm_up"]  # fmt: skip
 
 SAMPLE_SECONDS = 2e-3  # a sample lasts at least this long, …
 TICKS = 1000  # … and at least this many ticks of the clock, should it be a coarse one
+ATTEMPTS = 5  # at a sample during which the system gives our core to nobody else
+CALIBRATIONS = 5  # batches of which the fastest tells how long the work is, …
+CALIBRATION_SECONDS = 0.1  # … but no further one once they have taken so long
 WINDOW = 5  # samples in a window of the warm-up
 TOLERANCE = 0.03  # two windows agree when their medians differ by no more
 WARM_UP_SECONDS = 1.0  # cap for each contestant
-SETTLE_BELOW_SECONDS = 2e-2  # shorter calls get one untimed call first, to undo what the last contestant left behind
+SETTLE_BELOW_SECONDS = 2e-2  # shorter calls get one untimed call first, to undo what the last contestant left behind,
+# and are timed again if they were disturbed
 
 
 @lru_cache(maxsize=1)
@@ -40,6 +50,26 @@ def clock_resolution() -> float:
             now = time.perf_counter_ns()
         steps.append(now - start)
     return min(steps) * 1e-9
+
+
+def switches() -> int:
+    """How often the system has taken a core away from one of this process's threads; 0 where it does not count."""
+    return 0 if resource is None else resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
+def undisturbed(take: Callable[[], float]) -> float:
+    """A sample during which nobody else was given our core; the last of a few if there is none.
+
+    Which are taken again is the system's choice and not that of their times, so it does not favour anyone. Waiting that
+    a contestant brings about itself does not count as being disturbed. Long calls are taken as they come: on a machine
+    that shares its cores none of them is undisturbed.
+    """
+    for _ in range(ATTEMPTS):
+        before = switches()
+        duration = take()
+        if switches() == before or duration >= SETTLE_BELOW_SECONDS:
+            break
+    return duration
 
 
 @contextmanager
@@ -104,18 +134,48 @@ class Clock:
 
     def sample(self) -> float:
         """Seconds a call, averaged over one batch, in the state that a call of its own has left the machine in."""
-        if self.settle:
+
+        def take() -> float:
+            if self.settle:
+                self.call()
+            return self.batch()
+
+        return undisturbed(take)
+
+    def cold(self, flush: Callable[[], None]) -> float:
+        """Seconds of one call, after what is called first, untimed, has emptied the caches."""
+
+        def take() -> float:
+            flush()
+            start = time.perf_counter_ns()
             self.call()
-        return self.batch()
+            return max(time.perf_counter_ns() - start, 1) * 1e-9
+
+        return undisturbed(take)
 
     def calibrate(self) -> None:
-        """Grow the batch from one call until it lasts `SAMPLE_SECONDS` and `TICKS` ticks of the clock."""
+        """Grow the batch from one call until it lasts `SAMPLE_SECONDS` and `TICKS` ticks of the clock.
+
+        The fastest of a few batches counts. One during which another process had the core would end the growth early,
+        and contestants with batches of different lengths are not disturbed alike: on a busy machine the same work came
+        out five times as fast in batches of one call.
+        """
         goal = max(SAMPLE_SECONDS, TICKS * clock_resolution())
         self.repetitions = 1
-        while (seconds := self.batch() * self.repetitions) < goal:
+        while (seconds := self._fastest() * self.repetitions) < goal:
             growth = 1.2 * goal / max(seconds, 1e-9)
             self.repetitions = math.ceil(self.repetitions * min(max(growth, 1.2), 10.0))
         self.settle = seconds / self.repetitions < SETTLE_BELOW_SECONDS
+
+    def _fastest(self) -> float:
+        """Seconds a call in the fastest of a few batches; in fewer, if they are long."""
+        fastest, spent = math.inf, 0.0
+        for _ in range(CALIBRATIONS):
+            seconds = self.batch()
+            fastest, spent = min(fastest, seconds), spent + seconds * self.repetitions
+            if spent > CALIBRATION_SECONDS:
+                break
+        return fastest
 
 
 def warm_up(call: Callable[[], object], *, cap: float = WARM_UP_SECONDS) -> tuple[Clock, bool]:
@@ -170,7 +230,13 @@ class Race:
 
 
 def interleave(
-    clocks: Mapping[str, Clock], *, rounds: int | None = None, seconds: float, fewest: int, seed: int
+    samplers: Mapping[str, Callable[[], float]],
+    *,
+    rounds: int | None = None,
+    seconds: float,
+    fewest: int,
+    seed: int,
+    told: Callable[[float], None] = lambda done: None,
 ) -> Race:
     """Time all contestants once a round, in an order drawn anew each round.
 
@@ -178,8 +244,8 @@ def interleave(
 
     Parameters
     ----------
-    clocks
-        Warm contestants.
+    samplers
+        Each takes one sample of a contestant: seconds a call.
     rounds
         Exactly so many rounds; `None` takes as many as fit into `seconds`.
     seconds
@@ -188,14 +254,16 @@ def interleave(
         Rounds that are taken even when the budget is spent.
     seed
         Of the order.
+    told
+        Called after each round with the fraction of the rounds, or of the time, that is behind.
     """
     generator = np.random.default_rng(seed)
-    names = list(clocks)
+    names = list(samplers)
     race = Race({name: [] for name in names})
 
     def take(name: str) -> float | None:
         try:
-            return clocks[name].sample()
+            return samplers[name]()
         except Exception as error:
             race.failures[name] = error
             race.times.pop(name)
@@ -213,4 +281,5 @@ def interleave(
                 race.times[name].append(duration)
         gc.collect(0)  # cycles that calls left behind must not pile up while the collector is paused
         taken += 1
+        told(taken / rounds if rounds is not None else min(1.0, (time.perf_counter() - start) / seconds))
     return race

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EPS_MULTIPLE", "Arguments", "Finding", "Tolerance", "as_arrays", "check_values", "flatten", "validate"]
+__all__ = ["EPS_MULTIPLE", "Arguments", "Finding", "Refused", "Tolerance", "as_arrays", "check_values", "describe",
+           "flatten", "observe", "validate"]  # fmt: skip
 
 EPS_MULTIPLE = 512  # default tolerance: 512 eps of the coarser dtype, times the largest finite |value| of the reference
 SHARING_WORK = 10_000  # effort for deciding whether strided arrays truly overlap; beyond it, overlapping bounds count
@@ -56,6 +57,10 @@ class Finding:
 
     reason: str = ""
     error: float | None = None
+
+
+class Refused(Exception):
+    """Why a contestant takes no part any longer, in words that follow its name."""
 
 
 def flatten(value: object, path: str = "output") -> Iterator[tuple[str, object]]:
@@ -117,10 +122,8 @@ class Arguments:
         return None
 
 
-def validate(
-    contestant: Callable[..., object], arguments: Arguments, reference: Mapping[str, Array], tolerance: Tolerance
-) -> Finding:
-    """Call a contestant once and hold what it did against the reference.
+def observe(contestant: Callable[..., object], arguments: Arguments) -> dict[str, Array]:
+    """Call a contestant once, and return its outputs by path if it behaved.
 
     Parameters
     ----------
@@ -128,24 +131,35 @@ def validate(
         Called with `arguments`; returns an array or a list, tuple or dict of arrays.
     arguments
         Restored to their original values if the contestant writes into them.
-    reference
-        Arrays by path, as `as_arrays` gives them.
-    tolerance
-        For the values.
+
+    Raises
+    ------
+    Refused
+        It raised, returned no numbers, wrote into its arguments, or handed one of them back.
     """
     try:
         outputs = as_arrays(arguments.call(contestant))
     except Exception as error:
         arguments.written()
-        return Finding(f"raised {describe(error)}")
+        raise Refused(f"raised {describe(error)}") from error
     written = arguments.written()
     if written:
-        return Finding(f"writes into its {written[0]}; give it a copy to work on")
+        raise Refused(f"writes into its {written[0]}; give it a copy to work on")
     for path, output in outputs.items():
         shared = arguments.shared_with(output)
         if shared is not None:
-            return Finding(f"{path} shares memory with {shared}; a contestant returns new arrays")
-    return check_values(outputs, reference, tolerance)
+            raise Refused(f"{path} shares memory with {shared}; a contestant returns new arrays")
+    return outputs
+
+
+def validate(
+    contestant: Callable[..., object], arguments: Arguments, reference: Mapping[str, Array], tolerance: Tolerance
+) -> Finding:
+    """Call a contestant once and hold what it did against the reference, arrays by path."""
+    try:
+        return check_values(observe(contestant, arguments), reference, tolerance)
+    except Refused as refused:
+        return Finding(str(refused))
 
 
 def check_values(outputs: Mapping[str, Array], reference: Mapping[str, Array], tolerance: Tolerance) -> Finding:

@@ -9,11 +9,28 @@ from typing import Annotated
 import typer
 
 from graphopt.bench import Comparison
+from graphopt.bench.progress import Progress
 from graphopt.cli import ops, report, study
-from graphopt.cli.options import Compiler, Debug, Json, Output, PipelineText, Scale, Threads, about_problem
+from graphopt.cli.options import (
+    Compiler,
+    Compilers,
+    Debug,
+    ExtraFlags,
+    Json,
+    Output,
+    Pipelines,
+    PipelineText,
+    Scale,
+    Sources,
+    Targets,
+    TemplateFolders,
+    ThreadCounts,
+    about_problem,
+)
 from graphopt.cli.problem import Problem
 from graphopt.cli.rules import add_commands
-from graphopt.cli.show import FINDING, reported, say, say_json, tell
+from graphopt.cli.show import FINDING, reported, say, say_json
+from graphopt.cli.variations import variations
 from graphopt.errors import InvalidArgument
 from graphopt.lowering import as_pipeline, lower
 from graphopt.options import Options
@@ -37,34 +54,49 @@ ops.add_command(app)
 @about_problem
 def compare(
     problem: Problem,
-    pipeline: PipelineText = "default",
+    pipeline: Pipelines = None,
     seconds: Annotated[float, typer.Option("--seconds", help="Time budget of the measurement.")] = 3.0,
+    cold: Annotated[bool, typer.Option("--cold/--no-cold", help="Time single calls with cold caches too.")] = True,
+    ablate: Annotated[bool, typer.Option("--ablate/--no-ablate", help="Also leave out each pass in turn.")] = True,
     scale: Scale = 1.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the inputs and of the order of measurement.")] = 0,
     show_c: Annotated[bool, typer.Option("--show-c", help="Print the generated C.")] = False,
     show_cuda: Annotated[bool, typer.Option("--show-cuda", help="Print the generated CUDA.")] = False,
     plot: Annotated[Path | None, typer.Option("--plot", help="Draw the ratios into this file.")] = None,
     save: Annotated[Path | None, typer.Option("--save", help="Write the measurement's record into this file.")] = None,
-    compiler: Compiler = None,
-    threads: Threads = None,
+    compiler: Compilers = None,
+    threads: ThreadCounts = None,
+    flags: ExtraFlags = None,
+    templates: TemplateFolders = None,
+    source: Sources = None,
+    target: Targets = None,
     json: Json = False,
 ) -> None:
-    """Optimize and compile a formula, check it, and time it against NumPy and against itself without each pass."""
+    """Optimize and compile a formula, check it, and time it against NumPy and against itself without each pass.
+
+    Of several --pipeline, --compiler or --threads the first is everyone's; each further one makes a contestant that
+    differs in this alone, as do --flags, --templates, --source and --target.
+    """
     if not 0 < seconds < float("inf"):
         raise InvalidArgument(f"--seconds is a positive time budget, found {seconds}")
     for path in filter(None, (plot, save)):
         _check_writable(path)
-    options = Options(compiler=compiler, threads=threads)
-    prepared = study.prepare(problem, pipeline, scale=scale, seed=seed, options=options, tell=tell)
-    tell("")
+    chosen = pipeline[0] if pipeline else "default"
+    options = Options(compiler=compiler[0] if compiler else None, threads=threads[0] if threads else None)
+    further = variations(
+        pipelines=(pipeline or [])[1:], compilers=(compiler or [])[1:], threads=(threads or [])[1:],
+        flags=flags or [], templates=templates or [], sources=source or [], targets=target or [],
+    )  # fmt: skip
+    with Progress() as progress:
+        prepared = study.prepare(
+            problem, chosen, scale=scale, seed=seed, options=options, tell=progress, ablate=ablate, further=further
+        )
     texts = {"c": prepared.full.source} if show_c else {}
     if show_cuda:
-        texts["cuda"] = lower(problem.inputs, problem.output, target="cuda", pipeline=pipeline).source
+        texts["cuda"] = lower(problem.inputs, problem.output, target="cuda", pipeline=chosen).source
     if not json:
         report.show_study(prepared, texts)
-    tell("measuring")
-    measured = prepared.race(seconds, seed)
-    tell("")
+    measured = prepared.race(seconds, seed, cold=cold)
     if save is not None:
         measured.to_json(save)
     if plot is not None:

@@ -19,16 +19,22 @@ from graphopt.cli.show import reported
 
 __all__ = [
     "Compiler",
+    "Compilers",
     "Debug",
     "Dtype",
+    "ExtraFlags",
     "Json",
     "Output",
     "PassName",
     "PipelineText",
+    "Pipelines",
     "Scale",
     "Seed",
     "Shape",
-    "Threads",
+    "Sources",
+    "Targets",
+    "TemplateFolders",
+    "ThreadCounts",
     "Type",
     "about_problem",
 ]
@@ -44,7 +50,27 @@ Dtype = Annotated[str, typer.Option("--dtype", help="The dtype of inputs given b
 PipelineText = Annotated[str, typer.Option("--pipeline", help="A pipeline's name or text; see 'graphopt passes'.")]
 Scale = Annotated[float, typer.Option("--scale", help="Standard deviation of the inputs.")]
 Compiler = Annotated[str | None, typer.Option("--compiler", help="gcc, clang or a path; else $CC or the system's.")]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads a kernel may use; else all cores.")]
+Pipelines = Annotated[
+    list[str] | None, typer.Option("--pipeline", help="A pipeline's name or text; see 'graphopt passes'. Repeatable.")
+]
+Compilers = Annotated[
+    list[str] | None, typer.Option("--compiler", help="gcc, clang or a path; else $CC or the system's. Repeatable.")
+]
+ThreadCounts = Annotated[
+    list[int] | None, typer.Option("--threads", min=1, help="Threads a kernel may use; else all cores. Repeatable.")
+]
+ExtraFlags = Annotated[
+    list[str] | None, typer.Option("--flags", help="A contestant with these compiler flags besides. Repeatable.")
+]
+TemplateFolders = Annotated[
+    list[Path] | None, typer.Option("--templates", help="A contestant with this folder laid over ours. Repeatable.")
+]
+Sources = Annotated[
+    list[Path] | None, typer.Option("--source", help="A contestant with the C in this file. Repeatable.")
+]
+Targets = Annotated[
+    list[str] | None, typer.Option("--target", help="A contestant for numpy or cuda-emulated. Repeatable.")
+]
 Output = Annotated[Path | None, typer.Option("--output", help="Copy the library and its sources here.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn at random.")]
 PassName = Annotated[str | None, typer.Option("--pass", help="The rules of this pass only; see 'graphopt passes'.")]

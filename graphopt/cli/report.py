@@ -34,7 +34,7 @@ def study_record(study: Study, measured: Comparison, texts: Mapping[str, str]) -
     """Everything `compare` found, without the single samples."""
     full = study.full
     comparison = asdict(measured)
-    del comparison["samples"]
+    del comparison["samples"], comparison["cold_samples"]
     return {
         "formula": study.problem.formula,
         "types": study.problem.types,

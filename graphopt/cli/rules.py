@@ -1,25 +1,25 @@
-"""The commands about rules: `rules` lists and lints them, `explain` tries one on a formula, `verify` tests claims.
+"""The commands about rules: `rules` lists and lints them, `explain` tries one on a formula.
 
-`bisect`, which finds the firing that did harm, is in `graphopt.cli.bisect`.
+`verify`, which tests claims, and `bisect`, which finds the firing that did harm, have files of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
 
 from graphopt.cli.bisect import bisect_
-from graphopt.cli.gradients import check_gradient
-from graphopt.cli.options import Debug, Dtype, Json, PassName, Seed, Shape, Type, about_problem
+from graphopt.cli.named import find_rule, passes_with_rules
+from graphopt.cli.options import Debug, Json, PassName, about_problem
 from graphopt.cli.problem import Problem
 from graphopt.cli.show import FINDING, grid, heading, reported, say, say_json, tell
-from graphopt.errors import InvalidArgument, TargetUnavailable, VerificationFailed
+from graphopt.cli.verify import verify
+from graphopt.errors import InvalidArgument
 from graphopt.graph.graph import Graph
 from graphopt.lowering import as_pipeline
-from graphopt.rewrite import Rule, available_passes, explain
+from graphopt.rewrite import Rule, explain
 from graphopt.rewrite.catalogue import Row, catalogue, markdown, rules_of
 from graphopt.rewrite.lint import LintFinding, overlaps, termination, undoing, unused
 from graphopt.rewrite.lint_corpus import programs
@@ -63,7 +63,7 @@ def rules(
 ) -> None:
     """List the rewrite rules: name, pass, claim, algebra; or look for faults among them."""
     with reported(debug):
-        steps = _steps(pass_name)
+        steps = passes_with_rules(pass_name)
         if lint:
             _lint(steps, json)
             return
@@ -80,16 +80,6 @@ def rules(
         else:
             grid(("rule", "pass", "claim", "algebra"), [(r.name, r.step, r.claim, r.algebra) for r in rows])
             say(f"{len(rows)} {'rule' if len(rows) == 1 else 'rules'}")
-
-
-def _steps(pass_name: str | None) -> list[str]:
-    """The passes that are meant; that there is one of the name is checked by looking it up."""
-    if pass_name is None:
-        return list(available_passes())
-    if not rules_of(pass_name):
-        having = ", ".join(name for name in available_passes() if rules_of(name))
-        raise InvalidArgument(f"pass {pass_name} has no rules; passes with rules are: {having}")
-    return [pass_name]
 
 
 def _record(row: Row) -> dict[str, Any]:
@@ -141,7 +131,7 @@ def explain_(
     json: Json = False,
 ) -> None:
     """Say why a rule fires or does not, at each node with the op of its root, the deepest first."""
-    found = _find_rule(rule)
+    found = find_rule(rule)
     graph = Graph.from_outputs(problem.inputs, {"output": problem.output})
     if after.strip():
         as_pipeline(after).run(graph)
@@ -156,15 +146,6 @@ def explain_(
     say(_numbered(graph))
     heading("What happens")
     say("\n".join(texts.values()) if texts else f"no node has the op of the rule's root: {found.pattern}")
-
-
-def _find_rule(name: str) -> Rule:
-    known = {rule.name: rule for step in available_passes() for rule in rules_of(step)}
-    if name not in known:
-        near = get_close_matches(name, known, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else "see 'graphopt rules'"
-        raise InvalidArgument(f"there is no rule called {name!r}; {hint}")
-    return known[name]
 
 
 def _roots(rule: Rule, graph: Graph) -> list[int]:
@@ -198,80 +179,3 @@ def _numbered(graph: Graph) -> str:
         label = graph.name(node) or f"{graph.op(node).name}({', '.join(shown)})"
         lines.append(f"node {node}: {graph.type(node)} = {label}")
     return "\n".join(lines)
-
-
-# --- verify -----------------------------------------------------------------------------------------------------------
-
-
-def verify(
-    rule: Annotated[str | None, typer.Argument(help="A rule's name; see 'graphopt rules'.")] = None,
-    pass_name: PassName = None,
-    gradient: Annotated[
-        str | None, typer.Option("--gradient", help="A formula, whose derivative is verified instead.")
-    ] = None,
-    shape: Shape = None,
-    type: Type = None,
-    dtype: Dtype = "float64",
-    order: Annotated[int, typer.Option("--order", min=1, max=2, help="Of the derivative.")] = 1,
-    oracle: Annotated[
-        str, typer.Option("--oracle", help="auto, exact, complex-step or finite-difference: what says the truth.")
-    ] = "auto",
-    minutes: Annotated[float, typer.Option("--minutes", help="Go on drawing points of the formula so long.")] = 0.0,
-    examples: Annotated[
-        int, typer.Option("--examples", min=1, help="Sets of values drawn for each dtype; points of the formula.")
-    ] = 25,
-    seed: Seed = 0,
-    json: Json = False,
-    debug: Debug = False,
-) -> None:
-    """Hold a rule, or all rules of a pass, to what they claim; or the derivative of a formula to the truth."""
-    with reported(debug):
-        if [rule, pass_name, gradient].count(None) != 2:
-            raise InvalidArgument("verify takes one rule's name, or --pass with a pass, or --gradient with a formula")
-        if gradient is not None:
-            check_gradient(
-                gradient, shape or (), type or (), dtype, order=order, oracle=oracle, examples=examples,
-                minutes=minutes, seed=seed, json=json,
-            )  # fmt: skip
-            return
-        chosen = [_find_rule(rule)] if rule is not None else list(rules_of(_steps(pass_name)[0]))
-        records = [_verified(each, examples, seed) for each in chosen]
-        tell("")
-        failed = [record for record in records if record["failure"]]
-        if json:
-            say_json(records)
-        else:
-            heads = ("rule", "claim", "programs", "points", "worst before", "worst after", "verdict")
-            grid(heads, [_cells(record) for record in records], right=heads[2:6])
-            for record in failed:
-                say(f"\n{record['rule']}: {record['failure']}")
-            say(f"\n{len(records) - len(failed)} of {len(records)} keep their claims; worst errors are in ulps")
-        if failed:
-            raise typer.Exit(FINDING)
-
-
-def _verified(rule: Rule, examples: int, seed: int) -> dict[str, Any]:
-    try:
-        from graphopt.testing import verify_rule
-    except ModuleNotFoundError as error:
-        if error.name != "hypothesis":
-            raise
-        raise TargetUnavailable("verifying needs Hypothesis, which is not here: pip install hypothesis") from None
-    tell(f"verifying {rule.name}")
-    record: dict[str, Any] = {"rule": rule.name, "claim": str(rule.claim)}
-    try:
-        report = verify_rule(rule, examples=examples, seed=seed)
-    except VerificationFailed as error:
-        empty = dict.fromkeys(("programs", "points", "worst_before", "worst_after"))
-        return record | empty | {"failure": str(error)}
-    return record | {
-        "programs": report.programs, "points": report.points, "worst_before": report.worst_before,
-        "worst_after": report.worst_after, "failure": None,
-    }  # fmt: skip
-
-
-def _cells(record: dict[str, Any]) -> tuple[object, ...]:
-    if record["failure"]:
-        return record["rule"], record["claim"], "", "", "", "", "fails"
-    before, after = (f"{record[key]:.3g}" for key in ("worst_before", "worst_after"))
-    return record["rule"], record["claim"], record["programs"], record["points"], before, after, "holds"

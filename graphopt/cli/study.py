@@ -10,20 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphopt.bench import Comparison, NothingMeasured, compare
+from graphopt.bench import Comparison, NothingMeasured, compare, vary
 from graphopt.bench.validate import EPS_MULTIPLE, Arguments, Tolerance, as_arrays, describe, validate
+from graphopt.bench.variations import Unbuilt
 from graphopt.cli.agreement import Agreement, Truth, find_truth, measure, wide_reference
 from graphopt.cli.as_written import as_written
 from graphopt.cli.problem import Problem
-from graphopt.dimensions import evaluate, symbols
 from graphopt.errors import CompilationFailed, CompilerNotFound, GraphoptError
-from graphopt.function import Function, function
+from graphopt.function import Function
 from graphopt.graph import Graph
-from graphopt.lowering import KernelFacts, as_pipeline, lower
+from graphopt.lowering import as_pipeline, lower
+from graphopt.make_function import function
 from graphopt.options import Options
 from graphopt.rewrite.pipeline import Pipeline
 
-__all__ = ["FULL", "NUMPY", "PLAIN", "Contestant", "Study", "kernel_counts", "prepare"]
+__all__ = ["FULL", "NUMPY", "PLAIN", "Contestant", "Study", "prepare"]
 
 NUMPY, PLAIN, FULL = "NumPy as written", "no passes", "full pipeline"
 
@@ -108,7 +109,7 @@ class Study:
             return f"The {FULL} is {agreement.units:.3g} eps from the truth: more than {EPS_MULTIPLE}."
         return ""
 
-    def race(self, seconds: float, seed: int) -> Comparison:
+    def race(self, seconds: float, seed: int, *, cold: bool) -> Comparison:
         """Time those who compute the right thing.
 
         Raises
@@ -118,19 +119,15 @@ class Study:
         """
         runners = {c.name: c.call for c in self.contestants.values() if c.call is not None}
         baseline = self._baseline(runners)
-        counts = {
-            name: kernel_counts(compiled.kernels)
-            for name in runners
-            if (compiled := self.contestants[name].compiled) is not None
-        }
         return compare(
             runners,
             self.arguments,
             baseline,
             reference=self.reference,
             seconds=seconds,
+            cold=cold,
             seed=seed,
-            counts=counts,
+            progress=None,
         )
 
     def _baseline(self, runners: Mapping[str, Callable[..., Any]]) -> str:
@@ -147,7 +144,15 @@ class Study:
 
 
 def prepare(
-    problem: Problem, pipeline: str, *, scale: float, seed: int, options: Options, tell: Callable[[str], None]
+    problem: Problem,
+    pipeline: str,
+    *,
+    scale: float,
+    seed: int,
+    options: Options,
+    tell: Callable[[str], None],
+    ablate: bool = True,
+    further: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Study:
     """Build every contestant and hold it against the truth.
 
@@ -163,6 +168,10 @@ def prepare(
         Compiler and threads.
     tell
         Called with what is being done, for those who wait.
+    ablate
+        Whether each pass is left out in turn.
+    further
+        What is particular to further contestants, by name; see `graphopt.bench.vary`.
 
     Raises
     ------
@@ -173,7 +182,8 @@ def prepare(
     written = Graph.from_outputs(problem.inputs, {"output": problem.output})
     full = as_pipeline(pipeline)
     plans: dict[str, str | Pipeline] = {FULL: full, PLAIN: "none"}
-    plans |= {f"without {step}": full.without(step) for step in dict.fromkeys(s.name for s in full if not s.mandatory)}
+    steps = dict.fromkeys(step.name for step in full if not step.mandatory) if ablate else {}
+    plans |= {f"without {step}": full.without(step) for step in steps}
     tell("computing the reference")
     reference = wide_reference(problem, arguments)
     start = time.perf_counter()
@@ -182,11 +192,15 @@ def prepare(
     for name, plan in plans.items():
         tell(f"building {name}")
         built[name] = _build(name, problem, plan, options, seen)
+    for name, settings in (further or {}).items():
+        tell(f"building {name}")
+        built[name] = _vary(name, problem, full, options, settings)
     spent = time.perf_counter() - start
 
     tell("computing the truth")
     truth = find_truth(problem, arguments, reference)
-    contestants = {NUMPY: _numpy(written), **{name: built[name] for name in plans if name != FULL}, FULL: built[FULL]}
+    contestants = {NUMPY: _numpy(written), **{name: each for name, each in built.items() if name != FULL}}
+    contestants[FULL] = built[FULL]
     study = Study(problem, arguments, written, contestants, reference, truth, spent)
     for contestant in contestants.values():
         tell(f"checking {contestant.name}")
@@ -195,16 +209,6 @@ def prepare(
         share = f"{odd} of {reference.size} values are NaN or infinite in truth"
         study.notes.append(f"{share}: look at the inputs' scale, or at the formula's domain.")
     return study
-
-
-def kernel_counts(kernels: Sequence[KernelFacts]) -> dict[str, float]:
-    """Bytes and operations of one call of kernels whose sizes are integers; none if one is counted by the call."""
-    if any(symbols(value) for kernel in kernels for value in (kernel.bytes, kernel.flops)):
-        return {}
-    return {
-        "bytes": float(sum(evaluate(kernel.bytes, {}) for kernel in kernels)),
-        "flops": float(sum(evaluate(kernel.flops, {}) for kernel in kernels)),
-    }
 
 
 def _build(name: str, problem: Problem, pipeline: str | Pipeline, options: Options, seen: dict[str, str]) -> Contestant:
@@ -222,6 +226,18 @@ def _build(name: str, problem: Problem, pipeline: str | Pipeline, options: Optio
             raise
         return Contestant(name, reason=describe(error))
     return Contestant(name, compiled, compiled)
+
+
+def _vary(name: str, problem: Problem, full: Pipeline, options: Options, settings: Mapping[str, Any]) -> Contestant:
+    """Compile the formula as the full pipeline does, but for the settings."""
+    common = {"pipeline": full, "compiler": options.compiler, "threads": options.threads}
+    try:
+        (found,) = vary(problem.inputs, problem.output, {name: settings}, **common).values()
+    except GraphoptError as error:
+        return Contestant(name, reason=describe(error))
+    if isinstance(found, Unbuilt):
+        return Contestant(name, reason=describe(found.error))
+    return Contestant(name, found, found)
 
 
 def _numpy(written: Graph) -> Contestant:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from graphopt.shared_variable import SharedVariable
 from graphopt.types import TensorType
 from graphopt.variable import Variable, as_variable
 
-__all__ = ["Declared", "Signature", "declare", "is_sympy"]
+__all__ = ["Declared", "Signature", "declare", "imported_leaves", "is_sympy", "joined"]
 
 
 def is_sympy(value: Any) -> bool:
@@ -170,24 +170,31 @@ def declare(
 def _joined(named: dict[str, Any], inputs: Mapping[Any, Variable]) -> dict[str, Any]:
     """Outputs that were imported from SymPy elsewhere (a gradient, say), with their leaves joined to these inputs."""
     outputs = {name: value for name, value in named.items() if isinstance(value, Variable)}
+    return {**named, **dict(zip(outputs, joined(list(outputs.values()), inputs), strict=True))}
+
+
+def joined(outputs: Sequence[Variable], inputs: Mapping[Any, Variable]) -> list[Variable]:
+    """Variables with the leaves that were imported from a SymPy object replaced by the input given for it."""
     mapping: dict[Variable, Variable] = {}
-    for leaf in topological(list(outputs.values())):
-        symbol = (
-            getattr(leaf.origin.code, "expression", None) if leaf.op is input_ and leaf.origin is not None else None
-        )
-        if is_sympy(symbol):
-            mine = inputs.get(symbol)
-            if mine is not None and mine is not leaf and mine.type == leaf.type:
-                mapping[leaf] = mine
-    if not mapping:
-        return named
-    return {**named, **dict(zip(outputs, substituted(list(outputs.values()), mapping), strict=True))}
+    for leaf, symbol in imported_leaves(outputs):
+        mine = inputs.get(symbol)
+        if mine is not None and mine is not leaf and mine.type == leaf.type:
+            mapping[leaf] = mine
+    return list(substituted(outputs, mapping)) if mapping else list(outputs)
+
+
+def imported_leaves(outputs: Sequence[Variable]) -> list[tuple[Variable, Any]]:
+    """The leaves of variables that were imported from SymPy, with what they were imported from."""
+    leaves = [v for v in topological(list(outputs)) if v.op is input_ and v.origin is not None]
+    pairs = [(leaf, getattr(leaf.origin.code, "expression", None)) for leaf in leaves if leaf.origin is not None]
+    return [(leaf, symbol) for leaf, symbol in pairs if is_sympy(symbol)]
 
 
 def _constant(name: str, value: Any) -> Variable:
     try:
         return as_variable(value)
     except GraphoptError:
+        advice = "; call it with the variables" if callable(value) and hasattr(value, "__name__") else ""
         raise UnsupportedExpression(
-            f"output {name} is {value!r}; expected a variable, a SymPy expression or a number"
+            f"output {name} is {value!r}; expected a variable, a SymPy expression or a number{advice}"
         ) from None

@@ -111,7 +111,9 @@ class _Reader:
         if name in FUNCTIONS:
             self.text.fail(f"{name} is a function; call it, or give an input of that name a type", token.start)
         near = _near(name, [*self.types, *self.assigned, *CONSTANTS])
-        self.text.fail(f"unknown name {name!r}{near}; give every input a type", token.start)
+        self.text.fail(
+            f"unknown name {name!r}{near}; give every input a type (command line: --shape {name}=…)", token.start
+        )
 
     def number(self, token: Token) -> int | float:
         if token.text.isdigit():

@@ -1,7 +1,7 @@
 """`go.grad`, `go.jvp` and their kin for variables and SymPy expressions alike.
 
 SymPy expressions are imported first. Results are made of variables; `go.function` joins their leaves to the SymPy
-symbols among its inputs.
+symbols among its inputs, and so does what differentiates them again with respect to such a symbol.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from graphopt import autodiff
-from graphopt.frontend.declare import is_sympy
+from graphopt.frontend.declare import imported_leaves, is_sympy, joined
 from graphopt.frontend.sympy_import import Importer
+from graphopt.variable import Variable
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "vjp"]
 
@@ -47,10 +48,14 @@ def hvp(cost: Any, x: Any, v: Any, **options: Any) -> Any:
 
 def _imported(outputs: Any, wrt: Any) -> tuple[Any, Any]:
     """Both as variables, one or a list as they were."""
-    if not any(is_sympy(output) for output in _listed(outputs)):
+    if not any(is_sympy(one) for one in (*_listed(outputs), *_listed(wrt))):
         return outputs, wrt
-    importer = Importer(inputs=[leaf for leaf in _listed(wrt) if is_sympy(leaf)])
+    given = [output for output in _listed(outputs) if isinstance(output, Variable)]
+    known = {symbol: leaf for leaf, symbol in reversed(imported_leaves(given))}  # the first to be met stands for all
+    importer = Importer(types=known, inputs=[leaf for leaf in _listed(wrt) if is_sympy(leaf)])
     made = [importer.convert(output) if is_sympy(output) else output for output in _listed(outputs)]
+    if all(isinstance(output, Variable) for output in made):  # otherwise the error says what was given
+        made = joined(made, known)
     leaves = [importer.variable_for(leaf) if is_sympy(leaf) else leaf for leaf in _listed(wrt)]
     return (
         made if isinstance(outputs, list | tuple) else made[0],

@@ -7,13 +7,16 @@ comes out can be combined with what the user still holds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from graphopt.dimensions import Dim, DimLike
+from graphopt.errors import ShapeMismatch
 from graphopt.graph.body import BRANCHES, captures_of
 from graphopt.graph.unify import rename_attributes
 from graphopt.op import EMPTY, Attributes
 from graphopt.ops.control import cond, if_else
+from graphopt.ops.shape import broadcast_to
 from graphopt.types import TensorType, agree
 from graphopt.variable import Variable
 
@@ -62,7 +65,11 @@ def _exported(
                 known = renamed[attributes] = rename_attributes(attributes, names)
             attributes = known
         if names or any(graph.type(n) != v.type for n, v in zip(graph.operands(node), operands, strict=True)):
-            type = _retyped(graph, node, operands, attributes)
+            try:
+                type = _retyped(graph, node, operands, attributes)
+            except ShapeMismatch:  # the op needs a number, where the user has a name for it
+                operands = tuple(map(partial(_numbered, graph), graph.operands(node), operands))
+                type = _retyped(graph, node, operands, attributes)
         origins = graph.origins(node)
         made[node] = Variable(
             type, graph.op(node), operands, attributes, graph.name(node), origins[0] if origins else None
@@ -105,6 +112,14 @@ def _needed(graph: Graph, nodes: Sequence[int], made: Mapping[int, Variable]) ->
         if node in needed:
             needed.update(operand for operand in graph.operands(node) if operand not in made)
     return [node for node in order if node in needed]
+
+
+def _numbered(graph: Graph, node: int, v: Variable) -> Variable:
+    """A variable with the sizes that the graph found to be numbers."""
+    sizes = zip(graph.type(node).shape, v.shape, strict=True)
+    shape = tuple([size if isinstance(size, int) else own for size, own in sizes])
+    result: Variable = v if shape == v.shape else broadcast_to(v, shape=shape)
+    return result
 
 
 def _retyped(graph: Graph, node: int, operands: tuple[Variable, ...], attributes: Attributes) -> TensorType:

@@ -28,6 +28,7 @@ from graphopt.errors import GraphoptError, InvalidArgument
 from graphopt.graph.body import Body, bodies
 from graphopt.graph.checks import Check
 from graphopt.op import Attributes, Op
+from graphopt.ops.control import with_derivative
 from graphopt.ops.define import find
 from graphopt.ops.leaves import ArrayConstant, constant, dimension, input_
 from graphopt.types import TensorType
@@ -125,7 +126,8 @@ def parse_graph(text: str) -> Graph:
     Raises
     ------
     InvalidArgument
-        Naming the line that cannot be read. Nothing is evaluated.
+        Naming the line that cannot be read, for instance for a derivative of one's own (`with_derivative`), which is
+        a function of Python. Nothing is evaluated.
     """
     from graphopt.graph.graph import Graph
 
@@ -204,6 +206,12 @@ def _parse_node(
         nodes[number] = node
         return
     op = find(name)
+    if op is with_derivative:
+        own = next((ast.unparse(k.value) for k in call.keywords if k.arg == "rule"), "rule")
+        raise InvalidArgument(
+            f"{own} is a derivative of one's own, a Python function, and has no text; build this graph from its "
+            "expression, or leave with_derivative out of the text, and the derivative is that of the formula"
+        )
     if not all(isinstance(argument, ast.Name) for argument in call.args):
         raise InvalidArgument("operands are nodes such as %0")
     operands = tuple(nodes[argument.id[1:]] for argument in call.args if isinstance(argument, ast.Name))

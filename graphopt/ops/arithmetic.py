@@ -1,7 +1,7 @@
 """Elementwise arithmetic: the four operations, powers, rounding, extrema, remainders.
 
 Derivatives at kinks: `absolute` has 0 at 0; `maximum` and `minimum` give each of two equal operands one half; `sign`,
-the rounding functions and `heaviside` have 0 everywhere.
+the rounding functions and `heaviside` have 0 everywhere. All of them are listed in docs/gradients.md.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from graphopt.integers import convert, integer_power
 from graphopt.op import Attributes, Op
 from graphopt.ops.define import define, elementwise
 from graphopt.ops.leaves import constant
-from graphopt.ops.logic import equal, greater, isnan, less, where
+from graphopt.ops.logic import equal, greater, greater_equal, isnan, less_equal, where
 from graphopt.ops.signatures import floating_signature, ufunc_signature
 from graphopt.types import TensorType, Unify, check_dtype, is_float
 
@@ -60,11 +60,12 @@ cbrt = elementwise(
 def _power_pullback(g: Any, y: Any, a: Any, b: Any) -> tuple[Any, Any]:
     if b.op is constant and isinstance(exponent := b.attributes["value"], float):
         return _power_rule(g, a, exponent), None
-    # x**0 is 1 for every x, so its derivative is 0 even at x = 0, where the general formula says 0·∞.
-    flat = equal(b, 0)
-    base = where(flat, 0, b * power(a, where(flat, 1, b - 1)))
-    # 0**b is flat in b for b > 0; log(1) stands in for log(0).
-    exponent = y * _log(where(equal(a, 0), 1, a))
+    # 0**b is flat in b for b > 0, and 1 at b = 0, where every formula says 0·∞: another base stands in for 0.
+    zero = equal(a, 0)
+    flat = zero & equal(b, 0)
+    base = where(flat, 0, b * power(where(flat, 1, a), b - 1))
+    flat = zero & greater_equal(b, 0)
+    exponent = where(flat, 0, y * _log(where(flat, 1, a)))
     return g * base, g * exponent
 
 
@@ -90,25 +91,25 @@ fma = elementwise(
 )  # fmt: skip
 maximum = elementwise(
     "maximum", np.maximum, exact.maximum,
-    lambda g, y, a, b: (_share(g, greater(a, b), equal(a, b)), _share(g, less(a, b), equal(a, b))),
+    lambda g, y, a, b: (_share(g, greater_equal(a, b), equal(a, b)), _share(g, less_equal(a, b), equal(a, b))),
     traits="commutative associative",
 )  # fmt: skip
 minimum = elementwise(
     "minimum", np.minimum, exact.minimum,
-    lambda g, y, a, b: (_share(g, less(a, b), equal(a, b)), _share(g, greater(a, b), equal(a, b))),
+    lambda g, y, a, b: (_share(g, less_equal(a, b), equal(a, b)), _share(g, greater_equal(a, b), equal(a, b))),
     traits="commutative associative",
 )  # fmt: skip
 fmax = elementwise(
     "fmax", np.fmax, lambda a, b: b if mpmath.isnan(a) else a if mpmath.isnan(b) else max(a, b),
     lambda g, y, a, b: (
-        _share(g, greater(a, b) | isnan(b), equal(a, b)), _share(g, less(a, b) | isnan(a), equal(a, b))
+        _share(g, greater_equal(a, b) | isnan(b), equal(a, b)), _share(g, less_equal(a, b) | isnan(a), equal(a, b))
     ),
     traits="commutative associative",
 )  # fmt: skip
 fmin = elementwise(
     "fmin", np.fmin, lambda a, b: b if mpmath.isnan(a) else a if mpmath.isnan(b) else min(a, b),
     lambda g, y, a, b: (
-        _share(g, less(a, b) | isnan(b), equal(a, b)), _share(g, greater(a, b) | isnan(a), equal(a, b))
+        _share(g, less_equal(a, b) | isnan(b), equal(a, b)), _share(g, greater_equal(a, b) | isnan(a), equal(a, b))
     ),
     traits="commutative associative",
 )  # fmt: skip
@@ -147,13 +148,20 @@ heaviside = elementwise(
 )  # fmt: skip
 hypot = elementwise(
     "hypot", np.hypot, lambda a, b: mpmath.inf if mpmath.isinf(a) or mpmath.isinf(b) else mpmath.hypot(a, b),
-    lambda g, y, a, b: (g * (a / y), g * (b / y)),
+    lambda g, y, a, b: direction(g, y, a, b),
     traits="commutative", cost=20,
 )  # fmt: skip
 
 
-def _share(g: Any, wins: Any, ties: Any) -> Any:
-    return where(wins, g, where(ties, g * 0.5, 0))
+def direction(g: Any, y: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    """g·(a, b)/y, y the length of (a, b); 0 at the origin, to every order."""
+    origin = equal(y, 0)
+    g, y = where(origin, 0, g), where(origin, 1, y)
+    return g * (a / y), g * (b / y)
+
+
+def _share(g: Any, reaches: Any, ties: Any) -> Any:
+    return where(reaches, where(ties, g * 0.5, g), 0)
 
 
 def _fma(a: Any, b: Any, c: Any) -> Any:

@@ -16,9 +16,9 @@ import numpy as np
 from graphopt import exact
 from graphopt.exact import real
 from graphopt.op import Op
-from graphopt.ops.arithmetic import sqrt, square
+from graphopt.ops.arithmetic import direction, hypot, sqrt, square
 from graphopt.ops.define import elementwise
-from graphopt.ops.logic import equal, where
+from graphopt.ops.logic import equal, less_equal, where
 from graphopt.ops.signatures import floating_signature, scipy_signature
 
 LN2, LN10 = math.log(2), math.log(10)
@@ -62,8 +62,11 @@ arctan = elementwise("arctan", np.arctan, real(mpmath.atan), lambda g, y, x: (g 
 
 
 def _arctan2_pullback(g: Any, y: Any, a: Any, b: Any) -> tuple[Any, Any]:
-    radius = square(a) + square(b)
-    return g * (b / radius), -(g * (a / radius))
+    # Divided twice by the length, whose square may overflow or vanish; 0 at the origin.
+    length = hypot(a, b)
+    along, across = direction(g, length, b, a)
+    length = where(equal(length, 0), 1, length)
+    return along / length, -(across / length)
 
 
 arctan2 = elementwise("arctan2", np.arctan2, exact.arctan2, _arctan2_pullback, cost=30)
@@ -158,6 +161,20 @@ def _log1mexp(x: Any) -> Any:
         return np.where(x > -LN2, np.log(-np.expm1(x)), np.log1p(-np.exp(x))).astype(x.dtype)
 
 
+def _shares(g: Any, y: Any, gap: Any) -> tuple[Any, Any]:
+    """The slopes of a sum of exponentials' logarithm; nothing flows where both are 0."""
+    nothing = equal(y, -math.inf)
+    g, gap = where(nothing, 0, g), where(nothing, 0, gap)
+    return g * sigmoid(gap), g * sigmoid(-gap)
+
+
+def xlogy_pullback(g: Any, a: Any, b: Any, argument: Any, logarithm: Callable[[Any], Any]) -> tuple[Any, Any]:
+    """Of a·log(argument), which is b or 1 + b; 0 where a and the argument are, so that entropies are flat there."""
+    nothing = equal(a, 0) & less_equal(argument, 0)
+    g = where(nothing, 0, g)
+    return g * logarithm(where(nothing, 1, b)), g * (a / where(nothing, 1, argument))
+
+
 sigmoid: Op = elementwise(
     "sigmoid", _sigmoid, real(lambda x: 1 / (1 + mpmath.exp(-x))),
     lambda g, y, x: (g * (y * sigmoid(-x)),),
@@ -171,22 +188,22 @@ softplus = elementwise(
 log1mexp = elementwise(
     "log1mexp", _log1mexp,
     real(lambda x: mpmath.log(-mpmath.expm1(x)) if x > -LN2 else mpmath.log1p(-mpmath.exp(x)), -INF),
-    lambda g, y, x: (g / -expm1(-x),),
+    lambda g, y, x: (-(g * (exp(x) / (0 - expm1(x)))),),  # -∞ at both zeros: 0 - 0 has no sign
     signature=_unary, cost=40,
 )  # fmt: skip
 logaddexp = elementwise(
     "logaddexp", np.logaddexp, exact.logaddexp,
-    lambda g, y, a, b: (g * sigmoid(a - b), g * sigmoid(b - a)),
+    lambda g, y, a, b: _shares(g, y, a - b),
     traits="commutative associative", cost=40,
 )  # fmt: skip
 logaddexp2 = elementwise(
     "logaddexp2", np.logaddexp2,
     lambda a, b: exact.logaddexp(a * mpmath.ln2, b * mpmath.ln2) / mpmath.ln2,
-    lambda g, y, a, b: (g * sigmoid((a - b) * LN2), g * sigmoid((b - a) * LN2)),
+    lambda g, y, a, b: _shares(g, y, (a - b) * LN2),
     traits="commutative associative", cost=40,
 )  # fmt: skip
 xlogy = elementwise(
     "xlogy", _scipy("xlogy"), exact.xlogy,
-    lambda g, y, a, b: (g * where(equal(a, 0), 0, log(b)), g * where(equal(a, 0), 0, a / b)),
+    lambda g, y, a, b: xlogy_pullback(g, a, b, b, log),
     arity=2, signature=scipy_signature(2), cost=25,
 )  # fmt: skip

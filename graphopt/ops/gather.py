@@ -74,12 +74,22 @@ def _within(whole: Any, indices: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(np.clip(index, 0, max(size - 1, 0)) for index, size in zip(indices, whole.shape, strict=False))
 
 
+def _chooses_nothing(indices: tuple[Any, ...]) -> bool:
+    """Whether there are no positions at all: NumPy looks at an index into an empty axis even then, and refuses it."""
+    return 0 in np.broadcast_shapes(*(np.shape(index) for index in indices))
+
+
 def _gather(whole: Any, *indices: Any) -> Any:
+    if _chooses_nothing(indices):
+        shape = np.broadcast_shapes(*(np.shape(index) for index in indices))
+        return np.empty((*shape, *whole.shape[len(indices) :]), whole.dtype)
     return whole[_within(whole, indices)]
 
 
 def _scatter(whole: Any, values: Any, *indices: Any, mode: str) -> Any:
     result, combine = np.array(whole), MODES[mode]
+    if _chooses_nothing(indices):
+        return result
     if combine is None:
         result[_within(whole, indices)] = values
     else:

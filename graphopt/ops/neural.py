@@ -14,12 +14,12 @@ import mpmath
 import numpy as np
 
 from graphopt.errors import TypeMismatch
-from graphopt.exact import real
+from graphopt.exact import divide, real
 from graphopt.op import Applied, Attributes, Op
 from graphopt.ops.arithmetic import multiply
 from graphopt.ops.define import define
 from graphopt.ops.elementary import exp, log
-from graphopt.ops.logic import isfinite, where
+from graphopt.ops.logic import equal, isfinite, where
 from graphopt.ops.reduction import max_, reduced_shape, spread, sum_
 from graphopt.types import TensorType, Unify, is_float
 
@@ -27,6 +27,7 @@ __all__ = ["log_softmax", "logsumexp", "softmax"]
 
 Axis = tuple[int, ...]
 _EXP, _LOG = np.frompyfunc(real(mpmath.exp), 1, 1), np.frompyfunc(real(mpmath.log), 1, 1)
+_DIVIDE = np.frompyfunc(divide, 2, 1)
 
 
 def _rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Unify) -> TensorType:
@@ -72,7 +73,7 @@ def _exact_logsumexp(x: Any, axis: Axis) -> Any:
 
 
 def _exact_softmax(x: Any, axis: Axis) -> Any:
-    return _EXP(x) / np.sum(_EXP(x), axis=axis, keepdims=True)
+    return _DIVIDE(_EXP(x), np.sum(_EXP(x), axis=axis, keepdims=True))  # a row of -inf has the sum 0
 
 
 def _exact_log_softmax(x: Any, axis: Axis) -> Any:
@@ -118,7 +119,10 @@ def _log_softmax_pullback(g: Any, node: Applied) -> Sequence[Any]:
 
 def _logsumexp_pullback(g: Any, node: Applied) -> Sequence[Any]:
     axis = node.attributes["axis"]
-    return (spread(g, axis) * softmax(node.operands[0], axis=axis),)
+    # Nothing flows to a row of -∞ alone, whose shares are 0/0. (The maximum is one that softmax takes anyway.)
+    nothing = equal(max_(node.operands[0], axis=axis), -np.inf)
+    shares = where(spread(nothing, axis), 0, softmax(node.operands[0], axis=axis))
+    return (spread(g, axis) * shares,)
 
 
 COMPOSITE = frozenset({"composite", "transcendental"})

@@ -19,10 +19,8 @@ from graphopt.dimensions import DimLike, product
 from graphopt.errors import ShapeMismatch, TypeMismatch
 from graphopt.op import Applied, Attributes, Op, TypeRule
 from graphopt.ops.arithmetic import cast, multiply
-from graphopt.ops.control import if_else
 from graphopt.ops.define import define
-from graphopt.ops.logic import equal, not_equal
-from graphopt.ops.running import product_of_others
+from graphopt.ops.logic import equal, where
 from graphopt.ops.shape import broadcast_to, expand_dims, reshape, transpose
 from graphopt.types import TensorType, Unify, is_float, shape_text
 
@@ -85,29 +83,25 @@ def _sum_pullback(g: Any, node: Applied) -> Sequence[Any]:
 
 
 def _prod_pullback(g: Any, node: Applied) -> Sequence[Any]:
-    """The product of the others: result/x, or, where zeros take part, what holds with its own derivatives."""
+    """The product of the others, by running products from both ends: nothing is divided, so that zeros do no harm."""
+    from graphopt.ops.running import others
+
     x, axis = node.operands[0], node.attributes["axis"]
     if not axis:
         return (g,)
-    everywhere = all_(not_equal(x, 0), axis=tuple(range(x.ndim)))
-    slope = if_else(everywhere, spread(node.result, axis) / x, _others(x, axis))
-    return (multiply(spread(g, axis), slope),)
-
-
-def _others(x: Any, axis: Axis) -> Any:
-    """For every element, the product of all others over the axes."""
-    last = (*(k for k in range(x.ndim) if k not in axis), *axis)
-    moved = transpose(x, axes=last)
-    kept = x.ndim - len(axis)
-    rows = reshape(moved, shape=(*moved.shape[:kept], product(moved.shape[kept:])))
-    others = reshape(product_of_others(rows, kept), shape=moved.shape)
-    return transpose(others, axes=tuple(last.index(k) for k in range(x.ndim)))
+    kept = tuple(k for k in range(x.ndim) if k not in axis)
+    order = (*kept, *axis)
+    rows = transpose(x, axes=order) if order != tuple(range(x.ndim)) else x
+    together = reshape(rows, shape=(*(x.shape[k] for k in kept), product(x.shape[k] for k in axis)))
+    slope = reshape(others(together, len(kept)), shape=tuple(rows.shape))
+    back = tuple(order.index(k) for k in range(x.ndim))
+    return (multiply(spread(g, axis), transpose(slope, axes=back) if back != tuple(range(x.ndim)) else slope),)
 
 
 def _extremum_pullback(g: Any, node: Applied) -> Sequence[Any]:
     x, axis = node.operands[0], node.attributes["axis"]
-    winners = cast(equal(x, spread(node.result, axis)), dtype=x.dtype)
-    return (multiply(spread(g / sum_(winners, axis=axis), axis), winners),)
+    wins = equal(x, spread(node.result, axis))
+    return (where(wins, spread(g / sum_(cast(wins, dtype=x.dtype), axis=axis), axis), 0),)
 
 
 def extreme(dtype: str, largest: bool) -> bool | int | float:

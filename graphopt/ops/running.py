@@ -18,7 +18,7 @@ from graphopt.ops.indexing import put, slice_
 from graphopt.ops.leaves import constant
 from graphopt.types import TensorType, Unify
 
-__all__ = ["cumprod", "cumsum", "product_of_others", "recurrence"]
+__all__ = ["cumprod", "cumsum", "others", "recurrence"]
 
 
 def _rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Unify) -> TensorType:
@@ -69,11 +69,10 @@ def _adjoint(factors: Any, g: Any, axis: int) -> Any:
     return _reversed(recurrence(_shifted(_reversed(factors, axis), axis, 0.0), _reversed(g, axis), axis=(axis,)), axis)
 
 
-def product_of_others(x: Any, axis: int) -> Any:
-    """For every element, the product of all others along an axis; nothing is divided, so that zeros do no harm."""
-    before = cumprod(_shifted(x, axis, 1.0), axis=(axis,))
-    behind = cumprod(_shifted(_reversed(x, axis), axis, 1.0), axis=(axis,))
-    return before * _reversed(behind, axis)
+def others(x: Any, axis: int) -> Any:
+    """For each place along an axis the product of all elements but its own."""
+    before, after = cumprod(x, axis=(axis,)), cumprod(_reversed(x, axis), axis=(axis,))
+    return _shifted(before, axis, 1.0) * _reversed(_shifted(after, axis, 1.0), axis)
 
 
 def _unsum(g: Any, node: Applied) -> tuple[Any]:

@@ -148,9 +148,12 @@ def _pick_rule(types: tuple[TensorType, ...], attributes: Attributes, unify: Uni
 
 
 def _unpick(g: Any, node: Applied) -> tuple[Any]:
-    size = node.operands[0].shape[-1]
-    zero = constant(value=0.0, dtype=g.dtype, shape=tuple(g.shape))
-    return (stack(*[g if k == node.attributes["index"] else zero for k in range(size)], shape=(size,)),)
+    from graphopt.ops.indexing import put
+
+    whole, last = node.operands[0], g.ndim
+    zeros = constant(value=0.0, dtype=g.dtype, shape=tuple(whole.shape))
+    start = (*(0,) * last, node.attributes["index"])
+    return (put(zeros, expand_dims(g, axis=(last,)), start=start, step=(1,) * whole.ndim),)
 
 
 stack = define(Op("stack", None, _stack_rule, _stack, _stack, _unstack, traits=frozenset({"linear"})))

@@ -21,8 +21,8 @@ from graphopt.exact import real
 from graphopt.op import NoDerivative, Op
 from graphopt.ops.arithmetic import absolute, square
 from graphopt.ops.define import elementwise
-from graphopt.ops.elementary import cos, cosh, digamma, exp, lgamma, log, sin, sinh, xlogy
-from graphopt.ops.logic import equal, less, where
+from graphopt.ops.elementary import cos, cosh, digamma, exp, lgamma, log, sin, sinh, xlogy, xlogy_pullback
+from graphopt.ops.logic import equal, greater, less, where
 from graphopt.ops.signatures import scipy_signature
 
 __all__ = ["exact_whole_order", "from_scipy", "host", "near_zero", "no_derivative", "of_whole_order"]
@@ -139,23 +139,38 @@ sinc: Op = elementwise(
 )  # fmt: skip
 xlog1py: Op = elementwise(
     "xlog1py", from_scipy("xlog1py"), real(exact.xlog1py),
-    lambda g, y, a, b: (g * where(equal(a, 0), 0, _log1p(b)), g * where(equal(a, 0), 0, a / (1 + b))),
+    lambda g, y, a, b: xlogy_pullback(g, a, b, 1 + b, _log1p),
     signature=scipy_signature(2), arity=2, cost=25,
     text="{x} == 0 && {y} == {y} ? 0 : {x} * log1p({y})",
 )  # fmt: skip
 rel_entr = elementwise(
     "rel_entr", from_scipy("rel_entr"), real(exact.rel_entr),
-    lambda g, y, a, b: (g * where(equal(a, 0), 0, log(a / b) + 1), g * -(a / b)),
+    lambda g, y, a, b: _rel_entr_pullback(g, a, b),
     signature=scipy_signature(2), arity=2, cost=30,
     text="{x} > 0 && {y} > 0 ? (2 * {x} > {y} && {x} < 2 * {y} ? {x} * log1p(({x} - {y}) / {y}) : {x} * log({x} / {y}))"
     " : {x} == 0 && {y} >= 0 ? 0 : {x} == {x} && {y} == {y} ? INFINITY : NAN",
 )  # fmt: skip
 
 
+def _rel_entr_pullback(g: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    """log(a/b) + 1 and -a/b; 0 where a is, as for `xlogy`, and where both are."""
+    nothing = equal(a, 0)
+    by_a = where(nothing, 0, g) * (log(where(nothing, 1, a / b)) + 1)
+    nothing = nothing & equal(b, 0)
+    return by_a, -(where(nothing, 0, g) * (a / where(nothing, 1, b)))
+
+
 def _log1p(x: Any) -> Any:
     from graphopt.ops.elementary import log1p
 
     return log1p(x)
+
+
+def _hazard(y: Any, x: Any) -> Any:
+    """The normal density over the distribution function, whose logarithm is y; erfcx(-x/√2) overflows for large x."""
+    above = greater(x, 0)
+    density = exp(-(square(x) / 2) - y) / SQRT_TWO_PI
+    return where(above, density, SQRT_TWO_OVER_PI / erfcx(where(above, 0, x) * -math.sqrt(0.5)))
 
 
 # --- error functions and the normal distribution --------------------------------------------------------------------
@@ -165,7 +180,7 @@ erfcx: Op = host("erfcx", exact.erfcx, lambda g, y, x: (g * (2 * x * y - TWO_OVE
 erfi = host("erfi", mpmath.erfi, lambda g, y, x: (g * (TWO_OVER_SQRT_PI * exp(square(x))),))
 dawsn = host("dawsn", exact.dawsn, lambda g, y, x: (g * (1 - 2 * x * y),))
 ndtri = host("ndtri", exact.ndtri, lambda g, y, p: (g * (SQRT_TWO_PI * exp(square(y) / 2)),))
-log_ndtr = host("log_ndtr", exact.log_ndtr, lambda g, y, x: (g * (SQRT_TWO_OVER_PI / erfcx(x * -math.sqrt(0.5))),))
+log_ndtr = host("log_ndtr", exact.log_ndtr, lambda g, y, x: (g * _hazard(y, x),))
 
 # --- gamma, beta, zeta ----------------------------------------------------------------------------------------------
 _SHAPE = "the shape parameter"

@@ -13,10 +13,13 @@ from itertools import combinations
 from typing import Any
 
 from graphopt.errors import GraphoptError
+from graphopt.graph.body import bodies
 from graphopt.graph.graph import Graph
 from graphopt.op import Op
+from graphopt.rewrite.engine import RuleIndex
 from graphopt.rewrite.generality import equal, more_general, substitute
 from graphopt.rewrite.lint_corpus import programs
+from graphopt.rewrite.match import match
 from graphopt.rewrite.pattern import AnyOp, Application, Pattern
 from graphopt.rewrite.pipeline import NAMED, Pipeline
 from graphopt.rewrite.rules import Rule
@@ -181,6 +184,8 @@ def _takes_over(earlier: Rule, later: Rule) -> bool:
 
 
 def _gives_back(rule: Rule, before: Graph, after: Graph) -> bool:
+    if not _matches(rule, after):
+        return False
     again = after.copy()
     return _run(rule, again) and str(again) == str(before)
 
@@ -194,7 +199,19 @@ def _gives_pattern(first: Rule, second: Rule) -> bool:
 
 
 def _fires(rule: Rule, graph: Graph) -> bool:
-    return _run(rule, graph.copy())
+    return _matches(rule, graph) and _run(rule, graph.copy())
+
+
+def _matches(rule: Rule, graph: Graph) -> bool:
+    """Whether the pattern is there, in the graph or in the body of a node: cheaper than to run the rule on a copy."""
+    index = RuleIndex.of((rule,))
+    for node in graph.order():
+        key = (graph.op(node), *[graph.op(operand) for operand in graph.operands(node)])
+        if any(match(pattern, graph, node) for _, patterns in index.candidates(key) for pattern in patterns):
+            return True
+        if any(_matches(rule, body.graph) for body in bodies(graph.attributes(node)).values()):
+            return True
+    return False
 
 
 def _run(rule: Rule, graph: Graph) -> bool:

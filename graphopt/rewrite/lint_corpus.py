@@ -15,6 +15,7 @@ import numpy as np
 from graphopt import tensor
 from graphopt.graph.build import topological
 from graphopt.graph.graph import Graph
+from graphopt.ops.gather import gather
 from graphopt.ops.leaves import input_
 from graphopt.ops.shape import pick
 from graphopt.types import is_float
@@ -114,6 +115,9 @@ CANCELLATIONS = """
 
 MASKS = """
     where(b, h, 0)*x  where(b, 0, h)*x  where(b, h, 0)/x  where(b, 0, h)/x  where(logical_not(b), x, 0)
+    where(b, x, 0) + where(b, h, 0)  where(b, x, 0) - where(b, h, 0)  sum(where(y > 0, x, 0), axis=1)
+    expand_dims(where(w > 0, sqrt(w), 0), axis=1) + where(expand_dims(w > 0, axis=1), x, 0)
+    expand_dims(where(w > 0, sqrt(w), 0), axis=1)*x  where(u > 0, softmax(x, axis=1) @ z, 0)
     where(b, where(b, x, 0), h)  where(b, x, where(b, 0, h))  where(isinf(tanh(x)), 0, tanh(x))  isinf(sigmoid(x))
     where(isfinite(cast(i, "float64")), w, 0)  where(isnan(cast(i, "float64")), 0, w)  where(i == i, w, 0)  i + 0
     logical_and(b, True)  logical_and(b, x*x < -1)  logical_and(b, b)  logical_or(b, True)  logical_or(b, False)
@@ -181,6 +185,8 @@ OVER = """
     x - max(x, axis=1, keepdims=True) - log(sum(exp(x - max(x, axis=1, keepdims=True)), axis=1, keepdims=True))
     (x - log(sum(exp(x - max(x, axis=1, keepdims=True)), axis=1, keepdims=True))) - max(x, axis=1, keepdims=True)
     (x - log(sum(exp(x - s)))) - s  exp(x - logsumexp(x, axis=1, keepdims=True))  exp(log_softmax(x, axis=1))
+    (exp(v)/sum(exp(v)))[0]  log(exp(x)/sum(exp(x), axis=1, keepdims=True))[:, 1:]  exp(v)[1:]/sum(exp(v))
+    log(exp(-square(x)/2)/sqrt(s*s + 1))
 """
 """Spellings of softmax and its kin."""
 
@@ -282,9 +288,12 @@ def _graph(formula: str, family: Family) -> Graph:
 
 
 def _built() -> dict[str, Variable]:
-    """Programs with what formulas cannot say: one element of the last axis, a domain, an array, linear algebra."""
+    """Programs with what formulas cannot say: chosen elements, a domain, an array, linear algebra."""
     x, p = variable("x", "float64[n, 3]"), variable("p", "float64[n]", domain="positive")
+    label, shares = variable("label", "int64[n]"), tensor.softmax(x, axis=1)
     return {
+        "log(softmax(x, axis=1)[label])": tensor.log(gather(shares, label)),
+        "log(softmax(x, axis=1)[arange(n), label])": tensor.log(gather(shares, tensor.arange(x.shape[0]), label)),
         "log(softmax(x, axis=1)[:, 0])": tensor.log(pick(tensor.softmax(x, axis=1), index=0)),
         "log(p**2.5*exp(-p))": tensor.log(p**2.5 * tensor.exp(-p)),
         "x*[2, 2, 2]": x * np.full(3, 2.0),

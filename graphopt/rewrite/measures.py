@@ -154,6 +154,8 @@ def leaves_of(found: Match, expression: Variable) -> Leaf:
     while below and len(inside) < LOOK and not wanted <= inside.union(below):
         inside.update(below)
         below = [operand for node in below for operand in graph.operands(node) if operand not in inside]
+    # In expand_dims(x) + x both are operands: the rule has looked through the one to find the other.
+    inside.update(node for node in below if node not in wanted and not wanted.isdisjoint(graph.operands(node)))
 
     def leaf(part: Variable) -> Hashable | None:
         if not isinstance(part, Handle) or part.node in inside:

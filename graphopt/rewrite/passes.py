@@ -119,6 +119,8 @@ class Pass:
     ----------
     name
         What it is called in a pipeline's text.
+    idempotent
+        Whether it claims that running it again changes nothing. `graphopt.testing.verify_pass` holds it to that.
     requires
         Facts about the graph that an earlier pass must have established.
     establishes
@@ -127,13 +129,17 @@ class Pass:
         Facts after which it may not run.
     mandatory
         Whether no complete pipeline may lack it.
+    inside_branches
+        Whether a pipeline runs it over the bodies of conditionals too, before the graph around them.
     """
 
     name: ClassVar[str] = ""
+    idempotent: ClassVar[bool] = False
     requires: ClassVar[frozenset[str]] = frozenset()
     establishes: ClassVar[frozenset[str]] = frozenset()
     excludes: ClassVar[frozenset[str]] = frozenset()
     mandatory: ClassVar[bool] = False
+    inside_branches: ClassVar[bool] = True
 
     def run(self, graph: Graph, context: Context) -> None:
         """Transform the graph through its door."""
@@ -175,7 +181,7 @@ def _parameter_text(value: Any) -> str:
 
 @dataclass(frozen=True)
 class RulePass(Pass):
-    """A pass that applies rules until none fires.
+    """A pass that applies rules until none fires, and so has nothing to do when it runs again.
 
     Attributes
     ----------
@@ -186,6 +192,7 @@ class RulePass(Pass):
         one before it makes less of another (`graphopt.rewrite.termination`). Empty if nothing is said about that.
     """
 
+    idempotent: ClassVar[bool] = True
     rules: ClassVar[Sequence[Rule]] = ()
     order: ClassVar[Sequence[Measure]] = ()
 

@@ -3,7 +3,7 @@
     pipeline   = step { "," step }
     step       = word [ "{" parameters "}" ]  |  "fix" "{" pipeline [ ";" parameters ] "}"
     parameters = word "=" value { "," word "=" value }
-    value      = integer | decimal | "true" | "false" | word
+    value      = integer | decimal | "true" | "false" | word { "+" word }
 
 Words are letters, digits, hyphens and underscores. Space between tokens does not count.
 """
@@ -19,7 +19,7 @@ from graphopt.rewrite.passes import Pass
 __all__ = ["parse_steps"]
 
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?(?![\w-]))|(?P<word>[A-Za-z_][\w-]*)|(?P<mark>[{},;=])|(?P<end>$))"
+    r"\s*(?:(?P<number>-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?(?![\w-]))|(?P<word>[A-Za-z_][\w-]*)|(?P<mark>[{},;=+])|(?P<end>$))"
 )
 
 
@@ -110,7 +110,11 @@ class _Reader:
     def value(self) -> Any:
         token = self.take("number", "word")
         if token.kind == "word":
-            return {"true": True, "false": False}.get(token.text, token.text)
+            words = [token.text]
+            while self.token.text == "+":
+                self.take("+")
+                words.append(self.take("word").text)
+            return {"true": True, "false": False}.get("+".join(words), "+".join(words))
         return float(token.text) if set(token.text) & set(".eE") else int(token.text)
 
 

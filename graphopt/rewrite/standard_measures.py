@@ -104,8 +104,9 @@ OPERATIONS = Measure(
 )
 STRETCHES = Measure("stretches", "axes along which a broadcast or a constant repeats itself", _stretch)
 MASKS = Measure(
-    "masks", "selections, and what multiplies or divides them", lambda part: int(part.op.name == "where"),
-    lambda part, position: 2 if part.op.name in ("multiply", "divide") else 1,
+    "masks", "selections, and what multiplies, divides or sums them",
+    lambda part: int(part.op.name == "where"),
+    lambda part, position: 2 if part.op.name in ("multiply", "divide", "sum") else 1,
 )  # fmt: skip
 RANKS = Measure("ranks", "operands of lower rank than the result", _lower_ranks)
 NEGATIONS = Measure("negations", "negations, not's and negative constants, and what stands outside them", _negation,

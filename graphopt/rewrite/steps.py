@@ -42,6 +42,7 @@ class Fix(Pass):
 class OneRule(Pass):
     """A bare rule as a step of a pipeline, called after the rule."""
 
+    idempotent: ClassVar[bool] = True
     rule: Rule | None = None
 
     @property
@@ -154,7 +155,8 @@ class Run:
         cost = self.cost()
         start = time.perf_counter()
         try:
-            self.inside(step)
+            if step.inside_branches:
+                self.inside(step)
             since = next((mark for done, mark in self.finished if done == step), None)
             context.touched = None if since is None else touched(graph, since)
             step.run(graph, context)

@@ -18,6 +18,7 @@ from graphopt.dimensions import evaluate
 from graphopt.options import Options
 from graphopt.runtime.blas import find_blas, prepare
 from graphopt.runtime.compile import Library, build_library
+from graphopt.runtime.forking import let_go_before_fork
 from graphopt.runtime.host import ENTRY, Settling, host_entry
 from graphopt.runtime.toolchain import default_flags, find_compiler
 from graphopt.schedule.program import Buffer, Program
@@ -40,6 +41,13 @@ class NativeProgram:
         Compiler, flags, threads.
     text
         C text to run in place of the generated one.
+
+    Attributes
+    ----------
+    address
+        Of the entry point `go_run`.
+    threads
+        How many it is told to use.
 
     Raises
     ------
@@ -72,6 +80,7 @@ class NativeProgram:
             extra_flags=tuple(options.extra_flags),
             link=link,
         )
+        let_go_before_fork(self.library.handle)
         self._entry = self.library.handle.go_run
         self._entry.restype = ctypes.c_int32
         self._entry.argtypes = [
@@ -79,7 +88,8 @@ class NativeProgram:
             *([ENTRY] if program.host_calls else []), *([SETTLE] if program.settles else []),
         ]  # fmt: skip
         self._passed = passed_buffers(program)
-        self._threads = options.threads or len(os.sched_getaffinity(0))
+        self.threads = options.threads or len(os.sched_getaffinity(0))
+        self.address = ctypes.cast(self._entry, ctypes.c_void_p).value or 0
 
     def run(
         self,
@@ -120,7 +130,7 @@ class NativeProgram:
             calls.append(entry)
         if program.settles:
             calls.append(self._settle_entry(by_buffer, pointers, sizes, settle, errors))
-        failed = self._entry(pointers, extents, self._threads, *calls)
+        failed = self._entry(pointers, extents, self.threads, *calls)
         if errors:
             raise errors[0]
         if failed:

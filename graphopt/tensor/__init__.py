@@ -57,4 +57,8 @@ pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
 
 
 def __getattr__(name: str) -> Any:  # for type checkers: most names above come from tables
-    raise AttributeError(f"graphopt.tensor has no function {name!r}")
+    from difflib import get_close_matches
+
+    near = [] if name.startswith("_") else get_close_matches(name, __all__)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise AttributeError(f"graphopt.tensor has no function {name!r}{hint}")

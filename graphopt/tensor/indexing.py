@@ -262,7 +262,7 @@ def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
     """
     x, indices = expression(x), expression(indices)
     if axis is None:
-        x, axis = reshape(x, shape=(x.size,)), 0
+        x, axis = x if x.ndim == 1 else reshape(x, shape=(x.size,)), 0
     (axis,) = canonical_axes(axis, x.ndim, "take", x)
     size = x.shape[axis]
     if mode == "clip":
@@ -289,7 +289,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
     """
     x, indices = expression(x), expression(indices)
     if axis is None:
-        x, axis = reshape(x, shape=(x.size,)), 0
+        x, axis = x if x.ndim == 1 else reshape(x, shape=(x.size,)), 0
     if indices.ndim != x.ndim:
         raise InvalidArgument(f"take_along_axis: indices {indices.type} have not the rank of {x.type}")
     (axis,) = canonical_axes(axis, x.ndim, "take_along_axis", x)

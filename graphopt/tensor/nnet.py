@@ -89,9 +89,14 @@ def softsign(x: Any) -> Any:
 
 
 def binary_crossentropy(output: Any, target: Any) -> Any:
-    """-(t·log p + (1 - t)·log(1 - p)) of a probability p and a label t, elementwise."""
+    """-(t·log p + (1 - t)·log(1 - p)) of a probability p and a label t, elementwise; 0·log 0 is 0."""
     p, t = _floating(output), expression(target)
-    return -(t * log(p) + (1 - t) * log1p(-p))
+    return -(_share(t, log(p)) + _share(1 - t, log1p(-p)))
+
+
+def _share(t: Any, logarithm: Any) -> Any:
+    """t·log p, where what has no share of the truth costs nothing."""
+    return where(equal(t, 0), 0, t * logarithm)
 
 
 def sigmoid_binary_crossentropy(output: Any, target: Any) -> Any:
@@ -101,7 +106,7 @@ def sigmoid_binary_crossentropy(output: Any, target: Any) -> Any:
 
 
 def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Any:
-    """-Σ t·log p over the last axis.
+    """-Σ t·log p over the last axis; 0·log 0 is 0.
 
     Parameters
     ----------
@@ -119,7 +124,7 @@ def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Any:
     """
     p, t = _floating(coding_dist), expression(true_dist)
     if t.ndim == p.ndim:
-        return -total(t * log(p), axis=-1)
+        return -total(_share(t, log(p)), axis=-1)
     if t.ndim != p.ndim - 1:
         raise ShapeMismatch(f"categorical_crossentropy of {p.type} takes one axis less or as many, found {t.type}")
     if is_float(t.dtype) or t.dtype == "bool":

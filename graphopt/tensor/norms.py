@@ -110,7 +110,13 @@ def _power_mean(sizes: Any, p: float, axes: Axes) -> Any:
     """(Σxᵖ)^(1/p) of numbers of at least 0, whose powers are at most 1."""
     reference = (reduction.max_ if p > 0 else reduction.min_)(sizes, axis=axes)
     scale = where(logical_and(isfinite(reference), not_equal(reference, 0)), reference, 1)
-    powers = reduction.sum_(a.power(a.divide(sizes, reduction.spread(scale, axes)), p), axis=axes)
+    ratios = a.divide(sizes, reduction.spread(scale, axes))
+    if p < 2:  # a kink, or a cusp, where an element is 0: its derivative is 0 to every order, as that of |x|
+        zero = equal(sizes, 0)
+        terms = where(zero, 0, a.power(where(zero, 1, ratios), p))
+    else:
+        terms = a.power(ratios, p)
+    powers = reduction.sum_(terms, axis=axes)
     nothing = equal(powers, 0) if p > 0 else equal(reference, 0)
     return where(nothing, 0, scale * a.power(where(nothing, 1, powers), 1 / p))
 

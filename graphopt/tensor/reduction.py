@@ -159,8 +159,14 @@ def var(x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, *, corr
 
 
 def std(x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, *, correction: Any = 0) -> Any:
-    """The standard deviation over axes; `ddof` and `correction` as for `var`."""
-    return sqrt(var(x, axis, ddof, keepdims, correction=correction))
+    """The standard deviation over axes; `ddof` and `correction` as for `var`. Of equal elements its derivative is 0."""
+    return root(var(x, axis, ddof, keepdims, correction=correction))
+
+
+def root(square: Any) -> Any:
+    """The root of what is a square, of a length or a deviation: its derivative is 0 at 0, one of the subgradients."""
+    nothing = equal(square, 0)
+    return where(nothing, 0, sqrt(where(nothing, 1, square)))
 
 
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:

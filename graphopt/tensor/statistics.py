@@ -172,5 +172,5 @@ def nanvar(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> A
 
 
 def nanstd(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    """The standard deviation over axes of what is no NaN."""
-    return sqrt(nanvar(x, axis, ddof, keepdims))
+    """The standard deviation over axes of what is no NaN. Of equal elements its derivative is 0."""
+    return reduction.root(nanvar(x, axis, ddof, keepdims))

@@ -235,6 +235,8 @@ class _Builder:
         dtype = self.dtype if usual else self.chance.choice(DTYPES)
         if (truth or "dtype is bool" in conditions) and self.chance.random() < 0.8:
             dtype = "bool"
+        elif "dtype is int64" in conditions and self.chance.random() < 0.8:
+            dtype = "int64"
         asked = "it is a constant" in conditions
         if asked or (pattern.conditions and self.chance.random() < 0.25):
             numbers: tuple[float, ...] = NUMBERS if is_float(dtype) else WHOLE_NUMBERS

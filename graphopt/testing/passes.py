@@ -1,95 +1,79 @@
-"""Holding a pass or a pipeline to its claims: values before and after, on every target.
+"""`verify_pass`: a pass or a pipeline held to what every pass promises, on drawn programs or on given ones.
 
-The tolerance follows from the claims of the rules that fired. If all are `Exact` the bits are the same, and so they are
-if none fired: merging, deleting and fusing change no values. Expanding a composite op may, and counts as inexact.
-
-Otherwise an element may differ by `UNITS` units in the last place of the largest value met on the way, the allowance of
-`mode="check"`; plus, for each firing of `Ulps(k)`, k units, and of `Stabilizes(bound)`, `bound` units; a hundred times
-that if a `RealOnly` rule fired, which promises nothing in floating point. Where the program as written gives NaN or
-infinity, a finite result is a repair that `Stabilizes`, `Improves` and `RealOnly` allow and the others do not. A
-compiled target gets `UNITS` on top in any case: its elementary functions are good to 4 units, and its sums are in
-another order.
+What is looked at is a table, `graphopt.testing.pass_properties.PROPERTIES`; by how much values may differ follows from
+the claims of the rules that fired (`graphopt.testing.allowance`). Compiled targets see the rewritten programs together,
+in one translation unit (`graphopt.testing.pass_targets`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import hypothesis
 import numpy as np
 from hypothesis import strategies as st
 
-from graphopt.arithmetics import Native
-from graphopt.check import UNITS
-from graphopt.errors import GraphoptError, VerificationFailed
-from graphopt.function import function
+from graphopt.errors import GraphoptError, InvalidArgument
 from graphopt.graph import Graph
-from graphopt.graph.export import to_variables
-from graphopt.interpret import interpret
-from graphopt.rewrite import Exact, Improves, Log, Pass, Pipeline, Rule, RulePass, Stabilizes, Ulps
+from graphopt.lowering import as_pipeline
+from graphopt.rewrite import Pass, Pipeline, Rule
+from graphopt.rewrite.shrinking import reduce
 from graphopt.testing import strategies
-from graphopt.types import is_float
+from graphopt.testing.drawing import drawn, shrunk
+from graphopt.testing.pass_cases import Case, Values, Violation, with_further_values
+from graphopt.testing.pass_messages import blamed, failure
+from graphopt.testing.pass_properties import PROPERTIES
+from graphopt.testing.pass_report import PassFailed, PassReport
+from graphopt.testing.pass_targets import check_on_target
+from graphopt.testing.points import named_point
+from graphopt.testing.problems import as_graph
 
-__all__ = ["PassReport", "verify_pass"]
+__all__ = ["PassFailed", "PassReport", "verify_pass"]
 
 Array = Any
-REAL_ONLY_FACTOR = 100
-"""How many times the usual allowance a rule gets that is equal over the reals only."""
-
-
-@dataclass
-class PassReport:
-    """What a verification saw.
-
-    Attributes
-    ----------
-    steps
-        The pass or pipeline, as text.
-    programs, points, firings
-        How many programs were run, elements of results compared, and rewrites done.
-    exact
-        How many programs had to keep their bits in the interpreter, and did.
-    idempotent
-        On how many programs a second run changed nothing: reported, not demanded.
-    worst
-        The largest difference, as a fraction of what was allowed.
-    """
-
-    steps: str
-    programs: int = 0
-    points: int = 0
-    firings: int = 0
-    exact: int = 0
-    idempotent: int = 0
-    worst: float = 0.0
+Drawn = tuple[Graph, Mapping[str, Array]]
+COMPILED = ("c", "cuda-emulated")
+REDUCTIONS = 40
+"""How many smaller programs are compiled at most to find a small one that fails on a target."""
 
 
 def verify_pass(
     steps: Pass | Rule | Pipeline | str,
-    programs: Graph | st.SearchStrategy[Graph] | None = None,
-    *,
+    programs: Any = None,
     targets: Sequence[str] = ("numpy", "c"),
+    *,
+    inputs: Mapping[str, Array] | None = None,
     examples: int = 10,
     seed: int = 0,
+    idempotent: bool | None = None,
 ) -> PassReport:
-    """Check that a pass or pipeline keeps the values of programs, and the invariants of their graphs.
+    """Check that a pass or pipeline changes nothing about programs but how they are computed.
+
+    Names, order and types of inputs and outputs; values, also where inputs are NaN, infinite or have no elements;
+    derivatives, unstabilized; the same program from run to run, and the same values in whatever order rules and nodes
+    are tried; no change to the pass itself, to constants, or to what the program is called with; and, where it is
+    claimed, that a second run changes nothing.
 
     Parameters
     ----------
     steps
-        A pass, a rule, a pipeline or its text.
+        A pass, a rule, a pipeline, its name or its text.
     programs
-        A graph, a strategy of graphs, or None for `strategies.graphs()`. Inputs are drawn by
-        `strategies.inputs_for`.
+        A graph, expressions, a compiled function (as it was written), or a strategy of these; None for
+        `strategies.graphs()` over float64 and float32.
     targets
         Where the rewritten program is run: "numpy", "c", "cuda-emulated". Those other than "numpy" also run what the
         compiler needs after the steps.
+    inputs
+        An array for each input of the one program that is given; None to draw them.
     examples
-        How many programs (or, for one graph, sets of values) are drawn.
+        How many programs (or, for one program, sets of values) are drawn.
     seed
-        Makes the draw reproducible.
+        Makes the draw reproducible: example k is the first one of `seed + k`.
+    idempotent
+        Whether a second run may change nothing; None for what a single pass claims (`Pass.idempotent`). A pipeline of
+        several passes claims nothing.
 
     Returns
     -------
@@ -98,160 +82,130 @@ def verify_pass(
 
     Raises
     ------
-    VerificationFailed
-        With the graph's text and the inputs, if values differ by more than the claims of what fired allow, or the
-        rewritten graph breaks an invariant, or running the steps or a target fails.
+    PassFailed
+        A `VerificationFailed` that names the pass, the property, the target, the output, the index, both values and the
+        program, the smallest that was found, with a text to paste that fails again.
+    InvalidArgument
+        If a program or target is none.
+    CompilerNotFound, TargetUnavailable
+        If a target is not here.
     """
-    pipeline = Pipeline.parse(steps) if isinstance(steps, str) else steps
-    pipeline = pipeline if isinstance(pipeline, Pipeline) else Pipeline([pipeline])
+    if unknown := [target for target in targets if target not in ("numpy", *COMPILED)]:
+        raise InvalidArgument(f"targets are numpy, {', '.join(COMPILED)}; found {', '.join(map(repr, unknown))}")
+    if inputs is not None and (programs is None or isinstance(programs, st.SearchStrategy)):
+        raise InvalidArgument("inputs are those of one program; give that program")
+    pipeline = as_pipeline(steps) if isinstance(steps, str | Pipeline) else Pipeline([steps])
+    if idempotent is None:
+        idempotent = len(pipeline.steps) == 1 and pipeline.steps[0].idempotent
+    drawn = isinstance(programs, st.SearchStrategy | None)
+    search = _Search(pipeline, _strategy(programs, inputs), inputs is not None, drawn, idempotent)
+    options = {"idempotent": idempotent, "targets": tuple(targets)}
     report = PassReport(str(pipeline))
-    if programs is None:
-        programs = strategies.graphs()
-    drawn = st.just(programs) if isinstance(programs, Graph) else programs
-
-    @hypothesis.seed(seed)
-    @hypothesis.settings(
-        max_examples=examples, database=None, deadline=None, suppress_health_check=list(hypothesis.HealthCheck)
-    )
-    @hypothesis.given(st.data())
-    def check(data: st.DataObject) -> None:
-        graph = data.draw(drawn, label="program")
-        arguments = data.draw(strategies.inputs_for(graph), label="inputs")
-        _Trial(pipeline, graph, arguments, report).run(targets)
-
-    check()
+    cases = [search.tried(seed + k, report, options) for k in range(1 if inputs is not None else examples)]
+    for target in targets:
+        if target in COMPILED:
+            found = check_on_target(cases, target, report)
+            if found is not None:
+                raise search.on_target(*found, target, options)
     return report
 
 
-@dataclass
-class _Trial:
-    """One program with one set of values."""
+@dataclass(frozen=True)
+class _Search:
+    """Where cases come from, and how the simplest that fails is found."""
 
     pipeline: Pipeline
-    graph: Graph
-    arguments: Mapping[str, Array]
-    report: PassReport
+    strategy: st.SearchStrategy[Drawn]
+    given: bool
+    free: bool
+    idempotent: bool
 
-    def run(self, targets: Sequence[str]) -> None:
-        after = self.graph.copy()
-        try:
-            log = self.pipeline.run(after, verify=True)
-            after.verify()
-        except GraphoptError as error:
-            raise self.failed(f"rewriting fails: {error}") from error
-        report = self.report
+    def case(self, found: Drawn, seed: int) -> Case:
+        graph, arrays = found
+        values = (Values(arrays, "given"),) if self.given else with_further_values(graph, arrays, seed)
+        return Case(self.pipeline, graph, values, seed, self.idempotent)
+
+    def reduced(self, case: Case, bad: Callable[[Case], bool]) -> Case:
+        """The smallest program that is bad at the same values, if the program may be another one."""
+
+        def on(graph: Graph) -> Case:
+            values = tuple(Values({name: v.arrays[name] for name in graph.inputs}, v.kind) for v in case.values)
+            return Case(self.pipeline, graph, values, case.seed, self.idempotent)
+
+        return on(reduce(case.graph, lambda graph: bad(on(graph)))) if self.free else case
+
+    def tried(self, seed: int, report: PassReport, options: Mapping[str, Any]) -> Case:
+        """The case of a seed, if it has every property that needs no compiler."""
+        case = self.case(drawn(self.strategy, seed), seed)
         report.programs += 1
-        report.firings += len(log)
-        again = after.copy()
-        self.pipeline.run(again)
-        report.idempotent += str(again) == str(after)
-        scale, expected = _reference(self.graph, self.arguments)
-        allowance = _Allowance.of(self.pipeline, log)
-        report.exact += not allowance.units
-        for target in targets:
-            found = self.results(after, target)
-            units = allowance.units if target == "numpy" else allowance.units + UNITS
-            for name, reference in expected.items():
-                self.compare(target, name, reference, found[name], units * scale, allowance.repairs)
+        for name, check in PROPERTIES.items():
+            if _violation(case, check, report) is not None:
+                raise self.simplest(seed, name, check, options)
+        return case
 
-    def results(self, after: Graph, target: str) -> Mapping[str, Array]:
-        if target == "numpy":
-            return interpret(after, self.arguments, Native())
-        names = list(self.graph.inputs)
-        inputs = [self.graph.variables[self.graph.inputs[name]] for name in names]
-        outputs = to_variables(self.graph, list(self.graph.outputs.values()))
-        named = dict(zip(self.graph.outputs, outputs, strict=True))
-        try:
-            compiled = function(inputs, named, target=target, pipeline=self.complete(), on_unused_input="ignore")
-            result: Mapping[str, Array] = compiled(*[self.arguments[name] for name in names])
-        except GraphoptError as error:
-            raise self.failed(f"target {target} fails: {error}") from error
-        return result
+    def simplest(
+        self, seed: int, name: str, check: Callable[[Case, PassReport], None], options: Mapping[str, Any]
+    ) -> PassFailed:
+        """The failure of one property on the simplest program and values on which it fails."""
 
-    def complete(self) -> Pipeline:
-        """The pipeline, followed by the mandatory `lower` if it lacks it."""
-        if any(step.name == "lower" for step in self.pipeline):
-            return self.pipeline
-        return Pipeline([*self.pipeline.steps, *Pipeline.named("none").steps])
+        def fails(case: Case) -> bool:
+            before = list(PROPERTIES.values())[: list(PROPERTIES).index(name)]
+            return all(_violation(case, c) is None for c in before) and _violation(case, check) is not None
 
-    def compare(self, target: str, name: str, reference: Array, found: Array, allowed: float, repairs: bool) -> None:
-        """Hold one output to what is allowed, in units in the last place of 1 times the scale."""
-        reference, found = np.asarray(reference), np.asarray(found)
-        if reference.shape != found.shape or reference.dtype != found.dtype:
-            raise self.failed(
-                f"output {name} on {target} is {found.dtype}{list(found.shape)}; "
-                f"expected {reference.dtype}{list(reference.shape)}"
-            )
-        self.report.points += reference.size
-        same = _same(reference, found)
-        if is_float(str(reference.dtype)) and allowed:
-            distance = np.zeros(reference.shape)
-            finite = np.isfinite(reference) & np.isfinite(found)
-            bound = allowed * float(np.finfo(reference.dtype).eps)
-            distance[finite] = np.abs(reference[finite].astype(float) - found[finite].astype(float)) / bound
-            self.report.worst = max(self.report.worst, float(distance.max(initial=0.0)))
-            same |= (finite & (distance <= 1)) | (np.isnan(reference) & np.isnan(found)) | (reference == found)
-            same |= ~np.isfinite(reference) & repairs
-        if not same.all():
-            index = tuple(int(k) for k in np.argwhere(~same)[0])
-            raise self.failed(
-                f"output {name}{list(index)} on {target} is {found[index]!r}, but {reference[index]!r} as written; "
-                f"allowed: {'the same bits' if not allowed else f'{allowed:g} units of rounding'}"
-            )
+        case = self.case(shrunk(self.strategy, seed, lambda found: fails(self.case(found, seed))), seed)
+        left = case.graph
+        if _violation(case, check) is not None:
+            case = self.reduced(case, fails)
+        violation = _violation(case, check) or Violation("it failed once and not when it was tried again")
+        name = violation.where.pop("property", name)
+        step = blamed(case, name, lambda at: check(at, PassReport()))
+        return failure(case, violation, name, step, {**options, "targets": ("numpy",)}, left)
 
-    def failed(self, what: str) -> VerificationFailed:
-        values = {name: np.asarray(value).tolist() for name, value in self.arguments.items()}
-        return VerificationFailed(f"pipeline {self.pipeline}: {what}\ninputs: {values}\nprogram:\n{self.graph}")
+    def on_target(self, case: Case, violation: Violation, target: str, options: Mapping[str, Any]) -> PassFailed:
+        """The failure on a compiled target, on a smaller program if the program may be another one."""
+        left, whole = REDUCTIONS, case.graph
+
+        def fails(at: Case) -> bool:
+            nonlocal left
+            left -= 1
+            return left >= 0 and check_on_target([at], target, PassReport()) is not None
+
+        if self.free:
+            found = check_on_target([self.reduced(case, fails)], target, PassReport())
+            case, violation = found or (case, violation)
+
+        def check(at: Case) -> None:
+            found = check_on_target([at], target, PassReport())
+            if found is not None:
+                raise found[1]
+
+        name, as_written = violation.where.pop("property", "values"), violation.where.pop("as_written", False)
+        step = str(self.pipeline) if as_written else blamed(case, name, check)
+        return failure(case, violation, name, step, {**options, "targets": (target,)}, whole)
 
 
-@dataclass(frozen=True)
-class _Allowance:
-    """Units of rounding, and whether infinities and NaNs may be repaired."""
-
-    units: float
-    repairs: bool
-
-    @staticmethod
-    def of(pipeline: Pipeline, log: Log) -> _Allowance:
-        claims = {(step.name, rule.name): rule.claim for step in pipeline for rule in _rules(step)}
-        fired = [claims[found.step, found.rule] for found in log if (found.step, found.rule) in claims]
-        inexact = [claim for claim in fired if not isinstance(claim, Exact)]
-        expanded = any("composite" in found.before[0].op.traits for found in log if found.before)
-        units = float(UNITS) if inexact or expanded else 0.0
-        units += sum(
-            claim.k if isinstance(claim, Ulps) else claim.bound
-            for claim in inexact
-            if isinstance(claim, Ulps | Stabilizes)
-        )
-        units += sum(claim.ulps - 1 for claim in inexact if isinstance(claim, Improves))
-        names = {type(claim).__name__ for claim in inexact}
-        factor = REAL_ONLY_FACTOR if "RealOnly" in names else 1
-        return _Allowance(units * factor, bool(names & {"Stabilizes", "Improves", "RealOnly"}))
+def _violation(
+    case: Case, check: Callable[[Case, PassReport], None], report: PassReport | None = None
+) -> Violation | None:
+    try:
+        check(case, report or PassReport())
+    except Violation as violation:
+        return violation
+    except GraphoptError as error:  # of another run, or of the derivative
+        return Violation(f"{type(error).__name__}: {error}")
+    return None
 
 
-def _rules(step: Pass) -> Sequence[Rule]:
-    if isinstance(step, RulePass):
-        return step.rules
-    rule = getattr(step, "rule", None)
-    return (rule,) if isinstance(rule, Rule) else ()
-
-
-def _reference(graph: Graph, arguments: Mapping[str, Array]) -> tuple[float, Mapping[str, Array]]:
-    """The program's results as written, and the largest finite magnitude met on the way, at least 1."""
-    scale = 1.0
-
-    def remember(node: int, value: Array) -> None:
-        nonlocal scale
-        if is_float(graph.type(node).dtype):
-            values = np.abs(np.asarray(value, np.float64))
-            scale = max(scale, float(values[np.isfinite(values)].max(initial=0.0)))
-
-    results = interpret(graph, arguments, Native(), on_node=remember)
-    return scale, results
-
-
-def _same(a: Array, b: Array) -> Array:
-    """Per element, the same bits; NaN is NaN."""
-    if a.dtype.kind != "f":
-        return a == b
-    return ((a == b) & (np.signbit(a) == np.signbit(b))) | (np.isnan(a) & np.isnan(b))
+def _strategy(programs: Any, inputs: Mapping[str, Array] | None) -> st.SearchStrategy[Drawn]:
+    """Programs with arrays for their inputs."""
+    if programs is None:
+        programs = strategies.graphs(dtypes=("float64", "float32"))
+    if not isinstance(programs, st.SearchStrategy):
+        graph = as_graph(programs)
+        if inputs is not None:
+            named = named_point(inputs, list(graph.inputs))
+            types = {name: graph.type(node) for name, node in graph.inputs.items()}
+            return st.just((graph, {name: np.asarray(value, types[name].dtype) for name, value in named.items()}))
+        programs = st.just(graph)
+    made: st.SearchStrategy[Graph] = programs.map(as_graph)
+    return made.flatmap(lambda graph: st.tuples(st.just(graph), strategies.inputs_for(graph)))

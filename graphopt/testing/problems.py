@@ -30,7 +30,7 @@ from graphopt.testing.subjects import Called, Claim, Derived, Expressed, Given, 
 from graphopt.types import TensorType, is_float
 from graphopt.variable import Variable, variable
 
-__all__ = ["Problem", "derived", "of_callable", "of_expression"]
+__all__ = ["Problem", "as_graph", "derived", "of_callable", "of_expression"]
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ def of_expression(given: Any, wrt: Any, grad: Any, mode: str = "reverse", stabil
     chosen = None if wrt is None else tuple(_position(one, subject, importer) for one in _listed(wrt))
     subject = Expressed(subject.inputs, subject.outputs, chosen, subject.held)
     if not subject.graph.results or not subject.wrt:
-        missing = "an output" if not subject.graph.results else "an input"
-        raise InvalidArgument(f"there is no {missing} of floats, so there is no derivative to verify")
+        missing = "output" if not subject.graph.results else "input"
+        raise InvalidArgument(f"no {missing} is of floats, so there is no derivative to verify; cast it to float64")
     if grad is None:
         claim = derived(subject, like, mode, stabilize)
         return Problem(subject, claim, claim, like)
@@ -99,7 +99,10 @@ def of_callable(
         raise InvalidArgument(f"wrt: no parameter is called {', '.join(unknown)}; they are {', '.join(names)}")
     floats = tuple(name for name in wanted if is_float(str(arrays[name].dtype)))
     if not floats:
-        raise InvalidArgument(f"none of {', '.join(wanted)} is of float32 or float64, so there is no derivative")
+        found = ", ".join(f"{name} is {arrays[name].dtype}" for name in wanted)
+        raise InvalidArgument(
+            f"there is no derivative with respect to what is not float32 or float64: {found}; cast it"
+        )
     subject = _traced(called, arrays, floats)
     if grad is not None:
         chosen: Subject = subject or Called(called, names, floats)
@@ -130,6 +133,20 @@ def _sound(subject: Expressed) -> Derived | None:
         return None
 
 
+def as_graph(given: Any) -> Graph:
+    """The program as it was written, of a graph, a compiled function, or expressions with all inputs that they meet.
+
+    Raises
+    ------
+    InvalidArgument
+        If it is none of these.
+    """
+    if isinstance(given, Function | Graph):
+        return given._written if isinstance(given, Function) else given
+    outputs = _outputs(given, Importer())
+    return Graph.from_outputs([v for v in topological(list(outputs.values())) if v.op is input_], outputs)
+
+
 def _of_graph(given: Function | Graph) -> Expressed:
     graph = given._written if isinstance(given, Function) else given
     left_out = given._signature.updates if isinstance(given, Function) else {}
@@ -150,7 +167,7 @@ def _outputs(given: Any, importer: Importer) -> dict[str, Variable]:
     for name, one in named.items():
         if not (isinstance(one, Variable) or is_sympy(one)):
             raise InvalidArgument(
-                f"verify_grad takes an expression, a list of them, a graph, a compiled function or a Python function; "
+                f"this takes an expression, a list of them, a graph, a compiled function or a Python function; "
                 f"found {one!r} for {name}"
             )
     return {name: importer.convert(one) for name, one in named.items()}

@@ -31,15 +31,14 @@ _ROUNDS_NOT = frozenset((
 """Ops whose results are operands, or exact; no values that are equal become unequal by them."""
 
 
-_WHOLE = frozenset(("add", "subtract", "multiply"))
-"""Ops that do not round whole numbers: an order n + 1 is still one, where any other would have no meaning."""
+_OF_WHOLE_NUMBERS = frozenset(("add", "subtract", "multiply", "square"))
+"""Ops whose results are exact where operands are whole numbers: positions, which are cut off if they are off."""
 
 
-def _is_exact(result: Array, operands: tuple[Array, ...]) -> Array:
-    with np.errstate(invalid="ignore"):
-        whole = np.abs(result) < 2**24
-        for x in operands:
-            whole = whole & (np.trunc(x) == x)
+def _whole(operands: tuple[Array, ...], result: Array) -> Array:
+    whole = np.abs(result) * np.finfo(result.dtype).eps < 1
+    for x in operands:
+        whole = whole & (x == np.rint(x))
     return whole
 
 
@@ -59,9 +58,8 @@ class Perturbed(Native):
         if "elementwise" not in op.traits:
             operands = tuple(self._off(x) if x.dtype.kind == "f" else x for x in operands)
         result = super().apply(op, operands, attributes, type)
-        return (
-            np.where(_is_exact(result, operands), result, self._off(result)) if op.name in _WHOLE else self._off(result)
-        )
+        off = self._off(result)
+        return np.where(_whole(operands, result), result, off) if op.name in _OF_WHOLE_NUMBERS else off
 
     def _off(self, x: Array) -> Array:
         off = self._chance.uniform(-UNITS, UNITS, x.shape) * np.finfo(x.dtype).eps

@@ -9,6 +9,7 @@ itself, composite ops are expanded, and the program before and the program after
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ TRIES = 1500
 REPEATED = 60  # programs in a row that were there before: there are no others
 PROGRAMS = {"float64": 16, "float32": 8}
 DIFFERENTIATED = {"float64": 12, "float32": 5}  # of those programs and their variants
+FULL = 8  # with fewer examples there are as many times fewer programs
 VARIED = 3  # of those programs
 SPECIALIZED = 2  # elementwise programs that meet all combinations of special values
 _AFTER_A_FAILURE = (hypothesis.Phase.shrink, hypothesis.Phase.explain)
@@ -93,7 +95,7 @@ def verify_rule(
     rule
         What to verify. It must fire on some of the programs its pattern describes.
     examples
-        How many sets of values are drawn, for each of float64 and float32.
+        How many sets of values are drawn, for each of float64 and float32; with fewer than 8, programs are fewer, too.
     seed
         Makes the draw reproducible.
     values
@@ -122,7 +124,8 @@ def verify_rule(
         chance = random.Random(f"{rule.name} {dtype} {seed}")
         programs: list[Instance] = []
         plain: list[tuple[Graph, Graph]] = []
-        for made in _programs(rule, dtype, chance, unlike):
+        share = min(1.0, examples / FULL)
+        for made in _programs(rule, dtype, chance, unlike, math.ceil(share * PROGRAMS[dtype])):
             others = variants(rule, made, chance) if len(programs) < VARIED else []
             if gradients:
                 plain += [(one.before.copy(), one.after.copy()) for one in (made, *others)]
@@ -135,7 +138,7 @@ def verify_rule(
         if programs and values:
             _check_special_values(rule, dtype, chance, report, unlike)
             _check_drawn_values(rule, programs, examples, seed, shrink, report)
-        _check_gradients(rule, plain, DIFFERENTIATED[dtype], chance, report.gradients)
+        _check_gradients(rule, plain, math.ceil(share * DIFFERENTIATED[dtype]), chance, report.gradients)
     if not report.programs:
         raise NeverFired(f"rule {rule.name} never fired on {TRIES} programs drawn from {rule.pattern}")
     if isinstance(rule.claim, Improves) and not report.better and values and unlike is None:
@@ -160,7 +163,7 @@ def _check_gradients(
     check_smooth_gradients(rule, pairs, chance, counts)
 
 
-def _programs(rule: Rule, dtype: str, chance: random.Random, unlike: Rule | None) -> Iterator[Instance]:
+def _programs(rule: Rule, dtype: str, chance: random.Random, unlike: Rule | None, wanted: int) -> Iterator[Instance]:
     """Different programs on which the rule fires; every other one has equal sizes where axes matter."""
     seen: set[object] = set()
     has_axes, repeated, made_so_far = not elementwise_only(rule.pattern), 0, 0
@@ -181,7 +184,7 @@ def _programs(rule: Rule, dtype: str, chance: random.Random, unlike: Rule | None
             continue
         yield made
         made_so_far += 1
-        if made_so_far == PROGRAMS[dtype]:
+        if made_so_far == wanted:
             return
 
 

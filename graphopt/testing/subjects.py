@@ -18,10 +18,11 @@ import numpy as np
 from graphopt.arithmetics import Arithmetic, Native
 from graphopt.autodiff import jvp, vjp
 from graphopt.errors import InvalidArgument, UnsupportedExpression, VerificationFailed
-from graphopt.function import Function, function
+from graphopt.function import Function
 from graphopt.graph import Graph
 from graphopt.graph.build import topological
 from graphopt.interpret import interpret
+from graphopt.make_function import function
 from graphopt.types import is_float
 from graphopt.variable import Variable, variable
 

@@ -7,7 +7,7 @@ import pytest
 
 import graphopt as go
 import graphopt.tensor as T
-from graphopt.errors import InvalidArgument, NotDifferentiable, TypeMismatch
+from graphopt.errors import InvalidArgument, MissingInput, NotDifferentiable, TypeMismatch
 from graphopt.graph import Graph
 from graphopt.interpret import interpret
 
@@ -150,3 +150,40 @@ def test_a_pullback_of_the_wrong_length_or_type_is_refused():
     product.pullback(lambda g, node: [T.sum(g), None])
     with pytest.raises(TypeMismatch, match=r"cotangent of type float64 for an operand of type float64\["):
         go.grad(T.sum(product(x, y)), x)
+
+
+def test_a_pullback_that_uses_what_it_was_not_given_is_refused():
+    x, y = T.vectors("x y")
+    leaky = go.custom_derivative(lambda v: v * 2)
+    leaky.pullback(lambda g, node: [g * y])
+    with pytest.raises(MissingInput, match=r"pullback of .* uses what it was not given.*<y: .*make it an argument"):
+        go.grad(T.sum(leaky(x)), x)
+
+
+def test_options_have_their_defaults_in_the_rule():
+    @go.custom_derivative
+    def scaled(x, *, by=2):
+        return x * by
+
+    scaled.pullback(lambda g, node: [g * node.attributes["by"]])
+    x = T.scalar("x")
+    assert go.function([x], [go.grad(scaled(x), x), go.grad(scaled(x, by=3), x), x], target="numpy")(1.0) == [2, 3, 1]
+
+
+def test_custom_derivatives_nest_and_may_differentiate_themselves():
+    @go.custom_derivative
+    def cube(x):
+        return x**3
+
+    # The rule is the formula's derivative, found by grad and not by hand: of the inner one, twice what it is.
+    cube.pullback(lambda g, node: [g * 2 * go.grad(node.operands[0] ** 3, node.operands[0])])
+
+    @go.custom_derivative
+    def outer(x):
+        return go.grad(cube(x), x) + x
+
+    outer.pullback(lambda g, node: [g * 10])
+    x = T.scalar("x")
+    results = [go.grad(cube(x), x), go.grad(go.grad(cube(x), x), x), outer(x), go.grad(outer(x) * x, x)]
+    found = go.function([x], results, target="numpy")(0.5)
+    np.testing.assert_allclose(found, [6 * 0.25, 12 * 0.5, 6 * 0.25 + 0.5, 10 * 0.5 + 2.0])

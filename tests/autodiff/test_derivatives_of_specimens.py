@@ -4,10 +4,14 @@ What is looked at is the catalogue `graphopt.testing.specimens`; the oracle is e
 exact meaning.
 """
 
+import contextlib
+import itertools
+
 import numpy as np
 import pytest
 
 from graphopt.autodiff.jacobians import columns, rows
+from graphopt.errors import UnsupportedExpression
 from graphopt.graph import Graph
 from graphopt.interpret import interpret
 from graphopt.testing import GradientReport, verify_grad
@@ -30,9 +34,11 @@ def verified(specimen, dtype, mode, seed, **options):
 @pytest.mark.parametrize("op", SPECIMENS)
 def test_first_and_second_derivatives_are_those_of_the_strongest_oracle(op, mode):
     seen = GradientReport()
-    for seed, specimen in enumerate(SPECIMENS[op]):
-        for dtype in DTYPES if specimen.generic else ():
-            seen.add(verified(specimen, dtype, mode, seed))
+    for number, specimen in enumerate(SPECIMENS[op]):
+        # In single precision every second specimen of an op is looked at, in the other mode the others.
+        single = (number + MODES.index(mode)) % 2 == 0
+        for dtype in DTYPES[: 1 + single] if specimen.generic else ():
+            seen.add(verified(specimen, dtype, mode, seed=number))
     assert seen.compared > 0 and seen.kinks == seen.undefined == 0
     assert seen.oracles.keys() >= {ORACLES[op]}
 
@@ -59,8 +65,7 @@ def test_forward_and_reverse_mode_give_one_jacobian(op):
 @pytest.mark.long
 @pytest.mark.parametrize("op", SPECIMENS)
 def test_no_right_derivative_is_accused_by_any_oracle_over_20_seeds(op):
-    for specimen in SPECIMENS[op]:
-        for seed in range(20) if specimen.generic else ():
-            for dtype in DTYPES:
-                for oracle in ("auto", *("complex-step", "finite-difference")):
-                    verified(specimen, dtype, MODES[seed % 2], seed, oracle=oracle)
+    for specimen, seed, dtype, mode in itertools.product(SPECIMENS[op], range(20), DTYPES, MODES):
+        for oracle in ("auto", "complex-step", "finite-difference") if specimen.generic else ():
+            with contextlib.suppress(UnsupportedExpression):  # an op that is not known to be analytic
+                verified(specimen, dtype, mode, seed, oracle=oracle)

@@ -253,11 +253,28 @@ def test_an_op_without_a_derivative_off_the_path_is_no_obstacle():
     np.testing.assert_allclose(value([x, y], plain_grad(T.sum(x * NO_SLOPE(y)), x), [1.0], [0.0]), [1.0])
 
 
-def test_a_node_of_a_graph_cannot_be_differentiated_as_a_variable():
+def test_a_node_of_a_graph_stands_for_itself():
     x = T.vector("x")
     graph = Graph.from_outputs([x], T.exp(x))
-    with pytest.raises(InvalidArgument, match="is a node of a graph"):
-        plain_grad(T.sum(graph.handle(graph.outputs["output"])), x)
+    node = graph.handle(graph.outputs["output"])
+    graph.set_outputs({"slope": graph.add(plain_grad(T.sum(node**3), node))})
+    np.testing.assert_allclose(interpret(graph, {"x": np.array([0.5])})["slope"], 3 * np.exp([1.0]))
+    with pytest.raises(DisconnectedInput):
+        plain_grad(T.sum(node), x)
+
+
+def test_known_gradients_that_are_no_table_are_refused():
+    x = T.vector("x")
+    with pytest.raises(InvalidArgument, match=r"known_grads maps variables .* expected a dict"):
+        plain_grad(None, x, known_grads=[x])
+
+
+def test_a_message_names_what_was_differentiated():
+    x, y = T.vectors("x y")
+    with pytest.raises(DisconnectedInput, match=r"^the cost does not depend on <y.*test_grad.py"):
+        grad(T.sum(x), y)
+    with pytest.raises(DisconnectedInput, match=r"^the outputs do not depend on <y"):
+        vjp(x, y, x)
 
 
 # --- vjp ---------------------------------------------------------------------------------------------------------

@@ -209,6 +209,25 @@ def test_a_jacobian_of_any_pattern_is_that_without_it(pattern, transposed):
     made = go.jacobian(y, x, sparsity=pattern, disconnected_inputs="ignore")
     array = np.arange(pattern.shape[1]) + 0.5
     np.testing.assert_allclose(value([x], made, array), weights * 2 * array)
+    packed = go.jacobian(y, x, sparsity=pattern, packed=True, disconnected_inputs="ignore")
+    np.testing.assert_allclose(value([x], packed, array), (weights * 2 * array)[pattern])
+
+
+def test_a_packed_jacobian_of_ten_thousand_rows_is_as_long_as_its_pattern():
+    n = 10_000
+    x = go.variable("x", f"float64[{n}]")
+    pattern = scipy.sparse.diags_array([1.0, 1.0, 1.0], offsets=[-1, 0, 1], shape=(n, n)).tocsr()[1:-1]
+    packed = go.jacobian(chain(x), x, sparsity=pattern, packed=True)
+    array = np.random.default_rng(16).normal(size=n)
+    before, here, after = array[:-2], array[1:-1], array[2:]
+    expected = np.stack([-2 * before, np.cos(here) * after, np.sin(here)], axis=1)
+    np.testing.assert_allclose(value([x], packed, array), expected.ravel(), rtol=1e-12)
+
+
+def test_what_is_packed_needs_a_pattern():
+    x = go.variable("x", "float64[3]")
+    with pytest.raises(InvalidArgument, match="give sparsity= for"):
+        go.jacobian(x * x, x, packed=True)
 
 
 @given(hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=7)))

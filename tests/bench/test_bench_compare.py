@@ -18,7 +18,7 @@ from graphopt.bench.machine import ceilings, machine
 from graphopt.errors import InvalidArgument, TargetUnavailable, TypeMismatch
 
 X = np.random.default_rng(0).normal(size=(30, 40))
-QUICK: dict[str, Any] = {"rounds": 12, "seconds": 0.05, "confidence": 0.95}
+QUICK: dict[str, Any] = {"rounds": 12, "seconds": 0.05, "confidence": 0.95, "cold": False}
 
 
 def numpy_square(x: np.ndarray) -> np.ndarray:

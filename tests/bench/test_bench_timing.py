@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -38,6 +39,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     fake = Time()
     monkeypatch.setattr(timing, "time", fake)
     monkeypatch.setattr(timing, "clock_resolution", lambda: 1e-7)
+    monkeypatch.setattr(timing, "switches", lambda: 0)
     return fake
 
 
@@ -46,6 +48,13 @@ def test_a_batch_lasts_at_least_two_milliseconds_and_not_much_longer(time: Time)
         clock = Clock(time.work(seconds))
         clock.calibrate()
         assert 2e-3 <= clock.repetitions * seconds <= max(1.5 * 2e-3 + seconds, seconds)
+
+
+def test_a_disturbance_while_the_batch_is_chosen_does_not_shorten_it(time: Time) -> None:
+    disturbed = Clock(time.work(0.03, 1e-4, 1e-4, 0.03, 1e-4))
+    disturbed.calibrate()
+    assert disturbed.repetitions * 1e-4 >= 2e-3
+    assert disturbed.settle
 
 
 def test_a_coarse_clock_gets_longer_batches(time: Time, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +81,7 @@ def test_warm_up_gives_up_at_its_cap_and_says_so(time: Time) -> None:
 def test_every_contestant_runs_once_a_round_in_an_order_drawn_by_the_seed(time: Time) -> None:
     def orders(seed: int) -> list[str]:
         log: list[str] = []
-        clocks = {name: Clock(lambda name=name: log.append(name), settle=False) for name in "abcd"}  # type: ignore[misc]
+        clocks = {name: Clock(lambda name=name: log.append(name), settle=False).sample for name in "abcd"}  # type: ignore[misc]
         interleave(clocks, rounds=20, seconds=1, fewest=1, seed=seed)
         return ["".join(log[start : start + 4]) for start in range(0, len(log), 4)]
 
@@ -84,15 +93,53 @@ def test_every_contestant_runs_once_a_round_in_an_order_drawn_by_the_seed(time: 
 
 
 def test_rounds_fit_the_budget_but_are_never_fewer_than_the_least(time: Time) -> None:
-    race = interleave({"a": Clock(time.work(0.01), settle=False)}, seconds=0.5, fewest=10, seed=0)
+    race = interleave({"a": Clock(time.work(0.01), settle=False).sample}, seconds=0.5, fewest=10, seed=0)
     assert 49 <= len(race.times["a"]) <= 51
-    race = interleave({"a": Clock(time.work(1.0), settle=False)}, seconds=0.5, fewest=10, seed=0)
+    race = interleave({"a": Clock(time.work(1.0), settle=False).sample}, seconds=0.5, fewest=10, seed=0)
     assert len(race.times["a"]) == 10
 
 
 def test_a_short_call_is_made_once_untimed_before_each_sample(time: Time) -> None:
     clock = Clock(time.work(1.0, 0.001), settle=True)
     assert clock.sample() == pytest.approx(0.001)
+
+
+def test_a_cold_sample_is_one_call_after_the_flush_whose_time_does_not_count(time: Time) -> None:
+    log: list[str] = []
+
+    def flush() -> None:
+        log.append("flush")
+        time.now += 5.0
+
+    def call() -> None:
+        log.append("call")
+        time.now += 0.25
+
+    assert Clock(call, repetitions=50).cold(flush) == pytest.approx(0.25)
+    assert log == ["flush", "call"]
+
+
+def test_a_sample_during_which_the_core_was_taken_away_is_taken_again_a_few_times(
+    time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken_away = iter([0, 1, 1, 2, 2, 2])  # before and after each attempt
+    monkeypatch.setattr(timing, "switches", lambda: next(taken_away))
+    assert Clock(time.work(0.009, 0.008, 0.005), settle=False).sample() == pytest.approx(0.005)
+    always = itertools.count()
+    monkeypatch.setattr(timing, "switches", lambda: next(always))
+    calls = time.work(*[number * 1e-3 for number in range(1, 20)])
+    assert Clock(calls, settle=False).sample() == pytest.approx(timing.ATTEMPTS * 1e-3)
+    assert Clock(time.work(1.0, 0.5), settle=False).sample() == pytest.approx(1.0)  # long ones are not
+
+
+def test_rounds_tell_how_far_they_are(time: Time) -> None:
+    told: list[float] = []
+    clock = Clock(time.work(0.1), settle=False)
+    interleave({"a": clock.sample}, rounds=4, seconds=1, fewest=1, seed=0, told=told.append)
+    assert told == [0.25, 0.5, 0.75, 1.0]
+    told.clear()
+    interleave({"a": clock.sample}, seconds=0.5, fewest=1, seed=0, told=told.append)
+    assert told[-1] == 1.0 and told == sorted(told)
 
 
 def test_a_contestant_that_raises_leaves_the_race_and_the_others_go_on(time: Time) -> None:
@@ -102,7 +149,7 @@ def test_a_contestant_that_raises_leaves_the_race_and_the_others_go_on(time: Tim
         if next(calls) == 5:
             raise RuntimeError("out of luck")
 
-    clocks = {"good": Clock(time.work(0.01), settle=False), "bad": Clock(fails_later, settle=False)}
+    clocks = {"good": Clock(time.work(0.01), settle=False).sample, "bad": Clock(fails_later, settle=False).sample}
     race = interleave(clocks, rounds=12, seconds=1, fewest=1, seed=0)
     assert set(race.times) == {"good"} and len(race.times["good"]) == 12
     assert str(race.failures["bad"]) == "out of luck"

@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+import graphopt as go
+import graphopt.tensor as T
 from graphopt.cli.app import app
+from graphopt.rewrite import Rule, RulePass
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +47,24 @@ def record(run: Callable[..., Any]) -> Callable[..., Any]:
         return json.loads(result.stdout)
 
     return run_command
+
+
+@pytest.fixture
+def planted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Make some rules those of the only pass that commands see."""
+
+    def plant(*rules: Rule) -> None:
+        class Planted(RulePass):
+            """Planted rules."""
+
+            name = "planted"
+
+        Planted.rules = rules
+        x = go.variable("x", "float64[n]")
+        corpus = [go.Graph.from_outputs([x], T.log(x + 1)), go.Graph.from_outputs([x], T.exp(x))]
+        monkeypatch.setattr("graphopt.cli.rules.programs", lambda: [graph.copy() for graph in corpus])
+        for module in ("graphopt.cli.named", "graphopt.rewrite.catalogue"):
+            monkeypatch.setattr(f"{module}.available_passes", lambda: {"planted": Planted})
+        monkeypatch.setattr("graphopt.rewrite.catalogue.find_pass", lambda name: Planted)
+
+    return plant

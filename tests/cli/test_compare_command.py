@@ -10,14 +10,15 @@ from graphopt.bench import Comparison
 from graphopt.cli import study
 
 SOFTMAX = "log(exp(x)/sum(exp(x), axis=1, keepdims=True))"
+LIMITS = ("copy_gbs", "triad_gbs", "matmul_float32_gflops", "matmul_float64_gflops")
 SMALL = ("--shape", "x=32x50", "--dtype", "float32")  # the same everywhere, so that it is compiled once
-QUICK = ("--seconds", "0.02")
+QUICK = ("--seconds", "0.02", "--no-cold")
 
 
 @pytest.fixture(autouse=True)
 def no_ceilings(monkeypatch):
     """What this machine reaches at best takes a second to find out, and is not what these tests are about."""
-    monkeypatch.setattr("graphopt.bench.comparison.ceilings", lambda: {"copy_gbs": 1.0})
+    monkeypatch.setattr("graphopt.bench.comparison.ceilings", lambda: dict.fromkeys(LIMITS, 1.0))
 
 
 def test_a_naive_log_softmax_is_optimized_compiled_checked_and_timed(run):
@@ -82,6 +83,35 @@ def test_the_measurement_is_saved_and_drawn(run, tmp_path):
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_what_may_differ_is_a_contestant_each(record, run, tmp_path):
+    text = run("source", "x * 2", "--shape", "x=10").stdout
+    (tmp_path / "edited.c").write_text(text + "/* by hand */\n")
+    (tmp_path / "c").mkdir()
+    found = record(
+        "compare", "x * 2", "--shape", "x=10", *QUICK, "--no-ablate",
+        "--pipeline", "default", "--pipeline", "lower", "--threads", "2", "--threads", "1", "--flags", "-O1 -g",
+        "--compiler", "cc", "--compiler", "no-such-compiler",
+        "--templates", str(tmp_path), "--source", str(tmp_path / "edited.c"), "--target", "numpy",
+    )  # fmt: skip
+    rows = {row["name"]: row for row in found["comparison"]["rows"]}
+    assert set(rows) == {
+        study.NUMPY, "pipeline lower", "1 thread", "flags -O1 -g", f"templates {tmp_path}",
+        f"source {tmp_path / 'edited.c'}", "target numpy", study.FULL,
+    }  # fmt: skip
+    assert rows["pipeline lower"]["made"]["pipeline"] == "lower"
+    assert rows["1 thread"]["made"]["threads"] == 1 and rows[study.FULL]["made"]["threads"] == 2
+    assert rows["flags -O1 -g"]["made"]["flags"].endswith(" -O1 -g")
+    assert rows[f"source {tmp_path / 'edited.c'}"]["made"]["edited"]
+    assert rows["target numpy"]["made"]["target"] == "numpy" and rows[study.FULL]["bytes"] == 160
+    assert list(found["not_built"]) == ["compiler no-such-compiler"]
+
+
+def test_cold_caches_have_a_column_and_the_record_says_how_they_are_made_cold(record):
+    found = record("compare", "x * 2", "--shape", "x=10", "--seconds", "0.02", "--no-ablate")["comparison"]
+    assert all(row["cold"]["median"] > 0 for row in found["rows"])
+    assert "MiB" in found["settings"]["cold"]
+
+
 def test_a_pipeline_may_be_given_as_text(record):
     found = record("compare", "exp(x) + exp(x)", "--shape", "x=10", "--pipeline", "cse,lower,fuse", *QUICK)
     assert found["pipeline"] == "cse,lower,fuse"
@@ -138,6 +168,10 @@ def test_nothing_that_can_be_believed_is_exit_code_3(run):
         (("exp(x)", "--shape", "x=3", "--scale", "nan"), "scale"),
         (("x + y", "--shape", "x=3", "--shape", "y=4"), "broadcast"),
         (("exp(x)", "--shape", "x=3", "--save", "/no/such/place/r.json"), "cannot write"),
+        (("exp(x)", "--shape", "x=3", "--templates", "/no/such/place"), "no such folder"),
+        (("exp(x)", "--shape", "x=3", "--source", "/no/such/place.c"), "cannot be read"),
+        (("exp(x)", "--shape", "x=3", "--target", "cuda"), "--target is one of"),
+        (("exp(x)", "--shape", "x=3", "--flags", "-D'x"), "cannot be split"),
     ],
 )
 def test_wrong_usage_is_one_message_and_exit_code_2(run, arguments, message):

@@ -1,39 +1,15 @@
-"""`rules`, `explain`, `verify`, `bisect`: what they print, and with which code they end."""
-
-import dataclasses
+"""`rules`, `explain`, `bisect`: what they print, and with which code they end."""
 
 import pytest
 
-import graphopt as go
 import graphopt.tensor as T
-from graphopt.frontend.formula_functions import FUNCTIONS, Callee
-from graphopt.ops import TABLE
-from graphopt.passes.stabilize import Stabilize
-from graphopt.rewrite import Exact, RealOnly, Rule, V
+from graphopt.rewrite import RealOnly, Rule, V
 from graphopt.rewrite.catalogue import catalogue, markdown
-from graphopt.rewrite.passes import RulePass
 
 x, y = V("x"), V("y")
 
 
-def planted(monkeypatch, *rules):
-    """Make these the rules of the only pass that commands see."""
-
-    class Planted(RulePass):
-        """Planted rules."""
-
-        name = "planted"
-
-    Planted.rules = rules
-    x = go.variable("x", "float64[n]")
-    corpus = [go.Graph.from_outputs([x], T.log(x + 1)), go.Graph.from_outputs([x], T.exp(x))]
-    monkeypatch.setattr("graphopt.cli.rules.programs", lambda: [graph.copy() for graph in corpus])
-    for module in ("graphopt.cli.rules", "graphopt.rewrite.catalogue"):
-        monkeypatch.setattr(f"{module}.available_passes", lambda: {"planted": Planted})
-    monkeypatch.setattr("graphopt.rewrite.catalogue.find_pass", lambda name: Planted)
-
-
-@pytest.mark.parametrize("command", ["rules", "explain", "verify", "bisect"])
+@pytest.mark.parametrize("command", ["rules", "explain", "bisect"])
 def test_every_command_about_rules_explains_itself_and_takes_json(run, command):
     result = run(command, "--help")
     assert result.exit_code == 0
@@ -76,9 +52,8 @@ def test_rules_prints_the_page_of_the_documentation(run):
     assert run("rules", "--markdown").stdout == markdown(catalogue())
 
 
-def test_linting_ends_with_1_on_a_finding(run, record, monkeypatch):
+def test_linting_ends_with_1_on_a_finding(run, record, planted):
     planted(
-        monkeypatch,
         Rule("general", T.log(x + y), T.log(y + x) * 1.0, claim=RealOnly()),
         Rule("special", T.log(x + 1), T.log1p(x), claim=RealOnly()),
     )
@@ -88,8 +63,8 @@ def test_linting_ends_with_1_on_a_finding(run, record, monkeypatch):
     assert [finding["rules"] for finding in record("rules", "--lint", code=1)] == [["general", "special"]]
 
 
-def test_linting_ends_with_0_without_findings(run, record, monkeypatch):
-    planted(monkeypatch, Rule("log1p", T.log(x + 1), T.log1p(x), claim=RealOnly()))
+def test_linting_ends_with_0_without_findings(run, record, planted):
+    planted(Rule("log1p", T.log(x + 1), T.log1p(x), claim=RealOnly()))
     result = run("rules", "--lint")
     assert result.exit_code == 0 and result.stdout.startswith("nothing found in 1 rules\n")
     assert result.stdout.endswith(" comes to an end by: hazards\n")
@@ -140,55 +115,6 @@ def test_explain_looks_at_the_graph_after_the_chosen_passes(run):
 def test_explain_names_what_there_is_not(run, arguments, message):
     result = run("explain", *arguments, "--shape", "x=n")
     assert result.exit_code == 2 and message in result.stderr
-
-
-# --- verify -----------------------------------------------------------------------------------------------------------
-
-
-def test_verify_holds_one_rule_to_its_claim(run, record):
-    (found,) = record("verify", "log1p", "--examples", "2")
-    assert found["rule"] == "log1p" and found["failure"] is None and found["worst_after"] < found["worst_before"]
-    assert "1 of 1 keep their claims" in run("verify", "log1p", "--examples", "2").stdout
-
-
-def test_verify_goes_through_all_rules_of_a_pass(monkeypatch, record):
-    planted(monkeypatch, *[rule for rule in Stabilize.rules if rule.name in ("log1p", "expm1")])
-    assert {each["rule"] for each in record("verify", "--pass", "planted", "--examples", "1")} == {"log1p", "expm1"}
-
-
-def test_a_false_claim_is_a_finding(run, record, monkeypatch):
-    planted(monkeypatch, Rule("false", T.log(x + 1), T.log(x) + 1, claim=Exact()))
-    result = run("verify", "false", "--examples", "2")
-    assert result.exit_code == 1
-    assert "false: " in result.stdout and "0 of 1 keep their claims" in result.stdout
-    assert record("verify", "false", "--examples", "2", code=1)[0]["failure"]
-
-
-@pytest.mark.parametrize(
-    "arguments", [(), ("log1p", "--pass", "stabilize"), ("none-such",), ("log1p", "--gradient", "x")]
-)
-def test_verify_takes_a_rule_or_a_pass(run, arguments):
-    result = run("verify", *arguments)
-    assert result.exit_code == 2 and "graphopt: " in result.stderr
-
-
-def test_verify_holds_the_derivative_of_a_formula_to_the_truth(run, record):
-    arguments = ("verify", "--gradient", "log(sum(exp(x)))", "--shape", "x=3", "--examples", "2", "--order", "2")
-    assert "exact (order 2)" in run(*arguments).stdout
-    found = record(*arguments, "--seed", "5")
-    assert found["points"] == 2 and found["failure"] is None and found["oracles"] == {"exact": 2, "exact (order 2)": 2}
-    assert record(*arguments, "--oracle", "complex-step")["oracles"].keys() == {
-        "complex-step",
-        "complex-step (order 2)",
-    }
-
-
-def test_a_wrong_derivative_is_a_finding(run, record, monkeypatch):
-    wrong = dataclasses.replace(TABLE["tanh"], pullback=lambda g, node: [g])
-    monkeypatch.setitem(FUNCTIONS, "tanh", Callee("tanh", lambda x: wrong(x)))
-    result = run("verify", "--gradient", "tanh(x) * 2", "--shape", "x=3")
-    assert result.exit_code == 1 and "suspect: tanh" in result.stdout and "to see it again" in result.stdout
-    assert "by the oracle 'exact'" in record("verify", "--gradient", "tanh(x)", "--shape", "x=3", code=1)["failure"]
 
 
 # --- bisect -----------------------------------------------------------------------------------------------------------

@@ -99,6 +99,14 @@ def test_divisions_that_come_out_even_are_carried_out():
     assert str((n + 1) // 2) == "((n + 1)//2)"
 
 
+def test_an_extremum_of_what_is_in_order_for_all_sizes_is_one_of_them():
+    n, m = dim("n"), dim("m")
+    assert opaque("min", n, 4 * n) == opaque("min", n + m * n, n) == n == opaque("max", n, 0)
+    assert opaque("max", 2 * n + 1, n) == 2 * n + 1
+    undecided = [opaque("min", n, m), opaque("min", n - 1, 0), opaque("max", n, 1), opaque("min", n, n // 2)]
+    assert all("m" in str(size) for size in undecided)
+
+
 @pytest.mark.parametrize("function", ["min", "max"])
 def test_an_extremum_that_repeats_an_operand_of_another_is_that_other(function):
     inner = opaque(function, dim("n") - 1, 0)

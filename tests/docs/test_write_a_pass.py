@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from graphopt.ops import TABLE
+from graphopt.testing.gradients import DIGITS
+from graphopt.testing.pass_properties import PROPERTIES
+from graphopt.testing.pass_targets import TOGETHER
 
 ROOT = Path(__file__).parents[2]
 TUTORIAL = ROOT / "docs" / "write_a_pass.md"
@@ -25,6 +28,14 @@ def test_the_tutorial_works_as_pasted(no_op_stays):
     outcome = doctest.testfile(str(TUTORIAL), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert outcome.attempted > 30
     assert not outcome.failed
+
+
+def test_the_tutorial_states_the_figures_that_there_are():
+    page = TUTORIAL.read_text(encoding="utf-8")
+    text = page.replace("\n", " ")
+    assert f"over the reals in {DIGITS} digits" in text and f"up to {TOGETHER} in one file" in text
+    rows = re.findall(r"^\| ([a-z, ]+) \|", page, re.MULTILINE)
+    assert set(PROPERTIES) <= {name for row in rows for name in row.split(", ")}
 
 
 def test_every_block_of_the_tutorial_is_run_or_stands_in_the_package():

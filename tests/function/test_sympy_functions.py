@@ -5,6 +5,7 @@ import pytest
 import sympy as s
 
 import graphopt as go
+from graphopt.errors import DisconnectedInput
 
 x, y = s.symbols("x y")
 
@@ -21,6 +22,25 @@ def test_a_gradient_of_a_sympy_expression_compiles_over_the_same_symbols():
 def test_two_separate_gradients_share_the_functions_inputs():
     f = go.function([x], [go.grad(x**2, x), go.grad(s.sin(x), x)])
     np.testing.assert_allclose(f(0.5), [1.0, np.cos(0.5)])
+
+
+def test_gradients_of_sympy_expressions_are_differentiated_again_by_the_same_symbols():
+    expression = s.log(1 + s.exp(x)) * y**2
+    dx, dy = go.grad(expression, x), go.grad(expression, y)
+    exact = [expression.diff(v) for v in (x, y)]
+    f = go.function([x, y], [go.grad(dx, x), go.grad(dx * dy, x), *go.grad(dx + dy, [x, y]), go.hessian(dx, x)])
+    wanted = [
+        exact[0].diff(x),
+        (exact[0] * exact[1]).diff(x),
+        *(sum(exact).diff(v) for v in (x, y)),
+        exact[0].diff(x, 2),
+    ]
+    np.testing.assert_allclose(f(1.0, 2.0), [float(one.subs({x: 1, y: 2})) for one in wanted], rtol=1e-13)
+
+
+def test_a_symbol_that_a_gradient_does_not_contain_is_said_to_be_disconnected():
+    with pytest.raises(DisconnectedInput, match="does not depend on <y: float64>"):
+        go.grad(go.grad(x**2, x), y)
 
 
 def test_a_sum_over_indexed_arrays_takes_arrays():

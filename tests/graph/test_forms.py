@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import graphopt as go
 import graphopt.tensor as T
 from graphopt.dimensions import dim
 from graphopt.errors import InvalidArgument, RewriteFailed
@@ -126,6 +127,16 @@ def test_the_text_says_type_name_and_line():
 def test_a_line_that_cannot_be_read_is_named_with_its_number(line):
     with pytest.raises(InvalidArgument, match="line 2"):
         Graph.parse(f'%0 = input("x"): float64\n{line}\n')
+
+
+def test_a_derivative_of_ones_own_has_no_text_and_is_refused():
+    @go.custom_derivative
+    def halved(x):
+        return T.square(x)
+
+    v = variable("x", "float64[n]")
+    with pytest.raises(InvalidArgument, match=r"line 3 .*halved is a derivative of one's own, a Python function"):
+        Graph.parse(str(Graph.from_outputs([v], halved(v))))
 
 
 def test_text_of_an_ill_typed_program_is_refused():

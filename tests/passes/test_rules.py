@@ -18,8 +18,15 @@ x, y = V("x"), V("y")
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_keeps_its_claim(name):
-    report = verify_rule(RULES[name], examples=8)
+    report = verify_rule(RULES[name], examples=4)
     assert report.programs and report.points
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_keeps_its_claim_on_more_programs(name, seed):
+    assert verify_rule(RULES[name], seed=seed).programs
 
 
 def test_names_of_rules_are_unique_within_a_pass():

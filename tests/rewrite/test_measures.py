@@ -218,3 +218,9 @@ def test_linting_names_the_order_and_who_is_left_over():
     ])  # fmt: skip
     assert found.order == (HAZARDS,) and found.left_over == {"turn": "makes less of nothing"}
     assert str(found) == "hazards; left over: turn (makes less of nothing)"
+
+
+def test_an_operand_that_a_rule_looks_through_is_no_leaf_though_what_lies_below_is_an_operand_too():
+    s = T.scalar("s")
+    graph = Graph.from_outputs([s], T.expand_dims(s, 0) + s)
+    assert len(Pipeline.parse("canonicalize").run(graph, verify=True))

@@ -11,6 +11,7 @@ import graphopt.tensor as T
 from graphopt.errors import InvalidArgument, ShapeMismatch, TypeMismatch, UnsupportedExpression
 from graphopt.graph import Graph
 from graphopt.interpret import interpret
+from graphopt.ops import gather as ops
 from graphopt.rewrite import V
 
 TARGETS = ("numpy", "c", "cuda-emulated")
@@ -219,3 +220,14 @@ def test_a_part_of_an_input_is_read_where_it_lies():
     x = go.variable("x", "float64[n, m]")
     f = go.function([x], T.exp(x[1:, ::-2]))
     assert len(f.kernels) == 1 and f.kernels[0].loads == 1
+
+
+@pytest.mark.parametrize("target", ["numpy", "c"])
+def test_where_there_are_no_positions_an_axis_may_be_empty(target):
+    m = T.matrix("m")
+    rows, second = T.arange(m.shape[0]), 1
+    outputs = [ops.gather(m, rows, second), ops.scatter(m, rows * 1.0, rows, second, mode="set")]
+    f = go.function([m], outputs, target=target)
+    assert [found.shape for found in f(np.zeros((0, 0)))] == [(0,), (0, 0)]
+    picked, written = f(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    assert picked.tolist() == [2.0, 4.0] and written.tolist() == [[1.0, 0.0], [3.0, 1.0]]

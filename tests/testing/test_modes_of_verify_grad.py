@@ -1,4 +1,4 @@
-"""`verify_grad` looks at forward mode as at reverse mode, and at derivatives with or without stabilizing rewrites."""
+"""`verify_grad` in either mode, with or without stabilizing rewrites, and where positions are computed."""
 
 import dataclasses
 import io
@@ -93,6 +93,12 @@ def test_without_rewrites_the_ops_as_written_are_differentiated():
     assert verify_grad(naive, point).compared == 9
     with pytest.raises(VerificationFailed, match="is 0, but"):
         verify_grad(naive, point, stabilize=False)
+
+
+def test_positions_that_are_computed_as_floats_make_nothing_uncertain():
+    share = go.variable("share", "float64")
+    report = verify_grad(T.quantile(v, share), {"v": [0.3, -1.0, 2.0], "share": 0.16}, oracle="finite-difference")
+    assert (report.compared, report.kinks) == (4, 0)
 
 
 def test_a_mode_that_makes_no_sense_is_refused():

@@ -1,12 +1,15 @@
-"""The pytest plugin: every rule of a third party's module is a test by itself."""
+"""The pytest plugin: every rule of a third party's module is a test by itself; Hypothesis profiles come ready."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import graphopt.testing
+from graphopt.errors import InvalidArgument
+from graphopt.testing import profiles
 
 pytest_plugins = ("pytester",)
 FOLDER = Path(graphopt.testing.__file__).parent
@@ -73,3 +76,28 @@ def test_loading_the_plugin_imports_nothing_heavy():
         "assert not {'graphopt', 'numpy', 'sympy', 'networkx'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_profiles_are_known_without_a_conftest(project):
+    project.makepyfile(
+        test_own="""
+        from hypothesis import settings
+
+        def test_profile():
+            assert settings.default.derandomize and settings.default.max_examples == 50
+        """
+    )
+    result = project.runpytest_subprocess("-p", "pytest_graphopt", "--hypothesis-profile=graphopt-ci")
+    result.assert_outcomes(passed=1)
+
+
+def test_a_profile_is_loaded_by_name_and_an_unknown_one_named():
+    before = settings.default
+    try:
+        profiles.register(load="graphopt-long")
+        assert settings.default.max_examples == 1000 and not settings.default.derandomize
+        with pytest.raises(InvalidArgument, match="there are: graphopt-ci, graphopt-long"):
+            profiles.register(load="ci")
+    finally:
+        profiles.register(load="graphopt-ci")
+    assert settings.default.max_examples == before.max_examples

@@ -1,4 +1,4 @@
-"""A pytest plugin: every rewrite rule of a module is a test by itself.
+"""A pytest plugin: every rewrite rule of a module is a test by itself, and Hypothesis knows the profiles of graphopt.
 
     pytest --graphopt-rules=my_package.passes
 
@@ -8,9 +8,12 @@ or, in the configuration file,
     graphopt_rules = ["my_package.passes"]
 
 collects the `Rule`s of those modules, and of the `RulePass`es in them, and verifies each (`verify_rule`). An item is
-called `module::rule[claim]`. It is installed as a package of its own, `pytest_graphopt`: pytest loads plugins whenever
+called `module::rule[claim]`. `--hypothesis-profile=graphopt-ci` and `graphopt-long` need no `conftest.py`: what they
+are is in `graphopt.testing.profiles`.
+
+The plugin is installed as a package of its own, `pytest_graphopt`: pytest loads plugins whenever
 it starts, and a module inside `graphopt` would bring all of that in. Nothing of graphopt is imported unless a module
-is named.
+or a profile is named.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ import pytest
 if TYPE_CHECKING:
     from graphopt.rewrite import Rule
 
-__all__ = ["RuleItem", "RuleModule", "pytest_addoption", "pytest_collection"]
+__all__ = ["RuleItem", "RuleModule", "pytest_addoption", "pytest_collection", "pytest_configure"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,6 +44,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--graphopt-examples", type=int, default=10, metavar="N", help="sets of values drawn for each rule (default 10)"
     )
     parser.addini("graphopt_rules", "modules whose rewrite rules are verified", type="args", default=[])
+
+
+@pytest.hookimpl(tryfirst=True)  # before Hypothesis's own plugin loads the profile
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the profiles where one of them is asked for."""
+    if str(config.getoption("--hypothesis-profile", default=None)).startswith("graphopt-"):
+        from graphopt.testing.profiles import register
+
+        register()
 
 
 class RuleModule(pytest.Collector):
