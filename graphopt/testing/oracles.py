@@ -133,9 +133,14 @@ def _quotients(
     def there(signed: Any) -> Array:
         # The array comes first: mpmath would try to read it as a number.
         moved = {name: _exactly(point[name]) + _exactly(along) * signed for name, along in direction.items()}
-        return flat(subject.values({**point, **moved}, arithmetic))
+        return _like(here, flat(subject.values({**point, **moved}, arithmetic)), mpmath.nan)
 
     return (here - there(-step)) / step, (there(step) - here) / step
+
+
+def _like(here: Array, there: Array, nan: Any) -> Array:
+    """The results at another point; not numbers if there are more or fewer of them, as where a mask chooses others."""
+    return there if there.shape == here.shape else np.full(here.shape, nan, here.dtype)
 
 
 def _exactly(array: Array) -> Array:
@@ -229,8 +234,11 @@ def _evaluation(
             shifted = x.astype(float) + step * np.asarray(along, float)
             moved[name] = shifted if arithmetic is not None else shifted.astype(x.dtype)
         with np.errstate(all="ignore"):
-            return flat(subject.values({**point, **moved}, arithmetic)).astype(float)
+            there = flat(subject.values({**point, **moved}, arithmetic)).astype(float)
+        return there if here is None else _like(here, there, np.nan)
 
+    here: Array | None = None
+    here = evaluate(0.0)
     return evaluate
 
 

@@ -202,14 +202,17 @@ class _Trial:
         )  # fmt: skip
         label = oracle.name if self.order == 1 else f"{oracle.name} (order {self.order})"
         self.report.add(GradientReport(0, seen.compared, seen.kinks, seen.undefined, seen.worst, {label: 1}))
-        if seen.mismatch is None:
-            return
         graph, found = problem.subject.graph, None
-        if graph is not None and not isinstance(problem.claim, Given):
-            found = suspect(graph, self.point, self.oracles, problem.claim.mode)
-            if found.blame is None and found.kinks:  # min(|x|, x) at 0 is smooth, but nothing it is made of is
-                self.report.kinks += 1
-                return
+        if (seen.mismatch is not None or seen.kinks) and graph is not None and not isinstance(problem.claim, Given):
+            among = "all" if seen.mismatch is not None else "own"
+            found = suspect(graph, self.point, self.oracles, problem.claim.mode, among)
+        if seen.mismatch is None:
+            if found is not None and found.blame is not None:
+                raise VerificationFailed(self._at_a_kink(found.blame))
+            return
+        if found is not None and found.blame is None and found.kinks and np.isfinite(seen.mismatch.found):
+            self.report.kinks += 1  # min(|x|, x) at 0 is smooth, but nothing it is made of is
+            return
         raise VerificationFailed(self._message(seen.mismatch, oracle, found))
 
     def again(self) -> _Trial:
@@ -242,6 +245,13 @@ class _Trial:
             lines.append(f"suspect: {found.blame or 'no op alone is wrong at the values it meets here'}")
         lines.append("to see it again:\n" + self._reproduction())
         return "\n".join(lines)
+
+    def _at_a_kink(self, blame: str) -> str:
+        order = "of order 2" if self.order == 2 else "made here"
+        return "\n".join((
+            f"the derivative {order} is, at a kink, none of those that lie between the derivatives beside it",
+            f"suspect: {blame}", "to see it again:", self._reproduction(),
+        ))  # fmt: skip
 
     def _reproduction(self) -> str:
         given, grad = self.given

@@ -331,6 +331,14 @@ def test_what_is_wrong_only_at_second_order_is_found(mutant):
         verify_grad(op(v) * w, 2, order=2)
 
 
+def test_a_slight_mistake_is_found_beside_an_order_that_is_a_whole_number(mutant):
+    op = mutant(
+        "polygamma", lambda g, node: [None, g * T.polygamma(node.operands[0] + 1, node.operands[1]) * (1 + 1e-9)]
+    )
+    with pytest.raises(VerificationFailed, match=f"suspect: {op.name}"):
+        verify_grad(op(go.variable("order", "float64"), v), {"order": 2.0, "v": [2.0, 0.5, 3.0]}, wrt="v")
+
+
 def test_what_is_wrong_only_in_single_precision_is_found(mutant):
     op = mutant("exp", _wrong_in_single)
     assert verify_grad(op(v), 2).compared
