@@ -134,7 +134,7 @@ def _claimed(claim: Derived, point: Point) -> Numbers:
 def _beside(
     alone: Expressed, oracles: Mapping[str, Oracle], point: Point, here: Numbers
 ) -> tuple[Numbers, NDArray[np.bool_]]:
-    """Jacobians at points nearby, and which of their rows are known there, of results that are Lipschitz at the point."""
+    """Jacobians at points nearby, and which of their rows are known there, of results Lipschitz at the point."""
     near, oracle = _looking(alone, oracles, point)
     found, known = [], np.isfinite(here)
     for moved in _around(alone, point, near):
