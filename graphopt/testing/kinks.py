@@ -73,8 +73,8 @@ def stray(
     Returns
     -------
     Choice or None
-        None if there is none, or where nothing can be said: where the op jumps, is not defined all around the point,
-        or has too many elements.
+        None if there is none, or where nothing can be said: where the op jumps, is infinitely steep or not defined all
+        around the point, or has too many elements.
     frozenset
         The elements of the result of which something could be said.
     """
@@ -134,18 +134,18 @@ def _claimed(claim: Derived, point: Point) -> Numbers:
 def _beside(
     alone: Expressed, oracles: Mapping[str, Oracle], point: Point, here: Numbers
 ) -> tuple[Numbers, NDArray[np.bool_]]:
-    """Jacobians at points nearby, and which of their rows are known at all of them and continuous at the point."""
+    """Jacobians at points nearby, and which of their rows are known there, of results Lipschitz at the point."""
     near, oracle = _looking(alone, oracles, point)
     found, known = [], np.isfinite(here)
     for moved in _around(alone, point, near):
+        closer = {**moved, **{name: point[name] + (moved[name] - point[name]) / 8 for name in alone.wrt}}
         with np.errstate(all="ignore"):
-            there = flat(alone.values(moved, Wide())).astype(float)
+            there, nearer = (flat(alone.values(at, Wide())).astype(float) for at in (moved, closer))
         slopes = [oracle.slopes(alone, moved, unit) for unit in _units(alone, point)]
         jacobian = np.array([s.value for s in slopes], float).T
         known &= (np.array([s.state for s in slopes]) == SMOOTH).all(axis=0) & np.isfinite(jacobian).all(axis=1)
-        reach = np.abs(np.concatenate([(moved[name] - np.asarray(point[name])).reshape(-1) for name in alone.wrt]))
-        with np.errstate(invalid="ignore"):  # a jump is many times what the slopes nearby explain
-            known &= np.abs(there - here) <= 64 * (np.abs(jacobian) @ reach) + 1e-6 * near + 1e-12 * np.abs(here)
+        with np.errstate(invalid="ignore"):  # of a jump or a root, as much or half is left an eighth of the way
+            known &= np.abs(nearer - here) <= 0.2 * np.abs(there - here) + 1e-6 * near + 1e-15 * np.abs(here)
         found.append(jacobian)
     return np.array(found), known
 

@@ -51,7 +51,7 @@ _CONVENTIONS: dict[str, tuple[Convention, ...]] = {
         Convention(([0.0, 3.0], [1.0, 0.0]), ([1.0, 0.0], [0.0, math.log(3)])),
     ),
     **dict.fromkeys(("floor", "ceil", "trunc", "sign"), (Convention(([0.0, 2.0],), ([0.0, 0.0],)),)),
-    "i0e": (Convention(([0.0, -0.0],), ([0.0, 0.0],)),),
+    "i0e": (Convention((0.0,), (0.0,)),),
     "rint": (Convention(([0.5, -1.5],), ([0.0, 0.0],)),),
 }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """At kinks, a derivative must lie between those beside it; no convention that does is accused."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from graphopt.errors import VerificationFailed
 from graphopt.ops import TABLE
 from graphopt.testing import verify_grad
 from graphopt.testing.derivative_mutations import MUTATIONS, Mutant, planted
+from graphopt.testing.specimens import SPECIMENS
 
 a = go.variable("a", "float64[3]")
 b = go.variable("b", "float64[3]")
@@ -84,3 +86,18 @@ def test_another_convention_is_not_accused():
 def test_what_is_held_constant_on_purpose_is_not_accused_of_it_at_a_kink():
     held = TABLE["stop_gradient"](b)
     assert verify_grad(T.abs(a) + T.sign(held), [([0.0, 1.0, 2.0], [1.0, 2.0, -3.0])]).kinks >= 1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [name for name in SPECIMENS if name != "stop_gradient"])
+@pytest.mark.parametrize("mode", ["reverse", "forward"])
+def test_no_right_derivative_is_accused_where_conventions_hold(name, mode):
+    chance = np.random.default_rng(0)
+    order = 1 if name == "det" else 2  # where a matrix has rank 0, the second derivative of its determinant is NaN
+    for specimen in SPECIMENS[name]:
+        inputs, output = specimen.build()
+        points = [specimen.ties(chance)] if specimen.conventions else []
+        verify_grad(
+            go.Graph.from_outputs(inputs, output), points or [specimen.point(chance)],
+            wrt=list(specimen.wrt), order=order, mode=mode,
+        )  # fmt: skip
