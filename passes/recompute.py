@@ -1,8 +1,8 @@
 """What passes between kernels through memory, looked at once more: computed again where that is cheaper.
 
-A value that one group stores and others load costs a store, and a load each. Where it is a few cheap operations away from
-what those others load anyway, or from rows of far fewer elements, they compute it again. Not a pass of its own: `fuse`
-does this to its groups.
+A value that one group stores and others load costs a store, and a load each. Where it is a few cheap operations away
+from what those others load anyway, or from rows of far fewer elements, they compute it again. Not a pass of its own:
+`fuse` does this to its groups.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from graphopt.graph import Graph
     from graphopt.passes.fuse import Group
 
-__all__ = ["Recomputing", "base_of"]
+__all__ = ["Recomputing", "base_of", "is_cheap"]
 
 FLOPS_A_BYTE = 4
 """Operations that take as long as a byte on its way to or from memory: two cores of 2023 do some 100 GFLOP/s of simple
@@ -34,6 +34,12 @@ def base_of(graph: Graph, node: int) -> int:
     while is_view(graph, node):
         (node,) = graph.operands(node)
     return node
+
+
+def is_cheap(graph: Graph, node: int) -> bool:
+    """Whether a node is elementwise and no elementary function."""
+    traits = graph.op(node).traits
+    return "elementwise" in traits and "transcendental" not in traits and "host" not in traits
 
 
 @dataclass(frozen=True)
@@ -96,14 +102,14 @@ class Recomputing:
     def _cone(self, value: int) -> Cone | None:
         """The cheap nodes of its own group that compute a value; None if it is none, or they are too many."""
         graph, group = self.graph, self.of[value]
-        if not self._is_cheap(value):
+        if not is_cheap(graph, value):
             return None
         nodes, leaves, waiting = {value: None}, dict[int, None](), [value]
         while waiting:
             for operand in graph.operands(waiting.pop()):
                 base = base_of(graph, operand)
                 same = self.of.get(base) is group and self._share(base, value) == 1
-                if same and self._is_cheap(base):
+                if same and is_cheap(graph, base):
                     if base not in nodes:
                         nodes[base] = None
                         waiting.append(base)
@@ -112,10 +118,6 @@ class Recomputing:
             if len(nodes) > CONE:
                 return None
         return Cone(tuple(nodes), tuple(leaves))
-
-    def _is_cheap(self, node: int) -> bool:
-        traits = self.graph.op(node).traits
-        return "elementwise" in traits and "transcendental" not in traits
 
     def _gain(self, reader: Group, value: int, cone: Cone) -> float:
         """Bytes for each element of a value that a reader saves by computing it again, its store left aside."""

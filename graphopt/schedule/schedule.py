@@ -274,6 +274,8 @@ class _Scheduler:
                 places.insert(0, Destination(self.buffer_of[node], row_major(self.graph.type(node).shape)))
             if places:
                 destinations[node] = places
+        if not destinations:
+            return  # whoever needs its values computes them again
         stages = StageBuilder(self.builder, part.space, part.members, destinations, self.builder.keep).stages()
         space = part.space
         self.builder.steps.append(
