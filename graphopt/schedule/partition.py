@@ -38,7 +38,7 @@ def partition(graph: Graph, order: list[int], found: dict[int, View]) -> list[Pa
     covered: set[int] = set()
     for group in graph.fusion.groups:
         members = [node for node in computed if node in group]
-        for part in _legal(graph, members):
+        for part in _fewest(graph, members):
             parts.append(part)
             covered.update(part.members)
     conditionals = [node for node in computed if graph.op(node) is cond]
@@ -74,6 +74,34 @@ def _single(graph: Graph, node: int) -> Part:
     accepted = space.add(node)
     assert accepted, f"an iteration space holds any single fusible node, yet not {graph.op(node)}"
     return Part([node], space)
+
+
+def _fewest(graph: Graph, members: list[int]) -> list[Part]:
+    """The parts of a group. Where the order of the nodes splits it, what is the same for whole rows goes first.
+
+    An iteration space takes a node on fewer axes than those before it had only while it knows both kinds of axes; a
+    plan that joined two groups need not have met its nodes in such an order.
+    """
+    parts = list(_legal(graph, members))
+    if len(parts) > 1:
+        parts = min(parts, list(_legal(graph, _rows_first(graph, members))), key=len)
+    return parts
+
+
+def _rows_first(graph: Graph, members: list[int]) -> list[int]:
+    """The same nodes, still after what they need: first those that have, and need, fewer axes than the others."""
+    axes = {node: sum(size != 1 for size in graph.type(node).shape) for node in members}
+    most = max(axes.values())
+    first: set[int] = set()
+    for node in members:
+        needed = []
+        for operand in graph.operands(node):
+            while is_view(graph, operand):
+                (operand,) = graph.operands(operand)
+            needed.append(operand)
+        if axes[node] < most and all(source in first or source not in axes for source in needed):
+            first.add(node)
+    return sorted(members, key=lambda node: node not in first)
 
 
 def _legal(graph: Graph, members: list[int]) -> Iterable[Part]:
