@@ -16,6 +16,7 @@ from graphopt.schedule.program import Buffer, Program
 from graphopt.schedule.segments import is_long, live_slots, segments
 from graphopt.schedule.statements import Compute, Reduce
 from graphopt.schedule.steps import Axis, Kernel, MatrixProduct, Step, leaves
+from graphopt.schedule.stretches import stretch_slots, stretches
 
 __all__ = ["CSource", "c_source", "passed_buffers"]
 
@@ -82,6 +83,8 @@ def _environment(folders: tuple[str, ...]) -> jinja2.Environment:
         "reduction_identifier": _identifier,
         "segmented": is_long,
         "segments": segments,
+        "stretch_slots": stretch_slots,
+        "stretches": stretches,
         "worth_sharing": elements_worth_sharing,
     }
     return jinja

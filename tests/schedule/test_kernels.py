@@ -47,6 +47,13 @@ def test_an_elementwise_chain_over_a_matrix_is_one_flat_loop():
     assert kernel.inner[0].extent == n * m
 
 
+def test_what_is_the_same_for_all_elements_may_come_after_them_in_a_kernel():
+    x, scale = go.variable("x", "float64[n]"), go.variable("scale", "float64")
+    outputs = T.log(T.square(x)) + T.square(scale) * x
+    assert forms([x, scale], outputs) == ["map"]
+    agrees([x, scale], [outputs], {"n": 100})
+
+
 @pytest.mark.parametrize("stable", [T.softmax, T.log_softmax, layer_normalization], ids=lambda f: f.__name__)
 def test_normalizing_rows_is_one_kernel_whatever_its_stages(stable):
     x = matrix()
