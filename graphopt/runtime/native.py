@@ -75,7 +75,7 @@ class NativeProgram:
             prepare()
             link = tuple(blas.link_flags)
         self.library: Library = build_library(
-            {f"{program.name}.c": self.source.text, **self.source.headers},
+            self.source.files(program.name),
             compiler=compiler,
             flags=flags,
             extra_flags=tuple(options.extra_flags),
