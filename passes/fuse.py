@@ -6,11 +6,13 @@ groups can be put in an order (no group needs a result of another that needs one
 One sweep in topological order, linear in the graph. Every group has a rank, one more than the highest of the groups
 it was refused by or had to wait for; a value flows from lower to higher rank or stays in its group, so no cycle can
 arise, and groups of equal rank never depend on each other. A node joins the group of highest rank among its operands'
-if the loops allow it, merging several such groups; what cannot join starts a group of the next rank.
+if the loops allow it, merging several such groups; what cannot join starts a group of the next rank. A small group
+that only this node waits for is taken along, whatever its rank: its values then never lie in memory.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -18,6 +20,10 @@ from graphopt.analysis.iteration import IterationSpace, fusible
 from graphopt.analysis.views import TRACKABLE, is_view, sized_by
 from graphopt.graph import Graph
 from graphopt.rewrite.passes import Context, Pass
+
+
+TAKEN_ALONG = 16
+"""Nodes of a group that is looked through for other users, at most: the sweep stays linear."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +74,54 @@ class _Planner:
         near = [
             (self.of[base], reachable) for base, reachable in needed if base in self.of and self.of[base].rank == rank
         ]
+        waiting = self._waiting_for(node, needed) if fusible(self.graph, node) else []
         if fusible(self.graph, node) and near and all(reachable and not group.closed for group, reachable in near):
             group = self._merged(node, list(dict.fromkeys(group for group, _ in near)))
-            if group is not None and len(group.space) < self.limit and group.space.add(node):
-                self._enter(node, group, needed)
-                return
+            if group is not None and len(group.space) < self.limit:
+                self._take_along(node, group, waiting)
+                if group.space.add(node):
+                    self._enter(node, group, needed)
+                    return
+        for group in waiting:
+            if len(group.space) < self.limit and self.of[next(iter(group.space.place))] is group:
+                self._take_along(node, group, waiting)
+                if group.space.add(node):
+                    group.rank = rank + 1
+                    self._enter(node, group, needed)
+                    return
         group = _Group(IterationSpace(self.graph), rank + 1)
         if not fusible(self.graph, node) or not group.space.add(node):
             group.closed = True
         self._enter(node, group, needed)
+
+    def _waiting_for(self, node: int, needed: list[tuple[int, bool]]) -> list[_Group]:
+        """The small groups among a node's operands that nothing else uses: they may as well be computed later."""
+        groups = dict.fromkeys(self.of[base] for base, reachable in needed if reachable and base in self.of)
+        return [
+            group
+            for group in groups
+            if not group.closed
+            and len(group.space) <= TAKEN_ALONG
+            and all(user == node or self.of.get(user) is group for m in group.space.place for user in self._users(m))
+        ]
+
+    def _users(self, node: int) -> Iterator[int]:
+        """What computes with a value, seen through views."""
+        for user in self.graph.users(node):
+            if is_view(self.graph, user):
+                yield from self._users(user)
+            else:
+                yield user
+
+    def _take_along(self, node: int, group: _Group, waiting: list[_Group]) -> None:
+        """Let those groups be computed in this one whose loops are the same or lie within."""
+        for other in waiting:
+            if other is group or len(group.space) + len(other.space) > self.limit:
+                continue
+            if self.of[next(iter(other.space.place))] is not other:
+                continue  # merged meanwhile
+            if group.space.absorb(other.space, self._pairs(node, group.space, other.space)):
+                self._retarget(group, other)
 
     def _enter(self, node: int, group: _Group, needed: list[tuple[int, bool]]) -> None:
         self.of[node] = group

@@ -195,7 +195,12 @@ class IterationSpace:
             else:
                 kept = [k for k in real if k not in reduced]
                 gone = [k for k in real if k in reduced]
-                if inner is None or [self.extents[a] for a in (*outer, *inner)] != [shape[k] for k in (*kept, *gone)]:
+                if inner is None:  # lanes throughout, so far
+                    if [self.extents[a] for a in outer] != [shape[k] for k in real]:
+                        return False
+                    inner = tuple(axis for k, axis in zip(real, outer, strict=True) if k in reduced)
+                    outer = tuple(axis for axis in outer if axis not in inner)
+                if [self.extents[a] for a in (*outer, *inner)] != [shape[k] for k in (*kept, *gone)]:
                     return False
                 if len(kept) != len(outer):
                     return False
@@ -241,7 +246,10 @@ class IterationSpace:
         for here, there in pairs:
             if mapping.setdefault(there, here) != here:
                 return False
-        for mine, theirs in ((self.outer, other.outer), (self.inner or (), other.inner or ())):
+        levels = [(self.outer, other.outer), (self.inner or (), other.inner or ())]
+        if other.inner is None:  # it may be lanes throughout, where rows and lanes are told apart here
+            levels.append(((*self.outer, *(self.inner or ())), other.outer))
+        for mine, theirs in levels:
             rest_here = [axis for axis in mine if axis not in mapping.values()]
             rest_there = [axis for axis in theirs if axis not in mapping]
             if [self.extents[a] for a in rest_here] == [other.extents[a] for a in rest_there]:

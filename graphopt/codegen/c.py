@@ -10,8 +10,17 @@ from typing import Any
 
 import jinja2
 
-from graphopt.codegen.columns import carried, in_columns
+from graphopt.codegen.columns import (
+    carried,
+    carried_into,
+    column_block,
+    in_columns,
+    is_flat,
+    steps_at_once,
+    taken,
+)
 from graphopt.codegen.environment import SUFFIX, environment, size_text, template_folders, tidy
+from graphopt.codegen.lanes import in_lanes, lane_count, mentions
 from graphopt.schedule.program import Buffer, Program
 from graphopt.schedule.segments import is_long, live_slots, segments
 from graphopt.schedule.statements import Compute, Reduce
@@ -76,12 +85,20 @@ def _environment(folders: tuple[str, ...]) -> jinja2.Environment:
         **jinja.filters,
         "arguments": arguments,
         "carried": lambda kernel: carried(kernel).items(),
+        "carried_into": carried_into,
+        "column_block": column_block,
         "in_columns": in_columns,
+        "in_lanes": in_lanes,
+        "is_flat": is_flat,
+        "lane_count": lane_count,
         "live_slots": live_slots,
+        "mentions": mentions,
         "position": position_text,
         "reduction_identifier": _identifier,
         "segmented": is_long,
         "segments": segments,
+        "steps_at_once": steps_at_once,
+        "taken": taken,
         "worth_sharing": elements_worth_sharing,
     }
     return jinja
