@@ -21,7 +21,6 @@ from graphopt.analysis.views import TRACKABLE, is_view, sized_by
 from graphopt.graph import Graph
 from graphopt.rewrite.passes import Context, Pass
 
-
 TAKEN_ALONG = 16
 """Nodes of a group that is looked through for other users, at most: the sweep stays linear."""
 

@@ -16,11 +16,13 @@ from graphopt.codegen.columns import (
     column_block,
     in_columns,
     is_flat,
+    short_rows,
     steps_at_once,
     taken,
 )
 from graphopt.codegen.environment import SUFFIX, environment, size_text, template_folders, tidy
 from graphopt.codegen.lanes import in_lanes, lane_count, mentions
+from graphopt.codegen.tiles import from_stages, staged, straight, tiles
 from graphopt.schedule.program import Buffer, Program
 from graphopt.schedule.segments import is_long, live_slots, segments
 from graphopt.schedule.statements import Compute, Reduce
@@ -87,6 +89,7 @@ def _environment(folders: tuple[str, ...]) -> jinja2.Environment:
         "carried": lambda kernel: carried(kernel).items(),
         "carried_into": carried_into,
         "column_block": column_block,
+        "from_stages": from_stages,
         "in_columns": in_columns,
         "in_lanes": in_lanes,
         "is_flat": is_flat,
@@ -97,8 +100,12 @@ def _environment(folders: tuple[str, ...]) -> jinja2.Environment:
         "reduction_identifier": _identifier,
         "segmented": is_long,
         "segments": segments,
+        "short_rows": short_rows,
+        "staged": staged,
         "steps_at_once": steps_at_once,
+        "straight": straight,
         "taken": taken,
+        "tiles": tiles,
         "worth_sharing": elements_worth_sharing,
     }
     return jinja

@@ -10,8 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from graphopt.codegen.environment import C_TYPE
+from graphopt.codegen.environment import C_TYPE, size_text
 from graphopt.codegen.lanes import CHEAP
+from graphopt.dimensions import product
 from graphopt.schedule.statements import (
     Compute,
     Defining,
@@ -27,8 +28,12 @@ from graphopt.schedule.statements import (
 )
 from graphopt.schedule.steps import Kernel, Stage
 
-__all__ = ["carried", "carried_into", "column_block", "in_columns", "is_flat", "steps_at_once", "taken"]
+__all__ = ["carried", "carried_into", "column_block", "in_columns", "is_flat", "short_rows", "steps_at_once", "taken"]
 
+SHORT = 16
+"""The most elements of a row that is not done along itself."""
+LONG = 60
+"""Statements of a body that is not written twice."""
 ROOM = 16384
 """Bytes for what the columns of a block carry from loop to loop."""
 
@@ -67,13 +72,31 @@ def in_columns(statements: tuple[Statement, ...], kernel: Kernel) -> list[Statem
     return lines
 
 
+def short_rows(kernel: Kernel) -> int | str:
+    """Whether rows are too short to be done along themselves: 1 or 0, or a condition in C where sizes tell at the call.
+
+    A long body, or one without anything that is reduced, is not written twice for that.
+    """
+    if not kernel.inner or kernel.is_ordered:
+        return 0
+    width, side = product(axis.extent for axis in kernel.inner), kernel.outer[-1].extent
+    if isinstance(width, int):
+        return int(width <= SHORT and not (isinstance(side, int) and side <= SHORT))
+    statements = list(kernel.statements())
+    if len(statements) > LONG or not any(isinstance(s, Reduce) for s in statements):
+        return 0
+    if any(isinstance(axis.extent, int) and axis.extent > SHORT for axis in kernel.inner):
+        return 0
+    return f"{size_text(width)} <= {SHORT} && {size_text(side)} > {SHORT}"
+
+
 def column_block(kernel: Kernel) -> int:
     """The most neighbouring columns to be done at a time.
 
     Many, so that rows are read in long runs; but what is carried should stay in the fastest cache, and what is kept
     for every position in the next one.
     """
-    if kernel.slots:
+    if kernel.slots or kernel.form != "columns":
         return 64
     carried_bytes = sum(np.dtype(dtype).itemsize for dtype in _carried(kernel).values())
     return max(64, min(1024, ROOM // max(carried_bytes, 1) // 64 * 64))
@@ -82,7 +105,8 @@ def column_block(kernel: Kernel) -> int:
 def steps_at_once(stage: Stage, kernel: Kernel) -> int:
     """How many rows one visit of a column's running results takes: several, where adding is all there is to do."""
     light = sum(s.op.cost for s in stage.lane if isinstance(s, Compute | Reduce)) <= CHEAP
-    return 4 if light and stage.reductions and not kernel.is_ordered and not kernel.slots else 1
+    alone = kernel.form == "columns" and not kernel.is_ordered and not kernel.slots
+    return 4 if light and stage.reductions and alone else 1
 
 
 def is_flat(stage: Stage, kernel: Kernel) -> bool:

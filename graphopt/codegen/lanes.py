@@ -1,8 +1,8 @@
 """Reductions over long loops in C: as many running results as hide the time that one addition takes.
 
 A loop with a single accumulator waits for each addition before it begins the next, and a compiler may not reorder
-additions by itself. So a long loop goes in blocks of `width` neighbouring elements, each lane of a block with a running
-result of its own, `<name>_lanes[lane]`; these are combined in halves at the end. The order is the same on every machine.
+additions by itself. So a long loop goes in blocks of neighbouring elements, each lane of a block with a running result
+of its own, `<name>_lanes[lane]`; these are combined in halves at the end.
 """
 
 from __future__ import annotations
@@ -38,8 +38,12 @@ def in_lanes(statements: tuple[Statement, ...]) -> list[Statement]:
     return [replace(s, target=f"{s.target}_lanes[lane]") if isinstance(s, Reduce) else s for s in statements]
 
 
-def mentions(statements: Iterable[Statement], axis: str) -> bool:
-    """Whether statements use the position along an axis; compilers object to variables that nobody reads."""
+def mentions(statements: Iterable[Statement], axis: str, *, kept: bool = True) -> bool:
+    """Whether statements use the position along an axis; compilers object to variables that nobody reads.
+
+    `kept` says whether the places of what is kept count along this axis.
+    """
     return any(
-        isinstance(s, Keep | Recall) or (isinstance(s, Indexed) and axis in dict(s.index.terms)) for s in statements
+        (kept and isinstance(s, Keep | Recall)) or (isinstance(s, Indexed) and axis in dict(s.index.terms))
+        for s in statements
     )
