@@ -2,7 +2,7 @@
 
 A loop with a single accumulator waits for each addition before it begins the next, and a compiler may not reorder
 additions by itself. So a long loop goes in blocks of neighbouring elements, each lane of a block with a running result
-of its own, `<name>_lanes[lane]`; these are combined in halves at the end.
+of its own, `<name>_lanes[lane]`; these are combined at the end.
 """
 
 from __future__ import annotations
