@@ -28,7 +28,17 @@ from graphopt.schedule.statements import (
 )
 from graphopt.schedule.steps import Kernel, Stage
 
-__all__ = ["carried", "carried_into", "column_block", "in_columns", "is_flat", "short_rows", "steps_at_once", "taken"]
+__all__ = [
+    "carried",
+    "carried_into",
+    "column_block",
+    "in_columns",
+    "is_divisible",
+    "is_flat",
+    "short_rows",
+    "steps_at_once",
+    "taken",
+]
 
 SHORT = 16
 """The most elements of a row that is not done along itself."""
@@ -70,6 +80,20 @@ def in_columns(statements: tuple[Statement, ...], kernel: Kernel) -> list[Statem
         if isinstance(statement, Defining) and statement.target in dtypes:
             lines.append(f"{statement.target}_c[lane] = {statement.target};")
     return lines
+
+
+def is_divisible(kernel: Kernel) -> bool:
+    """Whether the rows of a "columns" kernel may be divided among threads: reduced once, with what follows cheap."""
+    if len(kernel.outer) != 1 or len(kernel.inner) != 1 or kernel.is_ordered or kernel.stages[0].row:
+        return False
+    first, *later = kernel.stages
+    return (
+        bool(first.reductions)
+        and not any(isinstance(s, Writing) for s in first.lane)
+        and not any(
+            stage.lane or any(isinstance(s, Compute) and s.op.cost > CHEAP for s in stage.row) for stage in later
+        )
+    )
 
 
 def short_rows(kernel: Kernel) -> int | str:
