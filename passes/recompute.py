@@ -2,7 +2,7 @@
 
 A value that one group stores and others load costs a store, and a load each. Where it is a few cheap operations away
 from what those others load anyway, or from rows of far fewer elements, they compute it again. Not a pass of its own:
-`fuse` does this to its groups.
+`fuse` does this to its groups. A group that only one other waits for is computed in that one, if their loops allow it.
 """
 
 from __future__ import annotations
@@ -81,10 +81,21 @@ class Recomputing:
 
     def groups(self) -> list[Group]:
         """The groups that are still needed, in an order in which they can run."""
+        for group in self.all:
+            self._move(group)
         for value in sorted(self.readers, key=self.number.__getitem__):
             if value in self.of and not self.of[value].closed:
                 self._consider(value)
         return self._needed()
+
+    def _move(self, group: Group) -> None:
+        """Let a group be computed in the only one that waits for it, whatever it takes: it is computed once still."""
+        members = group.space.place
+        found = [reader for member in members for reader in self.readers.get(member, ()) if member in reader.reads]
+        if group.closed or not found or any(reader is not found[0] for reader in found):
+            return
+        if self.pinned.isdisjoint(members) and not found[0].closed:
+            self._join(found[:1], Cone(tuple(members), tuple(group.reads)))
 
     def _consider(self, value: int) -> None:
         cone = self._cone(value)
@@ -93,11 +104,11 @@ class Recomputing:
         readers = [reader for reader in self.readers[value] if value in reader.reads]
         if value not in self.pinned and readers:
             gain = self._bytes(value, value) + sum(self._gain(reader, value, cone) for reader in readers)
-            if gain > 0 and self._joined(readers, value, cone):
+            if gain > 0 and self._join(readers, cone):
                 return
         for reader in readers:
             if self._gain(reader, value, cone) > 0:
-                self._joined([reader], value, cone)
+                self._join([reader], cone)
 
     def _cone(self, value: int) -> Cone | None:
         """The cheap nodes of its own group that compute a value; None if it is none, or they are too many."""
@@ -148,8 +159,8 @@ class Recomputing:
         axes = [size for size in mine.shape if size != 1]
         return 0.0 if len(axes) < other.ndim and all(size in other.shape for size in axes) else 1.0
 
-    def _joined(self, readers: list[Group], value: int, cone: Cone) -> bool:
-        """Let groups compute a value again, all of them or none."""
+    def _join(self, readers: list[Group], cone: Cone) -> bool:
+        """Let groups compute some nodes too, all of them or none; whether they do."""
         spaces = []
         for reader in readers:
             members = sorted({*reader.space.place, *cone.nodes}, key=self.number.__getitem__)

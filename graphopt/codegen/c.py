@@ -10,8 +10,20 @@ from typing import Any
 
 import jinja2
 
-from graphopt.codegen.columns import carried, in_columns
+from graphopt.codegen.columns import (
+    carried,
+    carried_into,
+    column_block,
+    in_columns,
+    is_divisible,
+    is_flat,
+    short_rows,
+    steps_at_once,
+    taken,
+)
 from graphopt.codegen.environment import SUFFIX, environment, size_text, template_folders, tidy
+from graphopt.codegen.lanes import in_lanes, lane_count, mentions
+from graphopt.codegen.tiles import from_stages, staged, straight, tiles
 from graphopt.schedule.program import Buffer, Program
 from graphopt.schedule.segments import LIMIT, Segment, is_long, live_slots, segments
 from graphopt.schedule.statements import Compute, Reduce
@@ -102,8 +114,16 @@ def _environment(folders: tuple[str, ...]) -> jinja2.Environment:
         **jinja.filters,
         "arguments": arguments,
         "carried": lambda kernel: carried(kernel).items(),
+        "carried_into": carried_into,
+        "column_block": column_block,
+        "from_stages": from_stages,
         "in_columns": in_columns,
+        "in_lanes": in_lanes,
+        "is_divisible": is_divisible,
+        "is_flat": is_flat,
+        "lane_count": lane_count,
         "live_slots": live_slots,
+        "mentions": mentions,
         "position": position_text,
         "reduction_identifier": _identifier,
         "segmented": is_long,
@@ -111,6 +131,12 @@ def _environment(folders: tuple[str, ...]) -> jinja2.Environment:
         "stretch_slots": stretch_slots,
         "stretches": stretches,
         "touched": touched,
+        "short_rows": short_rows,
+        "staged": staged,
+        "steps_at_once": steps_at_once,
+        "straight": straight,
+        "taken": taken,
+        "tiles": tiles,
         "worth_sharing": elements_worth_sharing,
     }
     return jinja

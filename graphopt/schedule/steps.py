@@ -53,6 +53,9 @@ class Kernel:
       axis, which runs through memory, is done side by side;
     - "ordered": for every position of `outer`, the positions of `inner` strictly one after another;
     - "total": no `outer` axes, one stage, results that leave the kernel: `inner` may be split into chunks.
+
+    `tile` names the outer axis along which some accesses of a "map" run through memory, where others run along the last
+    inner one: blocks of both axes are then done at a time, so that neither jumps.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Kernel:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     note: str = ""
+    tile: str = ""
 
     @property
     def is_ordered(self) -> bool:
