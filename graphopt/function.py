@@ -28,9 +28,11 @@ from graphopt.rewrite.passes import Context
 from graphopt.rewrite.pipeline import Pipeline
 from graphopt.runtime.arguments import as_array, bind
 from graphopt.runtime.caller import Call, Shortcut
+from graphopt.runtime.profile import Profile
 from graphopt.schedule.program import Program
 from graphopt.schedule.schedule import schedule
 from graphopt.shared_variable import SharedVariable
+from graphopt.updates import land, spares, turns, values
 from graphopt.variant import Variant, flatten, unflatten
 
 __all__ = ["Function"]
@@ -99,7 +101,7 @@ class Function:
         """The stages of the function; of a ufunc, those of the first form that was needed."""
         text_target = "c" if self.target != "cuda-emulated" else "cuda"
         if self._mode in STEPPED:  # nothing was compiled: the text can be had without a compiler
-            program = schedule(self.graph, self.name, keep=text_target == "c")
+            program = schedule(self.graph, self.name, keep=text_target == "c", **self.options.schedule)
             return Lowered(self.graph, self.log, program, text_target, self.options)
         variant = next(iter(self._variants.values()), None) or self._variant(tuple(self.graph.inputs)[:1])
         return Lowered(variant.graph, self.log, variant.program, text_target, self.options)
@@ -131,6 +133,25 @@ class Function:
             return {}
         _, vectors, arrays = self._arrays(arguments, by_name)
         return self._variant(vectors).counts(arrays)
+
+    def profile(self, /, *arguments: Any, **by_name: Any) -> Profile:
+        """What a call with such arguments takes: time, bytes and operations by step, and memory.
+
+        The function's generated text is compiled once more, with clocks in it, and called six times. Shared variables
+        keep their values.
+
+        Raises
+        ------
+        InvalidArgument
+            If the function runs no C that was generated: for other targets, modes that interpret, or an edited text.
+        """
+        if self.target != "c" or self._mode in STEPPED or self.is_edited:
+            raise InvalidArgument(
+                "profile is for functions with target 'c' that run their own text; compile one without "
+                + ("with_source" if self.is_edited else f"target={self.target!r}, mode={self._mode!r}")
+            )
+        _, vectors, arrays = self._arrays(arguments, by_name)
+        return self._variant(vectors).profile(arrays, self.options)
 
     def with_source(self, text: str) -> Function:
         """The same function with another text in place of the generated one.
@@ -237,21 +258,29 @@ class Function:
     def _call(
         self, arguments: Sequence[Any], by_name: Mapping[str, Any], into: Mapping[str, Array] | None
     ) -> dict[str, Array]:
-        signature = self._signature
+        if not self._signature.updates:
+            return self._computed(arguments, by_name, into)
+        with turns(self._signature.updates.values()):
+            return self._computed(arguments, by_name, into)
+
+    def _computed(
+        self, arguments: Sequence[Any], by_name: Mapping[str, Any], into: Mapping[str, Array] | None
+    ) -> dict[str, Array]:
+        updates = self._signature.updates
         shape, vectors, arrays = self._arrays(arguments, by_name)
         if self._mode in STEPPED:
             stepped = Stepped(self._as_written(vectors), self.name, str(self._mode), self._on_node)
             results = stepped.run(arrays, into)
         else:
             variant = self._variant(vectors)
-            results = variant.run(arrays, into)
+            results = variant.run(arrays, into, spares(updates))
         results = require(self.name, self.graph, results)
         if self._mode == "check":
             check_against_interpreter(self.name, self._as_written(vectors), arrays, results)
         if shape is not None:
             results = {name: unflatten(value, shape, self.graph, name) for name, value in results.items()}
-        for name, shared in signature.updates.items():
-            shared.set_value(results[name], borrow=True)
+        if updates:
+            land(updates, results, reuse=self.options.schedule.get("reuse", True))
         if self._shortcut is not None and into is None:
             self._shorten(self._shortcut, Call(arguments, arrays, variant, results, tuple(self.graph.checks)))
         return results
@@ -279,7 +308,7 @@ class Function:
             name: as_array(name, value, self.graph.type(self.graph.inputs[name]).dtype, self._downcast)
             for name, value in bound.items()
         }
-        arrays |= {name: shared.get_value(borrow=True) for name, shared in signature.shared.items()}
+        arrays |= values(signature.shared)
         if self._mode == "check":
             check_domains(self.name, self._written, arrays)
         if not self._ufunc:
