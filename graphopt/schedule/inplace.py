@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["in_place", "overwritable"]
 
+FORMS = ("map", "rows", "columns", "ordered", "total")
+"""Forms of kernels that pass each position once in every stage, the stages of one row after another."""
+
 
 def in_place(program: Program) -> Program:
     """The program with fewer buffers. Inputs and constants are never written over, nor is what has a counted size."""
@@ -81,6 +84,8 @@ def overwritable(kernel: Kernel, old: str, new: str) -> bool:
     the very same positions and earlier in that text. Positions that depend on every axis belong to one pass through
     the loops alone, whatever thread does it. What is done once a row is left out: several threads may read it.
     """
+    if kernel.form not in FORMS:
+        return False
     where: Index | None = None
     axes = {axis.name for axis in (*kernel.outer, *kernel.inner) if axis.extent != 1}
     reads: list[Index] = []

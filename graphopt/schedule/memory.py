@@ -80,30 +80,31 @@ def planned(program: Program, *, reuse: bool = True) -> Program:
 def plan(program: Program, *, reuse: bool = True) -> MemoryPlan:
     """Rooms for the temporaries of a program; with `reuse=False` one for each.
 
-    Buffers of one size take rooms in the order in which they are needed, the largest sizes first; a smaller buffer
-    takes a gap between larger ones if there is one. So a chain of steps needs two rooms, however long it is.
+    The largest sizes come first. Buffers of one size take rooms from the last that is needed to the first, so that
+    outputs, which are free in the beginning, are met late; a smaller buffer takes a gap between larger ones if there is
+    one. So a chain of steps needs two rooms, however long it is.
     """
     lives = lifetimes(program.steps)
     buffers = [buffer for buffer in program.early("temporary") if buffer.name in lives]
     if not reuse:
         return MemoryPlan(tuple(Room((buffer.name,), (_bytes(buffer),)) for buffer in buffers))
     classes: dict[DimLike, list[Buffer]] = {}
-    for buffer in sorted(buffers, key=lambda buffer: lives[buffer.name]):
+    for buffer in sorted(buffers, key=lambda buffer: lives[buffer.name].end, reverse=True):
         classes.setdefault(_bytes(buffer), []).append(buffer)
     outputs = [_Space(b, lives[b.name].begin) for b in program.early("output") if b.name in lives]
     spaces: list[_Space] = []
     for size in sorted(classes, key=_usually, reverse=True):
         larger = [*(space for space in outputs if space.is_large_enough(size)), *reversed(spaces)][:TRIED]
-        own: list[tuple[int, int]] = []  # when it is free again, and its number
+        own: list[tuple[int, int]] = []  # until when it is free, the latest first, and its number
         for buffer in classes[size]:
             life = lives[buffer.name]
-            if own and own[0][0] < life.begin:
-                number = heapq.heapreplace(own, (life.end, own[0][1]))[1]
+            if own and life.end < -own[0][0]:
+                number = heapq.heapreplace(own, (-life.begin, own[0][1]))[1]
                 spaces[number].take(buffer, life)
             elif (gap := next((space for space in larger if space.admits(buffer, life)), None)) is not None:
                 gap.take(buffer, life)
             else:
-                heapq.heappush(own, (life.end, len(spaces)))
+                heapq.heappush(own, (-life.begin, len(spaces)))
                 spaces.append(_Space())
                 spaces[-1].take(buffer, life)
     return MemoryPlan(tuple(space.room() for space in (*spaces, *outputs) if space.tenants))
@@ -130,8 +131,9 @@ class _Space:
         return before < life.begin and (place == len(self._taken) or life.end < self._taken[place].begin)
 
     def take(self, buffer: Buffer, life: Lifetime) -> None:
-        self._taken.insert(bisect(self._taken, life), life)
-        self.tenants.append(buffer.name)
+        place = bisect(self._taken, life)
+        self._taken.insert(place, life)
+        self.tenants.insert(place, buffer.name)
         size = _bytes(buffer)
         if not any(is_at_most(size, other) for other in self.sizes):
             self.sizes = [*(other for other in self.sizes if not is_at_most(other, size)), size]
