@@ -32,6 +32,7 @@ from graphopt.runtime.profile import Profile
 from graphopt.schedule.program import Program
 from graphopt.schedule.schedule import schedule
 from graphopt.shared_variable import SharedVariable
+from graphopt.updates import arrays as held
 from graphopt.updates import land, spares, turns, values
 from graphopt.variant import Variant, flatten, unflatten
 
@@ -85,15 +86,20 @@ class Function:
         self.graph = written.copy()
         self.log = optimize(self.graph, pipeline, options)
         self._ufunc = signature.is_ufunc and is_liftable(self.graph)
+        self._results = tuple(self.graph.results)
+        self._reuses = options.schedule.get("reuse", True)
         self._variants: dict[tuple[str, ...], Variant] = {}
         if not self._ufunc and mode not in STEPPED:
             self._variant(())
         self._shortcut: Shortcut | None = None
-        stateless = not signature.shared and not signature.updates
+        self._stateless = not signature.shared and not signature.updates
         # Which numbers lose something is looked at in Python alone.
-        if target == "c" and mode is None and stateless and allow_input_downcast is not False:
-            usual = partial(Function.__call__, self)
-            self._shortcut = Shortcut(usual, None if isinstance(signature.structure, Leaf) else self._pack)
+        if target == "c" and mode is None and allow_input_downcast is not False:
+            if self._stateless:
+                usual = partial(Function.__call__, self)
+                self._shortcut = Shortcut(usual, None if isinstance(signature.structure, Leaf) else self._pack)
+            else:
+                self._shortcut = Shortcut(_nothing, self._named, len(signature.updates))
 
     # --- looking -----------------------------------------------------------------------------------------------
     @property
@@ -267,6 +273,8 @@ class Function:
         self, arguments: Sequence[Any], by_name: Mapping[str, Any], into: Mapping[str, Array] | None
     ) -> dict[str, Array]:
         updates = self._signature.updates
+        if into is None and not by_name and (results := self._repeated(arguments)) is not None:
+            return results
         shape, vectors, arrays = self._arrays(arguments, by_name)
         if self._mode in STEPPED:
             stepped = Stepped(self._as_written(vectors), self.name, str(self._mode), self._on_node)
@@ -280,9 +288,26 @@ class Function:
         if shape is not None:
             results = {name: unflatten(value, shape, self.graph, name) for name, value in results.items()}
         if updates:
-            land(updates, results, reuse=self.options.schedule.get("reuse", True))
+            land(updates, results, reuse=self._reuses)
         if self._shortcut is not None and into is None:
-            self._shorten(self._shortcut, Call(arguments, arrays, variant, results, tuple(self.graph.checks)))
+            given = (*arguments, *(arrays[name] for name in self._signature.shared))
+            self._shorten(self._shortcut, Call(given, arrays, variant, results, tuple(self.graph.checks)))
+        return results
+
+    def _repeated(self, arguments: Sequence[Any]) -> dict[str, Array] | None:
+        """The results of a call like an earlier one, made in C, with its updates in place.
+
+        None if there was none like it, or if this one failed: why, the usual road says. (A stateless function does not
+        come here: its type calls C.)
+        """
+        if self._stateless or self._shortcut is None or self._shortcut.caller is None:
+            return None
+        shared, updates = self._signature.shared, self._signature.updates
+        memory = spares(updates)
+        results: dict[str, Array] | None
+        results = self._shortcut.caller(*arguments, *held(shared.values()), *map(memory.get, updates))
+        if results is not None and updates:
+            land(updates, results, reuse=self._reuses)
         return results
 
     def _shorten(self, shortcut: Shortcut, call: Call) -> None:
@@ -291,12 +316,14 @@ class Function:
         A method that handed arguments on would cost as much as the call.
         """
         shortcut.saw(call)
-        if shortcut.caller is not None and type(self) is Function:
+        if self._stateless and shortcut.caller is not None and type(self) is Function:
             self.__class__ = type(Function.__name__, (Function,), {"__call__": shortcut.caller})
 
     def _pack(self, arrays: Sequence[Array]) -> Any:
-        names = [name for name in self.graph.outputs if name not in self.graph.checks]
-        return self._signature.pack(dict(zip(names, arrays, strict=True)))
+        return self._signature.pack(self._named(arrays))
+
+    def _named(self, arrays: Sequence[Array]) -> dict[str, Array]:
+        return dict(zip(self._results, arrays, strict=True))
 
     def _arrays(
         self, arguments: Sequence[Any], by_name: Mapping[str, Any]
@@ -328,6 +355,10 @@ class Function:
                     Fuse().run(graph, Context(graph))
             self._variants[vectors] = Variant(graph, self.name, self.target, self.options, self._text)
         return self._variants[vectors]
+
+
+def _nothing(*arguments: Any) -> None:
+    """What is called in the place of a call that C does not know."""
 
 
 def _unpickled(made_of: dict[str, Any]) -> Function:

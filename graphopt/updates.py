@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from graphopt.shared_variable import SharedVariable
 
-__all__ = ["Turn", "land", "spares", "turns", "values"]
+__all__ = ["Turn", "arrays", "land", "spares", "turns", "values"]
 
 Array = Any
 UNSHARED = sys.getrefcount(object())  # what an object has that only the caller of `getrefcount` refers to
@@ -42,20 +42,33 @@ class Turn:
         self._lock = threading.RLock()
         self._process = _processes
 
-    def lock(self) -> threading.RLock:
+    def take(self) -> Callable[[], None]:
+        """Wait for the turn, and have it. Returns what gives it back."""
         with _landing:
             if self._process != _processes:
                 self._lock, self._process = threading.RLock(), _processes
-            return self._lock
+            lock = self._lock
+        lock.acquire()
+        return lock.release
 
 
 @contextmanager
 def turns(variables: Iterable[SharedVariable]) -> Iterator[None]:
     """Have the turn of all these variables: other calls that change one of them wait."""
-    with ExitStack() as held:
+    given_back: list[Callable[[], None]] = []
+    try:
         for variable in sorted(variables, key=id):  # in one order, so that nobody waits for who waits for them
-            held.enter_context(variable._turn.lock())
+            given_back.append(variable._turn.take())
         yield
+    finally:
+        for give_back in given_back:
+            give_back()
+
+
+def arrays(variables: Iterable[SharedVariable]) -> list[Array]:
+    """The arrays that are the values of several variables at one moment: not to be written."""
+    with _landing:
+        return [variable._value for variable in variables]
 
 
 def values(variables: Mapping[str, SharedVariable]) -> dict[str, Array]:
