@@ -3,10 +3,14 @@
 Contract: the graph is unchanged; `graph.fusion` holds a plan in which every group is a legal `IterationSpace` and the
 groups can be put in an order (no group needs a result of another that needs one of its own).
 
-One sweep in topological order, linear in the graph. Every group has a rank, one more than the highest of the groups
+First one sweep in topological order, linear in the graph. Every group has a rank, one more than the highest of the groups
 it was refused by or had to wait for; a value flows from lower to higher rank or stays in its group, so no cycle can
 arise, and groups of equal rank never depend on each other. A node joins the group of highest rank among its operands'
 if the loops allow it, merging several such groups; what cannot join starts a group of the next rank.
+
+Then values that pass from one group to another through memory are looked at once more (`recompute`): where computing one
+again is cheaper than storing and loading it, the group that reads it does so, and a group that nobody reads is gone.
+What still passes through memory has a reason, which the plan keeps (`graph.fusion.reasons`).
 """
 
 from __future__ import annotations
@@ -17,16 +21,26 @@ from typing import ClassVar
 from graphopt.analysis.iteration import IterationSpace, fusible
 from graphopt.analysis.views import TRACKABLE, is_view, sized_by
 from graphopt.graph import Graph
+from graphopt.passes.recompute import Recomputing
 from graphopt.rewrite.passes import Context, Pass
 
 
 @dataclass(frozen=True)
 class Fuse(Pass):
-    """Write the fusion plan. `max` bounds the nodes of a group."""
+    """Write the fusion plan.
+
+    Attributes
+    ----------
+    max
+        The most nodes of a group.
+    recompute
+        Whether a group may compute again what another one computes.
+    """
 
     name: ClassVar[str] = "fuse"
     idempotent: ClassVar[bool] = True
     max: int = 100_000
+    recompute: bool = True
 
     def run(self, graph: Graph, context: Context) -> None:
         graph.fusion.clear()
@@ -35,13 +49,18 @@ class Fuse(Pass):
             if graph.op(node).arity != 0 and not is_view(graph, node):
                 planner.visit(node)
         planner.merge_siblings()
-        for group in planner.groups():
+        groups = planner.groups()
+        if self.recompute:
+            groups = Recomputing(graph, groups, planner.of, self.max).groups()
+        for group in groups:
             if len(group.space) > 1:
                 graph.fusion.group(group.space.place)
 
 
 @dataclass(eq=False)
-class _Group:
+class Group:
+    """Nodes of one kernel: their loops, and the values they read from memory."""
+
     space: IterationSpace
     rank: int
     closed: bool = False
@@ -53,10 +72,11 @@ class _Planner:
         self.graph = graph
         self.limit = limit
         self.settlers = graph.settlers()
-        self.of: dict[int, _Group] = {}
+        self.of: dict[int, Group] = {}
 
-    def groups(self) -> list[_Group]:
-        return list(dict.fromkeys(self.of.values()))
+    def groups(self) -> list[Group]:
+        """The groups, in an order in which they can run."""
+        return sorted(dict.fromkeys(self.of.values()), key=lambda group: group.rank)
 
     def visit(self, node: int) -> None:
         """Let a node join the group of its operands, or start one."""
@@ -73,12 +93,12 @@ class _Planner:
             if group is not None and len(group.space) < self.limit and group.space.add(node):
                 self._enter(node, group, needed)
                 return
-        group = _Group(IterationSpace(self.graph), rank + 1)
+        group = Group(IterationSpace(self.graph), rank + 1)
         if not fusible(self.graph, node) or not group.space.add(node):
             group.closed = True
         self._enter(node, group, needed)
 
-    def _enter(self, node: int, group: _Group, needed: list[tuple[int, bool]]) -> None:
+    def _enter(self, node: int, group: Group, needed: list[tuple[int, bool]]) -> None:
         self.of[node] = group
         group.reads |= {base for base, _ in needed if self.of.get(base) is not group}
 
@@ -90,7 +110,7 @@ class _Planner:
             (node,) = self.graph.operands(node)
         return node, reachable
 
-    def _merged(self, node: int, groups: list[_Group]) -> _Group | None:
+    def _merged(self, node: int, groups: list[Group]) -> Group | None:
         """One group for all; None if their loops differ."""
         groups.sort(key=lambda group: (group.space.inner is None, -len(group.space)))
         first, *rest = groups
@@ -101,7 +121,7 @@ class _Planner:
             self._retarget(first, other)
         return first
 
-    def _retarget(self, first: _Group, other: _Group) -> None:
+    def _retarget(self, first: Group, other: Group) -> None:
         first.reads |= other.reads
         for member in other.space.place:
             self.of[member] = first
@@ -119,7 +139,7 @@ class _Planner:
 
     def merge_siblings(self) -> None:
         """Groups of one rank with the same loops that read the same values become one kernel."""
-        kin: dict[object, list[_Group]] = {}
+        kin: dict[object, list[Group]] = {}
         for group in self.groups():
             if group.closed:
                 continue

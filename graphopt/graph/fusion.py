@@ -14,7 +14,8 @@ __all__ = ["FusionPlan"]
 
 
 class FusionPlan:
-    """Groups of nodes. A node may be in several groups, which then compute it again each."""
+    """Groups of nodes, in an order in which they can run. A node may be in several groups, which then compute it again
+    each; the first of them stores it, if it is stored."""
 
     def __init__(self) -> None:
         self._groups: dict[int, frozenset[int]] = {}

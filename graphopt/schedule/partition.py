@@ -16,11 +16,22 @@ __all__ = ["Part", "partition"]
 
 
 class Part:
-    """Nodes that one step computes. `space` is None for a step that is no loop nest: a matrix product, a branch."""
+    """Nodes that one step computes.
+
+    Attributes
+    ----------
+    members
+        In topological order.
+    space
+        Their loops; None for a step that is no loop nest: a matrix product, a branch.
+    again
+        Those that another part computes too, and stores if they are stored.
+    """
 
     def __init__(self, members: list[int], space: IterationSpace | None) -> None:
         self.members = members
         self.space = space
+        self.again: set[int] = set()
 
     def __repr__(self) -> str:
         return f"Part({self.members})"
@@ -98,8 +109,7 @@ def _ordered(graph: Graph, parts: list[Part], order: list[int], found: dict[int,
     position = {node: k for k, node in enumerate(order)}
     owner: dict[int, Part] = {}
     for part in parts:
-        for node in part.members:
-            owner.setdefault(node, part)
+        part.again = {node for node in part.members if owner.setdefault(node, part) is not part}
     needs: dict[Part, set[Part]] = {part: set() for part in parts}
     settlers = graph.settlers()
     for part in parts:

@@ -276,6 +276,8 @@ class _Scheduler:
             return
         destinations: dict[int, list[Destination]] = {}
         for node in part.members:
+            if node in part.again:
+                continue
             places = list(self.extra.get(node, ()))
             if node in self.buffer_of:
                 places.insert(0, Destination(self.buffer_of[node], row_major(self.graph.type(node).shape)))
