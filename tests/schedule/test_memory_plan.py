@@ -1,5 +1,7 @@
 """Where temporaries lie: no memory is given away while it is needed, whatever the sizes and the branches taken."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -219,6 +221,7 @@ WHOLE, TURNED, ROW = (("i", m), ("j", 1)), (("i", 1), ("j", n)), (("i", 1),)
         (written([(Load, "a", WHOLE), (Store, "b", WHOLE), (Load, "b", TURNED)]), False),
         (written([(Load, "a", ROW), (Store, "b", ROW)]), False),  # for every j again
         (written([], row=[(Load, "a", ROW), (Store, "b", ROW)], form="rows"), False),  # by several threads
+        (replace(written([], row=[(Load, "a", ROW), (Store, "b", ROW)], form="rows"), inner=()), False),
         (written([(Load, "a", WHOLE), (Store, "b", WHOLE)], row=[(Load, "a", ROW)]), False),
         (written([(Load, "a", WHOLE), (Store, "b", WHOLE)], form="another"), False),
     ],
