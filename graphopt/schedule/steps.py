@@ -8,11 +8,11 @@ from typing import ClassVar
 
 from graphopt.dimensions import DimLike, opaque, product
 from graphopt.op import Attributes, Op
-from graphopt.schedule.statements import Append, Compute, Keep, Reduce, Scan, Scatter, Statement
+from graphopt.schedule.statements import Append, Compute, Keep, Reading, Reduce, Scan, Scatter, Statement, Writing
 from graphopt.types import TensorType
 
 __all__ = ["Axis", "Branch", "HostCall", "Kernel", "Matrix", "MatrixProduct", "Settle", "Stage", "Step",
-           "leaves"]  # fmt: skip
+           "leaves", "made_by"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +221,19 @@ class Branch:
 
 
 Step = Kernel | MatrixProduct | HostCall | Settle | Branch
+
+
+def made_by(step: Step) -> frozenset[str]:
+    """The buffers that a step writes before it reads them, or without reading them."""
+    if isinstance(step, Branch):
+        return frozenset().union(*(made_by(inner) for inner in (*step.then, *step.otherwise)))
+    if not isinstance(step, Kernel):
+        return frozenset(step.writes)
+    first: dict[str, bool] = {}
+    for statement in step.statements():
+        if isinstance(statement, Reading | Writing):
+            first.setdefault(statement.buffer, isinstance(statement, Writing))
+    return frozenset(name for name, is_written in first.items() if is_written)
 
 
 def leaves(steps: Iterable[Step]) -> Iterator[Kernel | MatrixProduct | HostCall | Settle]:
