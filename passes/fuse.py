@@ -16,21 +16,31 @@ from typing import ClassVar
 
 from graphopt.analysis.iteration import IterationSpace, fusible
 from graphopt.analysis.views import TRACKABLE, is_view, sized_by
+from graphopt.dimensions import product
 from graphopt.graph import Graph
 from graphopt.rewrite.passes import Context, Pass
 
 
 @dataclass(frozen=True)
 class Fuse(Pass):
-    """Write the fusion plan. `max` bounds the nodes of a group."""
+    """Write the fusion plan.
+
+    Parameters
+    ----------
+    max
+        The most nodes of a group.
+    crossing
+        Whether reductions over rows may join kernels that go row by row, which then read a matrix once for both.
+    """
 
     name: ClassVar[str] = "fuse"
     idempotent: ClassVar[bool] = True
     max: int = 100_000
+    crossing: bool = True
 
     def run(self, graph: Graph, context: Context) -> None:
         graph.fusion.clear()
-        planner = _Planner(graph, self.max)
+        planner = _Planner(graph, self.max, self.crossing)
         for node in graph.order():
             if graph.op(node).arity != 0 and not is_view(graph, node):
                 planner.visit(node)
@@ -49,9 +59,10 @@ class _Group:
 
 
 class _Planner:
-    def __init__(self, graph: Graph, limit: int) -> None:
+    def __init__(self, graph: Graph, limit: int, crossing: bool) -> None:
         self.graph = graph
         self.limit = limit
+        self.crossing = crossing
         self.settlers = graph.settlers()
         self.of: dict[int, _Group] = {}
 
@@ -73,7 +84,7 @@ class _Planner:
             if group is not None and len(group.space) < self.limit and group.space.add(node):
                 self._enter(node, group, needed)
                 return
-        group = _Group(IterationSpace(self.graph), rank + 1)
+        group = _Group(IterationSpace(self.graph, self.crossing), rank + 1)
         if not fusible(self.graph, node) or not group.space.add(node):
             group.closed = True
         self._enter(node, group, needed)
@@ -123,14 +134,39 @@ class _Planner:
         for group in self.groups():
             if group.closed:
                 continue
-            space = group.space
-            extents = tuple(tuple(space.extents[a] for a in axes) for axes in (space.outer, space.inner or ()))
-            siblings = kin.setdefault((group.rank, extents, space.inner is None), [])
-            related = [sibling for sibling in siblings if sibling.reads & group.reads or not space.extents]
+            siblings = kin.setdefault(_loops(group), [])
+            related = [sibling for sibling in siblings if sibling.reads & group.reads or not group.space.extents]
             for sibling in related:  # `group` may be what connects several
                 large, small = sorted((group, sibling), key=lambda g: len(g.space), reverse=True)
-                if len(large.space) + len(small.space) <= self.limit and large.space.absorb(small.space, []):
+                if self._absorbed(large, small.space):
                     self._retarget(large, small)
                     siblings.remove(sibling)
                     group = large
             siblings.append(group)
+        self._merge_turned(kin)
+
+    def _merge_turned(self, kin: dict[object, list[_Group]]) -> None:
+        """Kernels that reduce the same matrix along its rows and down its columns become one that reads it once."""
+        for group in [group for groups in kin.values() for group in groups if group.space.runs_along_outer]:
+            turned = group.space.turned()
+            if turned is None:
+                continue
+            for sibling in kin.get(_loops(_Group(turned, group.rank)), ()):
+                shared = any(self._fills(base, turned) for base in sibling.reads & group.reads)
+                if shared and self._absorbed(sibling, turned):
+                    self._retarget(sibling, group)
+                    break
+
+    def _absorbed(self, group: _Group, space: IterationSpace) -> bool:
+        return len(group.space) + len(space) <= self.limit and group.space.absorb(space, [])
+
+    def _fills(self, base: int, space: IterationSpace) -> bool:
+        """Whether a value has an element for every position of a space."""
+        return self.graph.type(base).size == product(space.extents.values())
+
+
+def _loops(group: _Group) -> object:
+    """What is the same for groups that can be one kernel: rank, loops, and along which of them memory runs."""
+    space = group.space
+    extents = tuple(tuple(space.extents[a] for a in axes) for axes in (space.outer, space.inner or ()))
+    return group.rank, extents, space.inner is None, space.runs_along_outer

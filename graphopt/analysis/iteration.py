@@ -3,7 +3,8 @@
 All nodes of a group live on the same axes, in one of two levels: on the `outer` axes alone ("row"), or on the outer
 and all `inner` axes ("lane"). Reductions go from lane to row, over all inner axes; broadcasts go from row to lane.
 This is what a nest of loops without any further transformation can compute in one kernel, in stages: a node's stage
-is the number of reductions beneath it.
+is the number of reductions beneath it. Reductions over all outer axes may join those ("across"): every row adds to
+their results, which are complete when the kernel is, so nothing in the group can use them.
 
 The pass `fuse` grows groups by asking a space; the schedule replays a group through a new space to check it.
 """
@@ -12,7 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphopt.analysis.views import TRACKABLE, is_view, track
+from graphopt.analysis.contraction import SumOfProducts, by_vector
+from graphopt.analysis.views import TRACKABLE, is_view, track, views
 from graphopt.dimensions import DimLike
 from graphopt.op import Op
 from graphopt.ops.gather import gather
@@ -27,18 +29,23 @@ Axes = tuple[int | None, ...]  # an axis for each dimension; None for length 1
 
 
 def fusible(graph: Graph, node: int) -> bool:
-    """Whether a loop nest can compute a node: elementwise ops, reductions, stacks and gathers that have a text."""
-    return in_loops(graph.op(node))
+    """Whether a loop nest can compute a node: ops of loops, and products by vectors."""
+    return in_loops(graph.op(node)) or by_vector(graph, node) is not None
 
 
 def in_loops(op: Op) -> bool:
-    """Whether a loop nest can compute an op."""
+    """Whether a loop nest can compute an op: elementwise ops, reductions, stacks and gathers that have a text."""
     loops = "elementwise" in op.traits or "reduction" in op.traits or op in (stack, gather)
     return loops and "host" not in op.traits
 
 
 class IterationSpace:
     """The axes of a group of nodes, grown node by node in topological order.
+
+    Parameters
+    ----------
+    crossing
+        Whether reductions over the outer axes may join those over the inner ones.
 
     Attributes
     ----------
@@ -54,10 +61,13 @@ class IterationSpace:
         For each node, the number of reductions beneath it.
     reductions
         The nodes that reduce.
+    across
+        Those of them that reduce the outer axes, while others reduce the inner ones.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, crossing: bool = True) -> None:
         self.graph = graph
+        self.crossing = crossing
         self.extents: dict[int, DimLike] = {}
         self.outer: tuple[int, ...] = ()
         self.inner: tuple[int, ...] | None = None
@@ -65,6 +75,7 @@ class IterationSpace:
         self.domain: dict[int, Axes] = {}
         self.stage: dict[int, int] = {}
         self.reductions: set[int] = set()
+        self.across: set[int] = set()
         self._next = 0
 
     def __len__(self) -> int:
@@ -85,7 +96,7 @@ class IterationSpace:
                 return None
             chain.append(node)
             (node,) = self.graph.operands(node)
-        if self.graph.op(node) is stack:
+        if self.graph.op(node) is stack or node in self.across:
             return None
         axes = self.place[node]
         for view in reversed(chain):
@@ -102,6 +113,9 @@ class IterationSpace:
         stage = max((self.stage[s[0]] + (s[0] in self.reductions) for s in sources if s), default=0)
         if "reduction" in op.traits:
             return self._add_reduction(node, sources[0], stage)
+        products = by_vector(graph, node)
+        if products is not None:
+            return self._add_products(node, products, sources, stage)
         shape = graph.type(node).shape
         if op is gather:
             if sources[0] is not None:
@@ -206,23 +220,134 @@ class IterationSpace:
             axes = list(source[1])
             if any(size != 1 and axes[k] is None for k, size in enumerate(shape)):
                 return False
-            gone_axes = {axes[k] for k in reduced if axes[k] is not None}
-            if inner is None:
-                inner = tuple(axis for axis in outer if axis in gone_axes)
-                outer = tuple(axis for axis in outer if axis not in gone_axes)
-            elif gone_axes != set(inner):
+        place = tuple(axis for k, axis in enumerate(axes) if k not in reduced)
+        return self._reduce(node, axes, set(reduced), place, stage, outer, inner, shape)
+
+    def _add_products(
+        self, node: int, products: SumOfProducts, sources: list[tuple[int, Axes] | None], stage: int
+    ) -> bool:
+        shape, outer, inner = products.shape, self.outer, self.inner
+        axes: list[int | None] = [None] * len(shape)
+        for source, along in zip(sources, products.operands, strict=True):
+            for axis, k in zip(source[1] if source else (), along, strict=source is not None):
+                if axis is not None and (k is None or axes[k] not in (None, axis)):
+                    return False
+                if axis is not None and k is not None:
+                    axes[k] = axis
+        known = [axis for axis in axes if axis is not None]
+        missing = [k for k, size in enumerate(shape) if size != 1 and axes[k] is None]
+        if len(set(known)) < len(known):
+            return False
+        if not self.place:
+            found: list[int] | None = self._fresh(len(missing))
+            assigned = dict(zip(missing, found or (), strict=True))
+            outer = tuple(axis for k, axis in assigned.items() if k != products.summed)
+            inner = tuple(axis for k, axis in assigned.items() if k == products.summed)
+        else:
+            found = self._in_memory_order(node, axes, missing, shape)
+        if found is None:
+            return False
+        for k, axis in zip(missing, found, strict=True):
+            axes[k] = axis
+        place = tuple(None if k is None else axes[k] for k in products.result)
+        return self._reduce(node, axes, {products.summed}, place, stage, outer, inner, shape)
+
+    def _in_memory_order(
+        self, node: int, axes: list[int | None], missing: list[int], shape: tuple[DimLike, ...]
+    ) -> list[int] | None:
+        """Axes for dimensions without one, so that memory runs the same way for this node as for the others."""
+        if not missing:
+            return []
+        ends = (self.outer[-1:], (self.inner or ())[-1:])
+        held = {axis for axis in axes if axis is not None}
+        before = self._runs_along(*ends[0], *ends[1]) if all(ends) else 0
+        for order in ((*self.outer, *(self.inner or ())), (*(self.inner or ()), *self.outer)):
+            free = [axis for axis in order if axis not in held]
+            if [self.extents[axis] for axis in free] != [shape[k] for k in missing]:
+                continue
+            filled = dict(zip(missing, free, strict=True))
+            self.domain[node] = tuple(filled.get(k, axis) for k, axis in enumerate(axes))
+            after = self._runs_along(*ends[0], *ends[1]) if all(ends) else 0
+            del self.domain[node]
+            if (after - before) * before >= 0:
+                return free
+        return None
+
+    def _reduce(
+        self,
+        node: int,
+        axes: list[int | None],
+        reduced: set[int],
+        place: Axes,
+        stage: int,
+        outer: tuple[int, ...],
+        inner: tuple[int, ...] | None,
+        shape: tuple[DimLike, ...],
+    ) -> bool:
+        """Let a reduction join that runs along these axes and loses some of them."""
+        gone, held = {axes[k] for k in reduced} - {None}, set(axes) - {None}
+        across = False
+        if inner is None:
+            inner = tuple(axis for axis in outer if axis in gone)
+            outer = tuple(axis for axis in outer if axis not in gone)
+        elif gone != set(inner):
+            across = self.crossing and bool(inner) and gone == set(outer)
+            if not across:
                 return False
+        if held != set(outer) | set(inner):
+            return False
         if not outer and stage:
             return False
-        if inner is not None and not inner and self.place:
+        if not inner and self.place:
             return False
+        self.domain[node] = tuple(axes)
+        if across and self._runs_along(outer[-1], inner[-1]) > 0:  # what it sums lies side by side in memory
+            del self.domain[node]
+            turned = self.turned()
+            if turned is None:
+                return False
+            outer, inner, across, self.across = turned.outer, turned.inner or (), False, turned.across
+            self.domain[node] = tuple(axes)
         self.extents |= {axis: shape[k] for k, axis in enumerate(axes) if axis is not None}
         self.outer, self.inner = outer, inner
-        self.domain[node] = tuple(axes)
-        self.place[node] = tuple(axis for k, axis in enumerate(axes) if k not in reduced)
-        self.stage[node] = stage
+        self.place[node], self.stage[node] = place, stage
         self.reductions.add(node)
+        if across:
+            self.across.add(node)
         return True
+
+    # --- memory ------------------------------------------------------------------------------------------------
+    def operand_axes(self, node: int, position: int) -> Axes:
+        """The axis that each dimension of a member's operand runs along."""
+        domain, products = self.domain[node], by_vector(self.graph, node)
+        if products is not None:
+            return tuple(None if k is None else domain[k] for k in products.operands[position])
+        return domain[len(domain) - self.graph.type(self.graph.operands(node)[position]).ndim :]
+
+    @property
+    def runs_along_outer(self) -> bool:
+        """Whether what is read from memory lies side by side along the last outer axis more than along the inner."""
+        return bool(self.outer and self.inner) and self._runs_along(self.outer[-1], (self.inner or ())[-1]) > 0
+
+    def _runs_along(self, one: int, other: int) -> int:
+        """How many operands more are contiguous along one axis than along another; those with both count twice."""
+        votes = 0
+        for node in self.domain:
+            if self.graph.op(node) is gather:
+                continue
+            for position, operand in enumerate(self.graph.operands(node)):
+                if self.source(operand) is None:
+                    axes = self.operand_axes(node, position)
+                    weight = 2 if one in axes and other in axes else 1
+                    for axis, stride in zip(axes, self._strides(operand), strict=True):
+                        votes += weight * (stride == 1) * ((axis == one) - (axis == other))
+        return votes
+
+    def _strides(self, value: int) -> tuple[DimLike, ...]:
+        chain = [value]
+        while is_view(self.graph, chain[-1]):
+            chain += self.graph.operands(chain[-1])
+        return views(self.graph, chain[::-1])[value].strides
 
     def _fresh(self, count: int) -> list[int]:
         first = self._next
@@ -236,6 +361,8 @@ class IterationSpace:
         The two must not depend on each other. A refusal changes nothing.
         """
         if other.inner is not None and self.inner is None:
+            return False
+        if (self.across or other.across) and not self.crossing:
             return False
         mapping: dict[int, int] = {}
         for here, there in pairs:
@@ -262,4 +389,20 @@ class IterationSpace:
                 own[node] = tuple(None if axis is None else mapping[axis] for axis in axes)
         self.stage |= other.stage
         self.reductions.update(other.reductions)
+        self.across.update(other.across)
         return True
+
+    def turned(self) -> IterationSpace | None:
+        """The same nodes with outer and inner axes exchanged; None where a reduction over the inner ones is used here."""
+        lanes = [node for node in self.place if node not in self.reductions]
+        everything = set(self.extents)
+        if not self.crossing or not self.outer or not self.inner or any(self.stage.values()):
+            return None
+        if any(set(self.domain[node]) - {None} != everything for node in lanes):
+            return None
+        result = IterationSpace(self.graph)
+        result.extents, result.place, result.domain = dict(self.extents), dict(self.place), dict(self.domain)
+        result.stage, result.reductions = dict(self.stage), set(self.reductions)
+        result.outer, result.inner, result._next = self.inner, self.outer, self._next
+        result.across = self.reductions - self.across
+        return result

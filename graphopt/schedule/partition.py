@@ -26,8 +26,8 @@ class Part:
         return f"Part({self.members})"
 
 
-def partition(graph: Graph, order: list[int], found: dict[int, View]) -> list[Part]:
-    """The parts in an order in which they can run.
+def partition(graph: Graph, order: list[int], found: dict[int, View], crossing: bool = True) -> list[Part]:
+    """The parts in an order in which they can run. `crossing` is that of `IterationSpace`.
 
     A group of the plan that one nest of loops cannot compute is split where it fails; groups that need results of
     each other are dissolved. A node outside every group is a part of its own; conditionals of one condition are one
@@ -38,7 +38,7 @@ def partition(graph: Graph, order: list[int], found: dict[int, View]) -> list[Pa
     covered: set[int] = set()
     for group in graph.fusion.groups:
         members = [node for node in computed if node in group]
-        for part in _legal(graph, members):
+        for part in _legal(graph, members, crossing):
             parts.append(part)
             covered.update(part.members)
     conditionals = [node for node in computed if graph.op(node) is cond]
@@ -76,8 +76,8 @@ def _single(graph: Graph, node: int) -> Part:
     return Part([node], space)
 
 
-def _legal(graph: Graph, members: list[int]) -> Iterable[Part]:
-    space = IterationSpace(graph)
+def _legal(graph: Graph, members: list[int], crossing: bool) -> Iterable[Part]:
+    space = IterationSpace(graph, crossing)
     accepted: list[int] = []
     for node in members:
         if not fusible(graph, node):
@@ -86,7 +86,7 @@ def _legal(graph: Graph, members: list[int]) -> Iterable[Part]:
         if not space.add(node):
             if accepted:
                 yield Part(accepted, space)
-            space, accepted = IterationSpace(graph), []
+            space, accepted = IterationSpace(graph, crossing), []
             space.add(node)
         accepted.append(node)
     if accepted:

@@ -139,7 +139,7 @@ class _Scheduler:
             value = graph.attributes(node).get("value")
             if graph.op(node) is constant and isinstance(value, ArrayConstant):
                 builder.buffer("constant", node, "constant", value.array)
-        parts = partition(graph, self.order, self.views)
+        parts = partition(graph, self.order, self.views, crossing=builder.keep)
         stored = self._stored(parts)
         copies = self._place_outputs(stored)
         for node in stored:
@@ -165,7 +165,7 @@ class _Scheduler:
 
         for part in parts:
             for node in part.members:
-                rule = step_rule(graph.op(node))
+                rule = step_rule(graph.op(node)) if part.space is None else None
                 if rule is not None or graph.op(node) is stack:
                     store(node)
                 for position, operand in enumerate(graph.operands(node)):

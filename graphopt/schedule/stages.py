@@ -9,13 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from graphopt.analysis.contraction import by_vector
 from graphopt.analysis.iteration import Axes, IterationSpace
 from graphopt.analysis.views import row_major
 from graphopt.dimensions import DimLike
+from graphopt.op import EMPTY, Op
+from graphopt.ops.arithmetic import multiply
 from graphopt.ops.gather import gather
+from graphopt.ops.reduction import sum_
 from graphopt.ops.shape import stack
 from graphopt.schedule.builder import ProgramBuilder, axis_name, index_map, label
 from graphopt.schedule.statements import (
+    Accumulate,
     Compute,
     Gather,
     Index,
@@ -74,7 +79,9 @@ class StageBuilder:
         self.destinations = destinations
         self.keep = keep
         self.names = {node: self._name(node, position) for position, node in enumerate(members)}
-        self.count = 1 + max((space.stage[n] + (n in space.reductions) for n in members), default=0)
+        self.count = 1 + max(
+            (space.stage[n] + (n in space.reductions and n not in space.across) for n in members), default=0
+        )
         self.slots: dict[int, int] = {}  # member -> the stage that keeps it
         self._loads = len(members)
 
@@ -94,7 +101,8 @@ class StageBuilder:
                 elif node in needed[stage]:
                     self._lane(node, stage, rows[stage], lanes[stage], row_loads, lane_loads)
             for node in self.members:
-                if node in self.space.reductions and self.space.stage[node] + 1 == stage:
+                reduces = node in self.space.reductions and node not in self.space.across
+                if reduces and self.space.stage[node] + 1 == stage:
                     self._store(node, rows[stage])
         return tuple(Stage(tuple(r), tuple(l)) for r, l in zip(rows, lanes, strict=True))
 
@@ -178,16 +186,30 @@ class StageBuilder:
             self._gather(node, row, here, row_loads, loads)
             return
         operands = tuple(
-            self._operand(operand, domain, row, here, row_loads, loads) for operand in self.graph.operands(node)
+            self._operand(operand, self.space.operand_axes(node, position), row, here, row_loads, loads)
+            for position, operand in enumerate(self.graph.operands(node))
         )
+        loops = tuple(self.graph.type(operand).dtype for operand in self.graph.operands(node))
         if op is stack:
             self._store_stack(node, operands, here)
         elif node in self.space.reductions:
-            here.append(Reduce(self.names[node], type.dtype, op, operands[0], node))
+            value = operands[0]
+            if by_vector(self.graph, node) is not None:
+                op, value = sum_, Local(f"product_{self._loads}")
+                self._loads += 1
+                here.append(Compute(value.name, type.dtype, multiply, operands, loops, EMPTY, node))
+            self._reduce(node, op, value, here)
         else:
-            loops = tuple(self.graph.type(operand).dtype for operand in self.graph.operands(node))
             attributes = self.graph.attributes(node)
             here.append(Compute(self.names[node], type.dtype, op, operands, loops, attributes, node))
+
+    def _reduce(self, node: int, op: Op, value: Value, here: list[Statement]) -> None:
+        dtype = self.graph.type(node).dtype
+        if node not in self.space.across:
+            here.append(Reduce(self.names[node], dtype, op, value, node))
+            return
+        for destination in self.destinations[node]:
+            here.append(Accumulate(destination.buffer, self._index(node, destination), value, dtype, op, node))
 
     def _gather(self, node: int, row: list[Statement], here: list[Statement], row_loads: Known, loads: Known) -> None:
         """Read a stored value where other values say."""

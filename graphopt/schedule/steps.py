@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from graphopt.dimensions import DimLike, opaque, product
 from graphopt.op import Attributes, Op
-from graphopt.schedule.statements import Append, Compute, Keep, Reduce, Scan, Scatter, Statement
+from graphopt.schedule.statements import Accumulate, Append, Compute, Keep, Reduce, Scan, Scatter, Statement
 from graphopt.types import TensorType
 
 __all__ = ["Axis", "Branch", "HostCall", "Kernel", "Matrix", "MatrixProduct", "Settle", "Stage", "Step",
@@ -51,6 +51,7 @@ class Kernel:
     - "rows": for every position of `outer`, stages over `inner`, whose last axis runs through memory;
     - "columns": the reduced `inner` axes are stepped through one after the other while a block of the last `outer`
       axis, which runs through memory, is done side by side;
+    - "crossed": like "rows", and every row adds to results that lie along `inner` (`Accumulate`);
     - "ordered": for every position of `outer`, the positions of `inner` strictly one after another;
     - "total": no `outer` axes, one stage, results that leave the kernel: `inner` may be split into chunks.
     """
@@ -70,6 +71,11 @@ class Kernel:
         return any(isinstance(s, Scan | Scatter | Append) for s in self.statements())
 
     @property
+    def accumulates(self) -> tuple[Accumulate, ...]:
+        """What rows add to."""
+        return tuple(s for s in self.statements() if isinstance(s, Accumulate))
+
+    @property
     def slots(self) -> tuple[Keep, ...]:
         """What is kept between stages, each once."""
         return tuple({s.slot: s for s in self.statements() if isinstance(s, Keep)}.values())
@@ -87,7 +93,7 @@ class Kernel:
         total: DimLike = 0
         for stage in self.stages:
             for statements, times in ((stage.row, rows), (stage.lane, lanes)):
-                cost = sum(int(s.op.cost) for s in statements if isinstance(s, Compute | Reduce | Scan))
+                cost = sum(int(s.op.cost) for s in statements if isinstance(s, Compute | Reduce | Accumulate | Scan))
                 total = total + times * cost
         return total
 

@@ -1,0 +1,65 @@
+"""Products of a matrix by a vector as what they are to loops: a sum of products along one axis.
+
+Products of two matrices are no such thing here: summed element by element they would read their operands from memory
+again and again, so they are left to BLAS.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from graphopt.dimensions import DimLike
+from graphopt.ops.linear_algebra import matmul
+
+if TYPE_CHECKING:
+    from graphopt.graph.graph import Graph
+
+__all__ = ["SumOfProducts", "by_vector"]
+
+
+class SumOfProducts(NamedTuple):
+    """Which products are summed.
+
+    Attributes
+    ----------
+    shape
+        The lengths of the axes along which products are formed.
+    summed
+        The axis that is summed.
+    operands
+        For each dimension of each operand, the axis that it runs along; None for one of length 1.
+    result
+        The same for each dimension of the result.
+    """
+
+    shape: tuple[DimLike, ...]
+    summed: int
+    operands: tuple[tuple[int | None, ...], ...]
+    result: tuple[int | None, ...]
+
+
+def by_vector(graph: Graph, node: int) -> SumOfProducts | None:
+    """The sum of products that a node is, if it multiplies a matrix, or a stack of them, by vectors; None if not."""
+    if graph.op(node) is not matmul:
+        return None
+    left, right = (graph.type(operand).shape for operand in graph.operands(node))
+    *batch, rows, columns = graph.type(node).shape
+    lead = tuple(range(len(batch)))
+    down, along = len(batch), len(batch) + 1
+    if columns == 1:  # along the rows of the matrix
+        ends = ((down, along), (along, None), (down, None))
+        shape, summed = (*batch, rows, left[-1]), along
+    elif rows == 1:  # down its columns
+        ends = ((None, down), (down, along), (None, along))
+        shape, summed = (*batch, left[-1], columns), down
+    else:
+        return None
+    operands = tuple(
+        _along((*lead[len(lead) - len(operand) + 2 :], *end), operand)
+        for operand, end in zip((left, right), ends, strict=False)
+    )
+    return SumOfProducts(shape, summed, operands, _along((*lead, *ends[2]), graph.type(node).shape))
+
+
+def _along(axes: tuple[int | None, ...], shape: tuple[DimLike, ...]) -> tuple[int | None, ...]:
+    return tuple(None if size == 1 else axis for axis, size in zip(axes, shape, strict=True))
