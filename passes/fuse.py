@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from graphopt.analysis.contraction import can_host
 from graphopt.analysis.iteration import IterationSpace, fusible
 from graphopt.analysis.views import TRACKABLE, is_view, sized_by
 from graphopt.dimensions import product
@@ -31,16 +32,19 @@ class Fuse(Pass):
         The most nodes of a group.
     crossing
         Whether reductions over rows may join kernels that go row by row, which then read a matrix once for both.
+    epilogues
+        Whether what is computed from a product of matrices, row by row, is done while the rows are in cache.
     """
 
     name: ClassVar[str] = "fuse"
     idempotent: ClassVar[bool] = True
     max: int = 100_000
     crossing: bool = True
+    epilogues: bool = True
 
     def run(self, graph: Graph, context: Context) -> None:
         graph.fusion.clear()
-        planner = _Planner(graph, self.max, self.crossing)
+        planner = _Planner(graph, self)
         for node in graph.order():
             if graph.op(node).arity != 0 and not is_view(graph, node):
                 planner.visit(node)
@@ -55,14 +59,16 @@ class _Group:
     space: IterationSpace
     rank: int
     closed: bool = False
+    awaited: bool = False  # whether another group needs a result of this one
     reads: set[int] = field(default_factory=set)
 
 
 class _Planner:
-    def __init__(self, graph: Graph, limit: int, crossing: bool) -> None:
+    def __init__(self, graph: Graph, wanted: Fuse) -> None:
         self.graph = graph
-        self.limit = limit
-        self.crossing = crossing
+        self.limit = wanted.max
+        self.crossing = wanted.crossing
+        self.epilogues = wanted.epilogues
         self.settlers = graph.settlers()
         self.of: dict[int, _Group] = {}
 
@@ -84,14 +90,38 @@ class _Planner:
             if group is not None and len(group.space) < self.limit and group.space.add(node):
                 self._enter(node, group, needed)
                 return
+        if fusible(self.graph, node) and self._becomes_epilogue(node, needed):
+            return
         group = _Group(IterationSpace(self.graph, self.crossing), rank + 1)
-        if not fusible(self.graph, node) or not group.space.add(node):
+        joins = fusible(self.graph, node) or (self.epilogues and can_host(self.graph, node))
+        if not joins or not group.space.add(node):
             group.closed = True
         self._enter(node, group, needed)
 
+    def _becomes_epilogue(self, node: int, needed: list[tuple[int, bool]]) -> bool:
+        """Let a node join a product although it needs others of equal or higher rank: the product can wait for them.
+
+        Its rank rises above theirs, which nothing stands against as long as nobody waits for it.
+        """
+        for base, reachable in needed:
+            group = self.of.get(base)
+            if group is None or group.space.host is None or group.awaited or not reachable:
+                continue
+            others = [(self.of[other], reach) for other, reach in needed if other in self.of]
+            if any(other is group and not reach for other, reach in others) or len(group.space) >= self.limit:
+                continue
+            if group.space.add(node):
+                group.rank = max([group.rank, *(other.rank + 1 for other, _ in others if other is not group)])
+                self._enter(node, group, needed)
+                return True
+        return False
+
     def _enter(self, node: int, group: _Group, needed: list[tuple[int, bool]]) -> None:
         self.of[node] = group
-        group.reads |= {base for base, _ in needed if self.of.get(base) is not group}
+        elsewhere = {base for base, _ in needed if self.of.get(base) is not group}
+        group.reads |= elsewhere
+        for base in elsewhere & self.of.keys():
+            self.of[base].awaited = True
 
     def _source(self, node: int) -> tuple[int, bool]:
         """What a value is computed by, and whether a loop can reach it there through views."""
@@ -114,6 +144,7 @@ class _Planner:
 
     def _retarget(self, first: _Group, other: _Group) -> None:
         first.reads |= other.reads
+        first.awaited |= other.awaited
         for member in other.space.place:
             self.of[member] = first
 
@@ -132,7 +163,7 @@ class _Planner:
         """Groups of one rank with the same loops that read the same values become one kernel."""
         kin: dict[object, list[_Group]] = {}
         for group in self.groups():
-            if group.closed:
+            if group.closed or group.space.host is not None:
                 continue
             siblings = kin.setdefault(_loops(group), [])
             related = [sibling for sibling in siblings if sibling.reads & group.reads or not group.space.extents]

@@ -1,20 +1,22 @@
-"""Products of a matrix by a vector as what they are to loops: a sum of products along one axis.
+"""What matrix products are to loops.
 
-Products of two matrices are no such thing here: summed element by element they would read their operands from memory
-again and again, so they are left to BLAS.
+A product by a vector is a sum of products along one axis. A product of two matrices, summed element by element, would
+read its operands from memory again and again, so it is left to BLAS; but it can be the host of an *epilogue*, loops over
+its result that run while a panel of rows is in the cache.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from graphopt.analysis.views import View, view_of
 from graphopt.dimensions import DimLike
 from graphopt.ops.linear_algebra import matmul
 
 if TYPE_CHECKING:
     from graphopt.graph.graph import Graph
 
-__all__ = ["SumOfProducts", "by_vector"]
+__all__ = ["SumOfProducts", "by_vector", "can_host"]
 
 
 class SumOfProducts(NamedTuple):
@@ -63,3 +65,15 @@ def by_vector(graph: Graph, node: int) -> SumOfProducts | None:
 
 def _along(axes: tuple[int | None, ...], shape: tuple[DimLike, ...]) -> tuple[int | None, ...]:
     return tuple(None if size == 1 else axis for axis, size in zip(axes, shape, strict=True))
+
+
+def can_host(graph: Graph, node: int) -> bool:
+    """Whether a node is a product whose rows are complete one after another, as an epilogue needs them.
+
+    A matrix by its own transpose is not: only half of it is computed, and the rest copied.
+    """
+    if graph.op(node) is not matmul or by_vector(graph, node) is not None:
+        return False
+    rows, columns = graph.type(node).shape[-2:]
+    left, right = (view_of(graph, operand) for operand in graph.operands(node))
+    return rows != columns or left != View(right.base, right.offset, (*right.strides[:-2], *right.strides[:-3:-1]))

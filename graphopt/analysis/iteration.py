@@ -6,6 +6,8 @@ This is what a nest of loops without any further transformation can compute in o
 is the number of reductions beneath it. Reductions over all outer axes may join those ("across"): every row adds to
 their results, which are complete when the kernel is, so nothing in the group can use them.
 
+One product of matrices may be a member, as the *host*: the others are then loops over its result, row by row.
+
 The pass `fuse` grows groups by asking a space; the schedule replays a group through a new space to check it.
 """
 
@@ -13,8 +15,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphopt.analysis.contraction import SumOfProducts, by_vector
-from graphopt.analysis.views import TRACKABLE, is_view, track, views
+from graphopt.analysis.contraction import SumOfProducts, by_vector, can_host
+from graphopt.analysis.views import TRACKABLE, is_view, track, view_of
 from graphopt.dimensions import DimLike
 from graphopt.op import Op
 from graphopt.ops.gather import gather
@@ -63,6 +65,8 @@ class IterationSpace:
         The nodes that reduce.
     across
         Those of them that reduce the outer axes, while others reduce the inner ones.
+    host
+        The product of matrices that the loops are an epilogue of.
     """
 
     def __init__(self, graph: Graph, crossing: bool = True) -> None:
@@ -76,6 +80,7 @@ class IterationSpace:
         self.stage: dict[int, int] = {}
         self.reductions: set[int] = set()
         self.across: set[int] = set()
+        self.host: int | None = None
         self._next = 0
 
     def __len__(self) -> int:
@@ -116,6 +121,8 @@ class IterationSpace:
         products = by_vector(graph, node)
         if products is not None:
             return self._add_products(node, products, sources, stage)
+        if can_host(graph, node):
+            return self._add_host(node)
         shape = graph.type(node).shape
         if op is gather:
             if sources[0] is not None:
@@ -200,22 +207,12 @@ class IterationSpace:
         outer, inner = self.outer, self.inner
         if source is None:
             axes: list[int | None] = [None] * len(shape)
-            real = [k for k, size in enumerate(shape) if size != 1]
             if not self.place:
-                fresh = self._fresh(len(real))
-                assigned = dict(zip(real, fresh, strict=True))
-                outer = tuple(assigned[k] for k in real if k not in reduced)
-                inner = tuple(assigned[k] for k in real if k in reduced)
-            else:
-                kept = [k for k in real if k not in reduced]
-                gone = [k for k in real if k in reduced]
-                if inner is None or [self.extents[a] for a in (*outer, *inner)] != [shape[k] for k in (*kept, *gone)]:
-                    return False
-                if len(kept) != len(outer):
-                    return False
-                assigned = dict(zip((*kept, *gone), (*outer, *inner), strict=True))
-            for k, axis in assigned.items():
-                axes[k] = axis
+                outer, inner = self._begin(axes, set(reduced), shape)
+            met = self._meet(node, axes, set(reduced), shape) if self.place else axes
+            if met is None:
+                return False
+            axes = met
         else:
             axes = list(source[1])
             if any(size != 1 and axes[k] is None for k, size in enumerate(shape)):
@@ -235,43 +232,69 @@ class IterationSpace:
                 if axis is not None and k is not None:
                     axes[k] = axis
         known = [axis for axis in axes if axis is not None]
-        missing = [k for k, size in enumerate(shape) if size != 1 and axes[k] is None]
         if len(set(known)) < len(known):
             return False
         if not self.place:
-            found: list[int] | None = self._fresh(len(missing))
-            assigned = dict(zip(missing, found or (), strict=True))
-            outer = tuple(axis for k, axis in assigned.items() if k != products.summed)
-            inner = tuple(axis for k, axis in assigned.items() if k == products.summed)
-        else:
-            found = self._in_memory_order(node, axes, missing, shape)
-        if found is None:
+            outer, inner = self._begin(axes, {products.summed}, shape)
+        met = self._meet(node, axes, {products.summed}, shape) if self.place else axes
+        if met is None:
             return False
-        for k, axis in zip(missing, found, strict=True):
-            axes[k] = axis
-        place = tuple(None if k is None else axes[k] for k in products.result)
-        return self._reduce(node, axes, {products.summed}, place, stage, outer, inner, shape)
+        place = tuple(None if k is None else met[k] for k in products.result)
+        return self._reduce(node, met, {products.summed}, place, stage, outer, inner, shape)
 
-    def _in_memory_order(
-        self, node: int, axes: list[int | None], missing: list[int], shape: tuple[DimLike, ...]
-    ) -> list[int] | None:
-        """Axes for dimensions without one, so that memory runs the same way for this node as for the others."""
+    def _begin(
+        self, axes: list[int | None], reduced: set[int], shape: tuple[DimLike, ...]
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Fresh axes for the first node, which reduces some of them."""
+        real = [k for k, size in enumerate(shape) if size != 1]
+        for k, axis in zip(real, self._fresh(len(real)), strict=True):
+            axes[k] = axis
+        kept = tuple(axis for k, axis in enumerate(axes) if axis is not None and k not in reduced)
+        return kept, tuple(axis for k, axis in enumerate(axes) if axis is not None and k in reduced)
+
+    def _add_host(self, node: int) -> bool:
+        """A product comes first: it says what rows are."""
+        if self.place:
+            return False
+        shape = self.graph.type(node).shape
+        axes = tuple(None if size == 1 else axis for axis, size in enumerate(shape))
+        *outer, inner = [axis for axis in axes if axis is not None]
+        self.extents = {axis: shape[axis] for axis in (*outer, inner)}
+        self.outer, self.inner, self._next = tuple(outer), (inner,), len(shape)
+        self.domain[node] = self.place[node] = axes
+        self.stage[node], self.host = 0, node
+        return True
+
+    def _meet(
+        self, node: int, axes: list[int | None], reduced: set[int], shape: tuple[DimLike, ...]
+    ) -> list[int | None] | None:
+        """The axes of a reduction, for dimensions without one too, so that memory runs the same way as for the others."""
+        missing = [k for k, size in enumerate(shape) if size != 1 and axes[k] is None]
         if not missing:
-            return []
-        ends = (self.outer[-1:], (self.inner or ())[-1:])
-        held = {axis for axis in axes if axis is not None}
-        before = self._runs_along(*ends[0], *ends[1]) if all(ends) else 0
-        for order in ((*self.outer, *(self.inner or ())), (*(self.inner or ()), *self.outer)):
-            free = [axis for axis in order if axis not in held]
-            if [self.extents[axis] for axis in free] != [shape[k] for k in missing]:
+            return axes
+        if not self.inner or not self.outer:
+            orders = [(self.outer, self.inner or ())] if self.inner is not None else []
+        else:
+            orders = [(self.outer, self.inner), (self.inner, self.outer)]
+        for kept, gone in orders:
+            places = [*(k for k in missing if k not in reduced), *(k for k in missing if k in reduced)]
+            free = [axis for axis in (*kept, *gone) if axis not in axes]
+            if [self.extents[axis] for axis in free] != [shape[k] for k in places]:
                 continue
-            filled = dict(zip(missing, free, strict=True))
-            self.domain[node] = tuple(filled.get(k, axis) for k, axis in enumerate(axes))
-            after = self._runs_along(*ends[0], *ends[1]) if all(ends) else 0
-            del self.domain[node]
-            if (after - before) * before >= 0:
-                return free
+            filled = dict(zip(places, free, strict=True))
+            met = [filled.get(k, axis) for k, axis in enumerate(axes)]
+            if self._runs_alike(node, met):
+                return met
         return None
+
+    def _runs_alike(self, node: int, axes: list[int | None]) -> bool:
+        if not self.outer or not self.inner:
+            return True
+        before = self._runs_along(self.outer[-1], self.inner[-1])
+        self.domain[node] = tuple(axes)
+        after = self._runs_along(self.outer[-1], self.inner[-1])
+        del self.domain[node]
+        return (after - before) * before >= 0
 
     def _reduce(
         self,
@@ -291,7 +314,7 @@ class IterationSpace:
             inner = tuple(axis for axis in outer if axis in gone)
             outer = tuple(axis for axis in outer if axis not in gone)
         elif gone != set(inner):
-            across = self.crossing and bool(inner) and gone == set(outer)
+            across = self.crossing and self.host is None and bool(inner) and gone == set(outer)
             if not across:
                 return False
         if held != set(outer) | set(inner):
@@ -303,7 +326,7 @@ class IterationSpace:
         self.domain[node] = tuple(axes)
         if across and self._runs_along(outer[-1], inner[-1]) > 0:  # what it sums lies side by side in memory
             del self.domain[node]
-            turned = self.turned()
+            turned = self.turned() if not stage else None
             if turned is None:
                 return False
             outer, inner, across, self.across = turned.outer, turned.inner or (), False, turned.across
@@ -339,15 +362,9 @@ class IterationSpace:
                 if self.source(operand) is None:
                     axes = self.operand_axes(node, position)
                     weight = 2 if one in axes and other in axes else 1
-                    for axis, stride in zip(axes, self._strides(operand), strict=True):
+                    for axis, stride in zip(axes, view_of(self.graph, operand).strides, strict=True):
                         votes += weight * (stride == 1) * ((axis == one) - (axis == other))
         return votes
-
-    def _strides(self, value: int) -> tuple[DimLike, ...]:
-        chain = [value]
-        while is_view(self.graph, chain[-1]):
-            chain += self.graph.operands(chain[-1])
-        return views(self.graph, chain[::-1])[value].strides
 
     def _fresh(self, count: int) -> list[int]:
         first = self._next
@@ -362,7 +379,9 @@ class IterationSpace:
         """
         if other.inner is not None and self.inner is None:
             return False
-        if (self.across or other.across) and not self.crossing:
+        if (self.across or other.across) and not (self.crossing and self.host is other.host is None):
+            return False
+        if self.host is not None and other.host is not None:
             return False
         mapping: dict[int, int] = {}
         for here, there in pairs:
@@ -390,13 +409,14 @@ class IterationSpace:
         self.stage |= other.stage
         self.reductions.update(other.reductions)
         self.across.update(other.across)
+        self.host = other.host if self.host is None else self.host
         return True
 
     def turned(self) -> IterationSpace | None:
         """The same nodes with outer and inner axes exchanged; None where a reduction over the inner ones is used here."""
         lanes = [node for node in self.place if node not in self.reductions]
         everything = set(self.extents)
-        if not self.crossing or not self.outer or not self.inner or any(self.stage.values()):
+        if not self.crossing or self.host is not None or not self.outer or not self.inner or any(self.stage.values()):
             return None
         if any(set(self.domain[node]) - {None} != everything for node in lanes):
             return None

@@ -15,13 +15,14 @@ from graphopt.codegen.environment import SUFFIX, environment, size_text, templat
 from graphopt.schedule.program import Buffer, Program
 from graphopt.schedule.segments import is_long, live_slots, segments
 from graphopt.schedule.statements import Compute, Reduce
-from graphopt.schedule.steps import Axis, Kernel, MatrixProduct, Step, leaves
+from graphopt.schedule.steps import Axis, Kernel, MatrixProduct, Step, leaves, nests
 
 __all__ = ["CSource", "c_source", "passed_buffers"]
 
 HEADERS = ("elementary.h", "library.h", "scalar.h", "integer.h", "special.h")
 BUILT_IN = {("sum", "f32"): "+", ("sum", "f64"): "+", ("prod", "f32"): "*", ("prod", "f64"): "*"}
 STRIP = 128
+PANEL_ELEMENTS = 65_536  # of a product's result that wait in the cache for the epilogue
 ELEMENTS = 160_000  # threads start from this over (4 + operations an element): 5,000 elements of a softmax
 
 
@@ -49,7 +50,7 @@ def c_source(program: Program, *, templates: Sequence[str | Path] = (), blas: st
     jinja = _environment(template_folders(templates))
     steps = list(leaves(program.steps))
     products = [step for step in steps if isinstance(step, MatrixProduct)]
-    calls_blas = blas is not None and any(step.dtype in ("float32", "float64") for step in products)
+    calls_blas = blas is not None and any(step.dtype in ("float32", "float64") and not step.is_small for step in products)
     headers = {name: jinja.get_template(f"c/{name}.j2").render() for name in HEADERS}
     if calls_blas:
         headers["blas.h"] = jinja.get_template("c/blas.h.j2").render(blas=blas)
@@ -64,6 +65,7 @@ def c_source(program: Program, *, templates: Sequence[str | Path] = (), blas: st
         late={buffer.name for buffer in program.late},
         temporaries=program.early("temporary"),
         strip=_strip(program),
+        panel_elements=PANEL_ELEMENTS,
     )
     return CSource(tidy(text), headers, calls_blas)
 
@@ -126,6 +128,9 @@ def _identifier(reduction: Reduce) -> str:
 def _declared_reductions(program: Program) -> list[dict[str, Any]]:
     """The reductions that OpenMP does not have built in, each once."""
     found = {
-        (s.op.name, SUFFIX[s.dtype]) for kernel in program.kernels for s in kernel.statements() if isinstance(s, Reduce)
+        (s.op.name, SUFFIX[s.dtype])
+        for kernel in nests(program.steps)
+        for s in kernel.statements()
+        if isinstance(s, Reduce)
     }
     return [{"op": op, "t": t} for op, t in sorted(found) if (op, t) not in BUILT_IN]

@@ -36,7 +36,10 @@ from graphopt.schedule.statements import (
 )
 from graphopt.schedule.steps import Stage
 
-__all__ = ["Destination", "StageBuilder"]
+__all__ = ["PANEL", "Destination", "StageBuilder"]
+
+PANEL = "panel"
+"""What the rows of a product are called where they lie in no buffer of the program's."""
 
 
 Known = dict[tuple[int, Index], str]
@@ -52,7 +55,7 @@ class Destination:
 
 
 class StageBuilder:
-    """Writes the statements of one group.
+    """Writes the statements of one group. What a host computes is read from its buffer, or else from `PANEL`.
 
     Parameters
     ----------
@@ -78,6 +81,9 @@ class StageBuilder:
         self.members = members
         self.destinations = destinations
         self.keep = keep
+        if space.host is not None:  # its rows are in memory before the loops begin
+            whole = row_major(self.graph.type(space.host).shape)
+            self._host = Destination(builder.buffer_of.get(space.host, PANEL), whole)
         self.names = {node: self._name(node, position) for position, node in enumerate(members)}
         self.count = 1 + max(
             (space.stage[n] + (n in space.reductions and n not in space.across) for n in members), default=0
@@ -126,6 +132,8 @@ class StageBuilder:
         return result
 
     def _is_sink(self, node: int) -> bool:
+        if node == self.space.host:
+            return False
         return node in self.space.reductions or (node in self.destinations and not self.space.is_row(node))
 
     def _is_row_value(self, node: int) -> bool:
@@ -162,6 +170,9 @@ class StageBuilder:
             lane.append(Recall(name, dtype, f"kept_{name}"))
             return
         own = self.space.stage[node]
+        if node == self.space.host:
+            self._compute(node, row, lane, row_loads, lane_loads)
+            return
         if node in self.destinations and own < stage and self.graph.op(node) is not stack:
             destination = self.destinations[node][0]
             lane.append(Load(name, dtype, destination.buffer, self._index(node, destination)))
@@ -182,6 +193,9 @@ class StageBuilder:
     ) -> None:
         op, type = self.graph.op(node), self.graph.type(node)
         domain = self.space.domain[node]
+        if node == self.space.host:
+            here.append(Load(self.names[node], type.dtype, self._host.buffer, self._index(node, self._host)))
+            return
         if op is gather:
             self._gather(node, row, here, row_loads, loads)
             return
