@@ -16,6 +16,7 @@ from typing import ClassVar
 
 from graphopt.analysis.contraction import can_host
 from graphopt.analysis.iteration import IterationSpace, fusible
+from graphopt.analysis.memory_order import runs_along_outer
 from graphopt.analysis.views import TRACKABLE, is_view, sized_by
 from graphopt.dimensions import product
 from graphopt.graph import Graph
@@ -178,7 +179,7 @@ class _Planner:
 
     def _merge_turned(self, kin: dict[object, list[_Group]]) -> None:
         """Kernels that reduce the same matrix along its rows and down its columns become one that reads it once."""
-        for group in [group for groups in kin.values() for group in groups if group.space.runs_along_outer]:
+        for group in [group for groups in kin.values() for group in groups if runs_along_outer(group.space)]:
             turned = group.space.turned()
             if turned is None:
                 continue
@@ -200,4 +201,4 @@ def _loops(group: _Group) -> object:
     """What is the same for groups that can be one kernel: rank, loops, and along which of them memory runs."""
     space = group.space
     extents = tuple(tuple(space.extents[a] for a in axes) for axes in (space.outer, space.inner or ()))
-    return group.rank, extents, space.inner is None, space.runs_along_outer
+    return group.rank, extents, space.inner is None, runs_along_outer(space)

@@ -1,8 +1,8 @@
 """What matrix products are to loops.
 
 A product by a vector is a sum of products along one axis. A product of two matrices, summed element by element, would
-read its operands from memory again and again, so it is left to BLAS; but it can be the host of an *epilogue*, loops over
-its result that run while a panel of rows is in the cache.
+read its operands from memory again and again, so it is left to BLAS; but it can be the host of an *epilogue*: loops
+over its result that run while a panel of rows is in the cache.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ def by_vector(graph: Graph, node: int) -> SumOfProducts | None:
     *batch, rows, columns = graph.type(node).shape
     lead = tuple(range(len(batch)))
     down, along = len(batch), len(batch) + 1
+    ends: tuple[tuple[int | None, ...], ...]
     if columns == 1:  # along the rows of the matrix
         ends = ((down, along), (along, None), (down, None))
         shape, summed = (*batch, rows, left[-1]), along

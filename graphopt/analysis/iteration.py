@@ -16,7 +16,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from graphopt.analysis.contraction import SumOfProducts, by_vector, can_host
-from graphopt.analysis.views import TRACKABLE, is_view, track, view_of
+from graphopt.analysis.memory_order import runs_alike, runs_along
+from graphopt.analysis.views import TRACKABLE, is_view, track
 from graphopt.dimensions import DimLike
 from graphopt.op import Op
 from graphopt.ops.gather import gather
@@ -268,7 +269,7 @@ class IterationSpace:
     def _meet(
         self, node: int, axes: list[int | None], reduced: set[int], shape: tuple[DimLike, ...]
     ) -> list[int | None] | None:
-        """The axes of a reduction, for dimensions without one too, so that memory runs the same way as for the others."""
+        """The axes of a reduction, also of dimensions without one, such that memory runs as it does for the others."""
         missing = [k for k, size in enumerate(shape) if size != 1 and axes[k] is None]
         if not missing:
             return axes
@@ -283,18 +284,9 @@ class IterationSpace:
                 continue
             filled = dict(zip(places, free, strict=True))
             met = [filled.get(k, axis) for k, axis in enumerate(axes)]
-            if self._runs_alike(node, met):
+            if runs_alike(self, node, tuple(met)):
                 return met
         return None
-
-    def _runs_alike(self, node: int, axes: list[int | None]) -> bool:
-        if not self.outer or not self.inner:
-            return True
-        before = self._runs_along(self.outer[-1], self.inner[-1])
-        self.domain[node] = tuple(axes)
-        after = self._runs_along(self.outer[-1], self.inner[-1])
-        del self.domain[node]
-        return (after - before) * before >= 0
 
     def _reduce(
         self,
@@ -324,7 +316,7 @@ class IterationSpace:
         if not inner and self.place:
             return False
         self.domain[node] = tuple(axes)
-        if across and self._runs_along(outer[-1], inner[-1]) > 0:  # what it sums lies side by side in memory
+        if across and runs_along(self, outer[-1], inner[-1]) > 0:  # what it sums lies side by side in memory
             del self.domain[node]
             turned = self.turned() if not stage else None
             if turned is None:
@@ -339,32 +331,12 @@ class IterationSpace:
             self.across.add(node)
         return True
 
-    # --- memory ------------------------------------------------------------------------------------------------
     def operand_axes(self, node: int, position: int) -> Axes:
         """The axis that each dimension of a member's operand runs along."""
         domain, products = self.domain[node], by_vector(self.graph, node)
         if products is not None:
             return tuple(None if k is None else domain[k] for k in products.operands[position])
         return domain[len(domain) - self.graph.type(self.graph.operands(node)[position]).ndim :]
-
-    @property
-    def runs_along_outer(self) -> bool:
-        """Whether what is read from memory lies side by side along the last outer axis more than along the inner."""
-        return bool(self.outer and self.inner) and self._runs_along(self.outer[-1], (self.inner or ())[-1]) > 0
-
-    def _runs_along(self, one: int, other: int) -> int:
-        """How many operands more are contiguous along one axis than along another; those with both count twice."""
-        votes = 0
-        for node in self.domain:
-            if self.graph.op(node) is gather:
-                continue
-            for position, operand in enumerate(self.graph.operands(node)):
-                if self.source(operand) is None:
-                    axes = self.operand_axes(node, position)
-                    weight = 2 if one in axes and other in axes else 1
-                    for axis, stride in zip(axes, view_of(self.graph, operand).strides, strict=True):
-                        votes += weight * (stride == 1) * ((axis == one) - (axis == other))
-        return votes
 
     def _fresh(self, count: int) -> list[int]:
         first = self._next
@@ -413,7 +385,7 @@ class IterationSpace:
         return True
 
     def turned(self) -> IterationSpace | None:
-        """The same nodes with outer and inner axes exchanged; None where a reduction over the inner ones is used here."""
+        """The same nodes with outer and inner axes exchanged; None if a reduction over the inner ones is used here."""
         lanes = [node for node in self.place if node not in self.reductions]
         everything = set(self.extents)
         if not self.crossing or self.host is not None or not self.outer or not self.inner or any(self.stage.values()):

@@ -50,7 +50,9 @@ def c_source(program: Program, *, templates: Sequence[str | Path] = (), blas: st
     jinja = _environment(template_folders(templates))
     steps = list(leaves(program.steps))
     products = [step for step in steps if isinstance(step, MatrixProduct)]
-    calls_blas = blas is not None and any(step.dtype in ("float32", "float64") and not step.is_small for step in products)
+    calls_blas = blas is not None and any(
+        step.dtype in ("float32", "float64") and not step.is_small for step in products
+    )
     headers = {name: jinja.get_template(f"c/{name}.j2").render() for name in HEADERS}
     if calls_blas:
         headers["blas.h"] = jinja.get_template("c/blas.h.j2").render(blas=blas)

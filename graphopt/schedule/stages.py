@@ -192,7 +192,6 @@ class StageBuilder:
         loads: Known,
     ) -> None:
         op, type = self.graph.op(node), self.graph.type(node)
-        domain = self.space.domain[node]
         if node == self.space.host:
             here.append(Load(self.names[node], type.dtype, self._host.buffer, self._index(node, self._host)))
             return

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from graphopt.dimensions import DimLike
 from graphopt.op import Attributes, Op
 
-__all__ = ["Accumulate", "Append", "Compute", "Defining", "Extent", "Gather", "Index", "Indexed", "Keep", "Literal", "Load",
-           "Local", "Position", "Reading", "Recall", "Reduce", "Scan", "Scatter", "Statement", "Store",
+__all__ = ["Accumulate", "Append", "Compute", "Defining", "Extent", "Gather", "Index", "Indexed", "Keep", "Literal",
+           "Load", "Local", "Position", "Reading", "Recall", "Reduce", "Scan", "Scatter", "Statement", "Store",
            "Value", "Within", "Writing", "used"]  # fmt: skip
 
 

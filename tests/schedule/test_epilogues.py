@@ -13,12 +13,12 @@ from graphopt.schedule.schedule import schedule
 x, w, b = go.variable("x", "float64[n, k]"), go.variable("w", "float64[k, m]"), go.variable("b", "float64[m]")
 y, u, v = go.variable("y", "float64[n, m]"), go.variable("u", "float64[n, 20]"), go.variable("v", "float64[20, m]")
 S, R = go.variable("S", "float64[h, n, k]"), go.variable("R", "float64[h, k, m]")
-I, J = go.variable("I", "int64[n, k]"), go.variable("J", "int64[k, m]")  # noqa: E741
+I, J = go.variable("I", "int64[n, k]"), go.variable("J", "int64[k, m]")
 INPUTS = [x, w, b, y, u, v, S, R, I, J]
 NEITHER = "lower,cse,fuse{epilogues=false}"
 
 
-def programs(x, w, b, y, u, v, S, R, I, J, np=np):  # noqa: E741
+def programs(x, w, b, y, u, v, S, R, I, J, np=np):
     """Each of them is one product with what follows it."""
 
     def softmax(z):

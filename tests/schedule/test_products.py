@@ -80,7 +80,10 @@ def test_a_stack_by_one_matrix_is_a_single_product():
 def test_small_matrices_are_multiplied_without_blas(dtype, flags):
     A, B = go.variable("A", f"{dtype}[n, 3, 4]"), go.variable("B", f"{dtype}[n, 4, 3]")
     M, C = go.variable("M", f"{dtype}[m, 16]"), go.variable("C", f"{dtype}[16, 5]")
-    arguments, build = [A, B, M, C], lambda A, B, M, C: [A @ B, A @ B[0], B.transpose(0, 2, 1) @ A[0].T, M @ C, M @ M[:7].T]
+    arguments, build = (
+        [A, B, M, C],
+        lambda A, B, M, C: [A @ B, A @ B[0], B.transpose(0, 2, 1) @ A[0].T, M @ C, M @ M[:7].T],
+    )
     function = go.function(arguments, build(*arguments), options=go.Options(threads=2, extra_flags=flags))
     assert "cblas" not in function.source.replace("blas.h", "") or dtype.startswith("float")
     generator = np.random.default_rng(1)
