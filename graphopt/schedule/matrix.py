@@ -14,8 +14,8 @@ from graphopt.schedule.steps import Kernel, Matrix, MatrixProduct, Stage
 
 __all__ = ["matrix_base", "product", "with_epilogue"]
 
-PANEL_ROW = "panel_row"
-"""The axis of rows within a panel."""
+PANEL_ROW, PANEL_ELEMENT = "panel_row", "panel_element"
+"""The axes of rows and of elements within a panel."""
 
 
 def matrix_base(builder: ProgramBuilder, operand: int) -> int:
@@ -34,22 +34,25 @@ def product(builder: ProgramBuilder, node: int) -> None:
 def with_epilogue(builder: ProgramBuilder, node: int, epilogue: Kernel, name: str, note: str) -> MatrixProduct:
     """The step of a product and of what is computed from its rows.
 
-    A product that nobody else needs is in no buffer: the epilogue reads a panel, whose rows count from its first.
+    A product that nobody else needs is in no buffer: the epilogue reads a panel, whose rows, or elements if all rows are
+    one loop, count from its first.
     """
     columns = builder.graph.type(node).shape[-1]
     outer = {axis.name for axis in epilogue.outer}
 
+    def within(index: Index) -> Index:
+        if not outer:
+            return Index(0, ((PANEL_ELEMENT, 1),))
+        return Index(0, ((PANEL_ROW, columns), *((axis, by) for axis, by in index.terms if axis not in outer)))
+
     def moved(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
         return tuple(
-            replace(s, index=Index(0, ((PANEL_ROW, columns), *((a, by) for a, by in s.index.terms if a not in outer))))
-            if isinstance(s, Load) and s.buffer == PANEL
-            else s
-            for s in statements
+            replace(s, index=within(s.index)) if isinstance(s, Load) and s.buffer == PANEL else s for s in statements
         )
 
     epilogue = replace(
         epilogue,
-        form="rows",
+        form="rows" if outer else "map",
         stages=tuple(Stage(moved(stage.row), moved(stage.lane)) for stage in epilogue.stages),
         reads=tuple(name for name in epilogue.reads if name != PANEL),
     )

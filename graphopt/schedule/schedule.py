@@ -282,7 +282,10 @@ class _Scheduler:
             return
         stages = StageBuilder(self.builder, space, part.members, destinations).stages()
         outer, inner = _named_axes(space, space.outer), _named_axes(space, space.inner or ())
-        epilogue = make_kernel(f"{name}_epilogue", stages, outer, inner, f"{note}; for rows of the product")
+        said = (f"{name}_epilogue", stages)
+        epilogue = make_kernel(*said, (*outer, *inner), None, f"{note}; for rows of the product")
+        if epilogue.outer or len(stages) > 1:  # not one loop over all elements
+            epilogue = make_kernel(*said, outer, inner, epilogue.note)
         self.builder.steps.append(matrix.with_epilogue(self.builder, space.host, epilogue, name, note))
 
 
