@@ -1,8 +1,8 @@
 """What matrix products are to loops.
 
-A product by a vector is a sum of products along one axis. A product of two matrices, summed element by element, would
-read its operands from memory again and again, so it is left to BLAS; but it can be the host of an *epilogue*: loops
-over its result that run while a panel of rows is in the cache.
+A product of a column by a row is elementwise, and a product by a vector a sum of products along one axis. A product of
+two matrices, summed element by element, would read its operands from memory again and again, so it is left to BLAS; but
+it can be the host of an *epilogue*: loops over its result that run while a panel of rows is in the cache.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from graphopt.ops.linear_algebra import matmul
 if TYPE_CHECKING:
     from graphopt.graph.graph import Graph
 
-__all__ = ["SumOfProducts", "by_vector", "can_host"]
+__all__ = ["SumOfProducts", "by_vector", "can_host", "is_outer"]
 
 
 class SumOfProducts(NamedTuple):
@@ -40,9 +40,14 @@ class SumOfProducts(NamedTuple):
     result: tuple[int | None, ...]
 
 
+def is_outer(graph: Graph, node: int) -> bool:
+    """Whether a node multiplies columns by rows, so that nothing is summed."""
+    return graph.op(node) is matmul and graph.type(graph.operands(node)[0]).shape[-1] == 1
+
+
 def by_vector(graph: Graph, node: int) -> SumOfProducts | None:
     """The sum of products that a node is, if it multiplies a matrix, or a stack of them, by vectors; None if not."""
-    if graph.op(node) is not matmul:
+    if graph.op(node) is not matmul or is_outer(graph, node):
         return None
     left, right = (graph.type(operand).shape for operand in graph.operands(node))
     *batch, rows, columns = graph.type(node).shape
@@ -73,7 +78,7 @@ def can_host(graph: Graph, node: int) -> bool:
 
     A matrix by its own transpose is not: only half of it is computed, and the rest copied.
     """
-    if graph.op(node) is not matmul or by_vector(graph, node) is not None:
+    if graph.op(node) is not matmul or is_outer(graph, node) or by_vector(graph, node) is not None:
         return False
     rows, columns = graph.type(node).shape[-2:]
     left, right = (view_of(graph, operand) for operand in graph.operands(node))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphopt.analysis.contraction import SumOfProducts, by_vector, can_host
+from graphopt.analysis.contraction import SumOfProducts, by_vector, can_host, is_outer
 from graphopt.analysis.memory_order import runs_alike, runs_along
 from graphopt.analysis.views import TRACKABLE, is_view, track
 from graphopt.dimensions import DimLike
@@ -32,8 +32,8 @@ Axes = tuple[int | None, ...]  # an axis for each dimension; None for length 1
 
 
 def fusible(graph: Graph, node: int) -> bool:
-    """Whether a loop nest can compute a node: ops of loops, and products by vectors."""
-    return in_loops(graph.op(node)) or by_vector(graph, node) is not None
+    """Whether a loop nest can compute a node: ops of loops, and products in which a factor is a vector."""
+    return in_loops(graph.op(node)) or is_outer(graph, node) or by_vector(graph, node) is not None
 
 
 def in_loops(op: Op) -> bool:

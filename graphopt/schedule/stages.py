@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from graphopt.analysis.contraction import by_vector
+from graphopt.analysis.contraction import by_vector, is_outer
 from graphopt.analysis.iteration import Axes, IterationSpace
 from graphopt.analysis.views import row_major
 from graphopt.dimensions import DimLike
@@ -213,6 +213,7 @@ class StageBuilder:
                 here.append(Compute(value.name, type.dtype, multiply, operands, loops, EMPTY, node))
             self._reduce(node, op, value, here)
         else:
+            op = multiply if is_outer(self.graph, node) else op
             attributes = self.graph.attributes(node)
             here.append(Compute(self.names[node], type.dtype, op, operands, loops, attributes, node))
 

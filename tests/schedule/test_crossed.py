@@ -38,6 +38,7 @@ def single(A, B, p, r, Q, S, K, np=np):
     yield S @ p
     yield np.exp(-(K @ K[0]) / 4)
     yield (A[:, 1:] @ p[1:]) + r
+    yield A - 0.5 * (r[:, None] @ p[None])
 
 
 def outputs(program, **options):
@@ -65,7 +66,7 @@ def test_what_is_reduced_both_ways_is_read_once(number):
         assert "crossed" not in apart and len(apart) > 1
 
 
-@pytest.mark.parametrize("number", range(7))
+@pytest.mark.parametrize("number", range(8))
 def test_a_product_by_a_vector_fuses_with_what_is_around_it(number):
     assert len(forms(list(single(*INPUTS, np=T))[number])) == 1
 
