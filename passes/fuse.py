@@ -7,6 +7,9 @@ One sweep in topological order, linear in the graph. Every group has a rank, one
 it was refused by or had to wait for; a value flows from lower to higher rank or stays in its group, so no cycle can
 arise, and groups of equal rank never depend on each other. A node joins the group of highest rank among its operands'
 if the loops allow it, merging several such groups; what cannot join starts a group of the next rank.
+
+A product of matrices starts a group, too, whose other nodes are its epilogue. At the end, groups of equal rank that
+read the same values are merged, with inner and outer loops exchanged where that makes a matrix be read once.
 """
 
 from __future__ import annotations

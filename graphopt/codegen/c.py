@@ -22,6 +22,7 @@ __all__ = ["CSource", "c_source", "passed_buffers"]
 HEADERS = ("elementary.h", "library.h", "scalar.h", "integer.h", "special.h")
 BUILT_IN = {("sum", "f32"): "+", ("sum", "f64"): "+", ("prod", "f32"): "*", ("prod", "f64"): "*"}
 STRIP = 128
+MULTIPLICATIONS = 1_048_576  # threads start from this over depth, in products: 40 µs of one thread of BLAS
 PANEL_ELEMENTS = 65_536  # of a product's result that wait in the cache for the epilogue
 ELEMENTS = 160_000  # threads start from this over (4 + operations an element): 5,000 elements of a softmax
 
@@ -68,6 +69,7 @@ def c_source(program: Program, *, templates: Sequence[str | Path] = (), blas: st
         temporaries=program.early("temporary"),
         strip=_strip(program),
         panel_elements=PANEL_ELEMENTS,
+        multiplications=MULTIPLICATIONS,
     )
     return CSource(tidy(text), headers, calls_blas)
 
@@ -79,6 +81,7 @@ def _environment(folders: tuple[str, ...]) -> jinja2.Environment:
     jinja.filters = {
         **jinja.filters,
         "arguments": arguments,
+        "extra_depth": extra_depth,
         "carried": lambda kernel: carried(kernel).items(),
         "in_columns": in_columns,
         "live_slots": live_slots,
@@ -114,6 +117,11 @@ def elements_worth_sharing(kernel: Kernel) -> int:
     """How many elements it takes before starting threads costs less than it saves: fewer, the more each one costs."""
     cost = sum(s.op.cost for stage in kernel.stages for s in stage.lane if isinstance(s, Compute | Reduce))
     return max(128, int(ELEMENTS / (4 + cost)))
+
+
+def extra_depth(step: MatrixProduct) -> int:
+    """By how much a product would be deeper if it took as long as it does with its epilogue."""
+    return 0 if step.epilogue is None else MULTIPLICATIONS // elements_worth_sharing(step.epilogue)
 
 
 def _strip(program: Program) -> int:

@@ -34,8 +34,8 @@ def product(builder: ProgramBuilder, node: int) -> None:
 def with_epilogue(builder: ProgramBuilder, node: int, epilogue: Kernel, name: str, note: str) -> MatrixProduct:
     """The step of a product and of what is computed from its rows.
 
-    A product that nobody else needs is in no buffer: the epilogue reads a panel, whose rows, or elements if all rows are
-    one loop, count from its first.
+    A product that nobody else needs is in no buffer: the epilogue reads a panel, whose rows count from its first, or
+    whose elements, if all rows are one loop.
     """
     columns = builder.graph.type(node).shape[-1]
     outer = {axis.name for axis in epilogue.outer}
