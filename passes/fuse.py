@@ -9,6 +9,9 @@ can arise, and groups of equal rank never depend on each other. A node joins the
 operands' if the loops allow it, merging several such groups; what cannot join starts a group of the next rank. A number
 that takes a few operations, such as one over a dimension, is in no group: whoever needs it computes it.
 
+A product of matrices starts a group, too, whose other nodes are its epilogue. Groups of equal rank that read the same
+values are merged, with inner and outer loops exchanged where that makes a matrix be read once.
+
 Then values that pass from one group to another through memory are looked at once more (`graphopt.passes.recompute`):
 where computing one again moves fewer bytes than storing and loading it, the group that reads it does so, and a group
 that nobody reads is gone. Why a node did not join is kept beside the plan (`graph.fusion.reasons`).
@@ -19,8 +22,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from graphopt.analysis.contraction import can_host
 from graphopt.analysis.iteration import IterationSpace, fusible
+from graphopt.analysis.memory_order import runs_along_outer
 from graphopt.analysis.views import TRACKABLE, is_view, sized_by
+from graphopt.dimensions import product
 from graphopt.graph import Graph
 from graphopt.passes.recompute import Recomputing, base_of, is_cheap
 from graphopt.rewrite.passes import Context, Pass
@@ -39,16 +45,22 @@ class Fuse(Pass):
         The most nodes of a group.
     recompute
         Whether a group may compute again what another one computes.
+    crossing
+        Whether reductions over rows may join kernels that go row by row, which then read a matrix once for both.
+    epilogues
+        Whether what is computed from a product of matrices, row by row, is done while the rows are in cache.
     """
 
     name: ClassVar[str] = "fuse"
     idempotent: ClassVar[bool] = True
     max: int = 100_000
     recompute: bool = True
+    crossing: bool = True
+    epilogues: bool = True
 
     def run(self, graph: Graph, context: Context) -> None:
         graph.fusion.clear()
-        planner = _Planner(graph, self.max)
+        planner = _Planner(graph, self)
         for node in graph.order():
             if graph.op(node).arity != 0 and not is_view(graph, node):
                 planner.visit(node)
@@ -69,6 +81,7 @@ class Group:
     space: IterationSpace
     rank: int
     step: int | None = None  # the one node of a group that is no loops
+    awaited: bool = False  # whether another group needs a result of this one
     reads: set[int] = field(default_factory=set)
 
     @property
@@ -78,9 +91,11 @@ class Group:
 
 
 class _Planner:
-    def __init__(self, graph: Graph, limit: int) -> None:
+    def __init__(self, graph: Graph, wanted: Fuse) -> None:
         self.graph = graph
-        self.limit = limit
+        self.limit = wanted.max
+        self.crossing = wanted.crossing
+        self.epilogues = wanted.epilogues
         self.settlers = graph.settlers()
         self.of: dict[int, Group] = {}
         self.outputs = {base_of(graph, node) for node in graph.outputs.values()}
@@ -106,10 +121,13 @@ class _Planner:
         if isinstance(joined, Group):
             self._enter(node, joined, needed)
             return
+        if fusible(self.graph, node) and self._becomes_epilogue(node, needed):
+            return
         if joined is not None:
             self.graph.fusion.reasons[node] = joined
-        group = Group(IterationSpace(self.graph), rank + 1)
-        if not fusible(self.graph, node) or not group.space.add(node):
+        group = Group(IterationSpace(self.graph, self.crossing), rank + 1)
+        joins = fusible(self.graph, node) or (self.epilogues and can_host(self.graph, node))
+        if not joins or not group.space.add(node):
             group.step = node
         self._enter(node, group, needed)
 
@@ -128,6 +146,24 @@ class _Planner:
         if len(merged.space) >= self.limit:
             return f"the group has {self.limit} nodes already"
         return merged if merged.space.add(node) else merged.space.refusal
+
+    def _becomes_epilogue(self, node: int, needed: list[tuple[int, bool]]) -> bool:
+        """Let a node join a product although it needs others of equal or higher rank: the product can wait for them.
+
+        Its rank rises above theirs, which nothing stands against as long as nobody waits for it.
+        """
+        for base, reachable in needed:
+            group = self.of.get(base)
+            if group is None or group.space.host is None or group.awaited or not reachable:
+                continue
+            others = [(self.of[other], reach) for other, reach in needed if other in self.of]
+            if any(other is group and not reach for other, reach in others) or len(group.space) >= self.limit:
+                continue
+            if group.space.add(node):
+                group.rank = max([group.rank, *(other.rank + 1 for other, _ in others if other is not group)])
+                self._enter(node, group, needed)
+                return True
+        return False
 
     def _is_number(self, node: int) -> bool:
         """Whether a node is a number that every group computes for itself, such as one over a dimension."""
@@ -154,7 +190,10 @@ class _Planner:
 
     def _enter(self, node: int, group: Group, needed: list[tuple[int, bool]]) -> None:
         self.of[node] = group
-        group.reads |= {base for base, _ in needed if self.of.get(base) is not group}
+        elsewhere = {base for base, _ in needed if self.of.get(base) is not group}
+        group.reads |= elsewhere
+        for base in elsewhere & self.of.keys():
+            self.of[base].awaited = True
 
     def _source(self, node: int) -> tuple[int, bool]:
         """What a value is computed by, and whether a loop can reach it there through views."""
@@ -179,6 +218,7 @@ class _Planner:
 
     def _retarget(self, first: Group, other: Group) -> None:
         first.reads |= other.reads
+        first.awaited |= other.awaited
         for member in other.space.place:
             self.of[member] = first
 
@@ -197,16 +237,41 @@ class _Planner:
         """Groups of one rank with the same loops that read the same values become one kernel."""
         kin: dict[object, list[Group]] = {}
         for group in self.groups():
-            if group.closed:
+            if group.closed or group.space.host is not None:
                 continue
-            space = group.space
-            extents = tuple(tuple(space.extents[a] for a in axes) for axes in (space.outer, space.inner or ()))
-            siblings = kin.setdefault((group.rank, extents, space.inner is None), [])
-            related = [sibling for sibling in siblings if sibling.reads & group.reads or not space.extents]
+            siblings = kin.setdefault(_loops(group), [])
+            related = [sibling for sibling in siblings if sibling.reads & group.reads or not group.space.extents]
             for sibling in related:  # `group` may be what connects several
                 large, small = sorted((group, sibling), key=lambda g: len(g.space), reverse=True)
-                if len(large.space) + len(small.space) <= self.limit and large.space.absorb(small.space, []):
+                if self._absorbed(large, small.space):
                     self._retarget(large, small)
                     siblings.remove(sibling)
                     group = large
             siblings.append(group)
+        self._merge_turned(kin)
+
+    def _merge_turned(self, kin: dict[object, list[Group]]) -> None:
+        """Kernels that reduce the same matrix along its rows and down its columns become one that reads it once."""
+        for group in [group for groups in kin.values() for group in groups if runs_along_outer(group.space)]:
+            turned = group.space.turned()
+            if turned is None:
+                continue
+            for sibling in kin.get(_loops(Group(turned, group.rank)), ()):
+                shared = any(self._fills(base, turned) for base in sibling.reads & group.reads)
+                if shared and self._absorbed(sibling, turned):
+                    self._retarget(sibling, group)
+                    break
+
+    def _absorbed(self, group: Group, space: IterationSpace) -> bool:
+        return len(group.space) + len(space) <= self.limit and group.space.absorb(space, [])
+
+    def _fills(self, base: int, space: IterationSpace) -> bool:
+        """Whether a value has an element for every position of a space."""
+        return self.graph.type(base).size == product(space.extents.values())
+
+
+def _loops(group: Group) -> object:
+    """What is the same for groups that can be one kernel: rank, loops, and along which of them memory runs."""
+    space = group.space
+    extents = tuple(tuple(space.extents[a] for a in axes) for axes in (space.outer, space.inner or ()))
+    return group.rank, extents, space.inner is None, runs_along_outer(space)

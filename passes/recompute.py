@@ -78,6 +78,8 @@ class Recomputing:
         self.pinned |= {
             base_of(graph, graph.operands(node)[0]) for node in of if graph.op(node) is gather
         }  # what is read at any position
+        hosts = [group.space.host for group in groups if group.space.host is not None]
+        self.pinned |= {base_of(graph, operand) for host in hosts for operand in graph.operands(host)}
 
     def groups(self) -> list[Group]:
         """The groups that are still needed, in an order in which they can run."""
@@ -164,7 +166,9 @@ class Recomputing:
         spaces = []
         for reader in readers:
             members = sorted({*reader.space.place, *cone.nodes}, key=self.number.__getitem__)
-            space = IterationSpace.of(self.graph, members) if len(members) <= self.limit else None
+            space = (
+                IterationSpace.of(self.graph, members, reader.space.crossing) if len(members) <= self.limit else None
+            )
             if space is None:
                 return False
             spaces.append(space)

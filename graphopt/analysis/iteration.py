@@ -3,7 +3,10 @@
 All nodes of a group live on the same axes, in one of two levels: on the `outer` axes alone ("row"), or on the outer
 and all `inner` axes ("lane"). Reductions go from lane to row, over all inner axes; broadcasts go from row to lane.
 This is what a nest of loops without any further transformation can compute in one kernel, in stages: a node's stage
-is the number of reductions beneath it.
+is the number of reductions beneath it. Reductions over all outer axes may join those ("across"): every row adds to
+their results, which are complete when the kernel is, so nothing in the group can use them.
+
+One product of matrices may be a member, as the *host*: the others are then loops over its result, row by row.
 
 The pass `fuse` grows groups by asking a space; the schedule replays a group through a new space to check it.
 """
@@ -13,7 +16,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from graphopt.analysis.views import TRACKABLE, is_view, track
+from graphopt.analysis.contraction import SumOfProducts, by_vector, can_host, is_outer
+from graphopt.analysis.memory_order import runs_alike, runs_along
+from graphopt.analysis.views import TRACKABLE, is_view, track, view_of
 from graphopt.dimensions import DimLike
 from graphopt.op import Op
 from graphopt.ops.gather import gather
@@ -28,18 +33,23 @@ Axes = tuple[int | None, ...]  # an axis for each dimension; None for length 1
 
 
 def fusible(graph: Graph, node: int) -> bool:
-    """Whether a loop nest can compute a node: elementwise ops, reductions, stacks and gathers that have a text."""
-    return in_loops(graph.op(node))
+    """Whether a loop nest can compute a node: ops of loops, and products in which a factor is a vector."""
+    return in_loops(graph.op(node)) or is_outer(graph, node) or by_vector(graph, node) is not None
 
 
 def in_loops(op: Op) -> bool:
-    """Whether a loop nest can compute an op."""
+    """Whether a loop nest can compute an op: elementwise ops, reductions, stacks and gathers that have a text."""
     loops = "elementwise" in op.traits or "reduction" in op.traits or op in (stack, gather)
     return loops and "host" not in op.traits
 
 
 class IterationSpace:
     """The axes of a group of nodes, grown node by node in topological order.
+
+    Parameters
+    ----------
+    crossing
+        Whether reductions over the outer axes may join those over the inner ones.
 
     Attributes
     ----------
@@ -57,10 +67,15 @@ class IterationSpace:
         The nodes that reduce.
     refusal
         Why the last node or space that was refused could not join.
+    across
+        Those of them that reduce the outer axes, while others reduce the inner ones.
+    host
+        The product of matrices that the loops are an epilogue of.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, crossing: bool = True) -> None:
         self.graph = graph
+        self.crossing = crossing
         self.extents: dict[int, DimLike] = {}
         self.outer: tuple[int, ...] = ()
         self.inner: tuple[int, ...] | None = None
@@ -69,12 +84,20 @@ class IterationSpace:
         self.stage: dict[int, int] = {}
         self.reductions: set[int] = set()
         self.refusal = ""
+        self.across: set[int] = set()
+        self.host: int | None = None
         self._next = 0
 
     @classmethod
-    def of(cls, graph: Graph, members: Iterable[int]) -> IterationSpace | None:
-        """The space of nodes in topological order; None if no nest of loops computes them all."""
-        space = cls(graph)
+    def of(cls, graph: Graph, members: Iterable[int], crossing: bool = True) -> IterationSpace | None:
+        """The space of nodes in topological order; None if no nest of loops computes them all.
+
+        A product of matrices comes first, if nothing that it reads is among them: it says what rows are.
+        """
+        space, members = cls(graph, crossing), list(members)
+        hosts = [node for node in members if can_host(graph, node)]
+        if len(hosts) == 1 and set(members).isdisjoint(view_of(graph, o).base for o in graph.operands(hosts[0])):
+            members = [*hosts, *(node for node in members if node not in hosts)]
         return space if all(space.add(node) for node in members) else None
 
     def __len__(self) -> int:
@@ -95,7 +118,7 @@ class IterationSpace:
                 return None
             chain.append(node)
             (node,) = self.graph.operands(node)
-        if self.graph.op(node) is stack:
+        if self.graph.op(node) is stack or node in self.across:
             return None
         axes = self.place[node]
         for view in reversed(chain):
@@ -112,6 +135,11 @@ class IterationSpace:
         stage = max((self.stage[s[0]] + (s[0] in self.reductions) for s in sources if s), default=0)
         if "reduction" in op.traits:
             return self._add_reduction(node, sources[0], stage)
+        products = by_vector(graph, node)
+        if products is not None:
+            return self._add_products(node, products, sources, stage)
+        if can_host(graph, node):
+            return self._add_host(node)
         shape = graph.type(node).shape
         if op is gather:
             if sources[0] is not None:
@@ -204,53 +232,145 @@ class IterationSpace:
         outer, inner = self.outer, self.inner
         if source is None:
             axes: list[int | None] = [None] * len(shape)
-            real = [k for k, size in enumerate(shape) if size != 1]
             if not self.place:
-                fresh = self._fresh(len(real))
-                assigned = dict(zip(real, fresh, strict=True))
-                outer = tuple(assigned[k] for k in real if k not in reduced)
-                inner = tuple(assigned[k] for k in real if k in reduced)
-            elif inner is None:
-                kept = [k for k in real if k not in reduced]
-                if [self.extents[axis] for axis in outer] == [shape[k] for k in real]:
-                    assigned = dict(zip(real, outer, strict=True))
-                elif [self.extents[axis] for axis in outer] == [shape[k] for k in kept]:
-                    gone = [k for k in real if k in reduced]
-                    assigned = dict(zip((*kept, *gone), (*outer, *self._fresh(len(gone))), strict=True))
-                else:
-                    return self._refuse(f"its axes {self._sizes(shape)} are not the loops {self._loops()}")
-                inner = tuple(assigned[k] for k in real if k in reduced)
-                outer = tuple(assigned[k] for k in real if k not in reduced)
-            else:
-                kept = [k for k in real if k not in reduced]
-                gone = [k for k in real if k in reduced]
-                if [self.extents[a] for a in (*outer, *inner)] != [shape[k] for k in (*kept, *gone)]:
-                    return self._refuse(f"it reduces other axes than the loops {self._loops()} have")
-                if len(kept) != len(outer):
-                    return self._refuse(f"it keeps other axes than the loops {self._loops()} have")
-                assigned = dict(zip((*kept, *gone), (*outer, *inner), strict=True))
-            for k, axis in assigned.items():
-                axes[k] = axis
+                outer, inner = self._begin(axes, set(reduced), shape)
+            met = self._meet(node, axes, set(reduced), shape) if self.place else axes
+            if met is None:
+                return self._refuse(f"its axes {self._sizes(shape)} are not the loops {self._loops()}")
+            axes = met
         else:
             axes = list(source[1])
             if any(size != 1 and axes[k] is None for k, size in enumerate(shape)):
                 return self._refuse("it reduces what is stretched along an axis")
-            gone_axes = {axes[k] for k in reduced if axes[k] is not None}
-            if inner is None:
-                inner = tuple(axis for axis in outer if axis in gone_axes)
-                outer = tuple(axis for axis in outer if axis not in gone_axes)
-            elif gone_axes != set(inner):
+        place = tuple(axis for k, axis in enumerate(axes) if k not in reduced)
+        return self._reduce(node, axes, set(reduced), place, stage, outer, inner, shape)
+
+    def _add_products(
+        self, node: int, products: SumOfProducts, sources: list[tuple[int, Axes] | None], stage: int
+    ) -> bool:
+        shape, outer, inner = products.shape, self.outer, self.inner
+        axes: list[int | None] = [None] * len(shape)
+        for source, along in zip(sources, products.operands, strict=True):
+            for axis, k in zip(source[1] if source else (), along, strict=source is not None):
+                if axis is not None and (k is None or axes[k] not in (None, axis)):
+                    return self._refuse("its factors run along different axes")
+                if axis is not None and k is not None:
+                    axes[k] = axis
+        known = [axis for axis in axes if axis is not None]
+        if len(set(known)) < len(known):
+            return self._refuse("its factors run along one axis in two ways")
+        if not self.place:
+            outer, inner = self._begin(axes, {products.summed}, shape)
+        met = self._meet(node, axes, {products.summed}, shape) if self.place else axes
+        if met is None:
+            return self._refuse(f"its axes {self._sizes(shape)} are not the loops {self._loops()}")
+        place = tuple(None if k is None else met[k] for k in products.result)
+        return self._reduce(node, met, {products.summed}, place, stage, outer, inner, shape)
+
+    def _begin(
+        self, axes: list[int | None], reduced: set[int], shape: tuple[DimLike, ...]
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Fresh axes for the first node, which reduces some of them."""
+        real = [k for k, size in enumerate(shape) if size != 1]
+        for k, axis in zip(real, self._fresh(len(real)), strict=True):
+            axes[k] = axis
+        kept = tuple(axis for k, axis in enumerate(axes) if axis is not None and k not in reduced)
+        return kept, tuple(axis for k, axis in enumerate(axes) if axis is not None and k in reduced)
+
+    def _add_host(self, node: int) -> bool:
+        """A product comes first: it says what rows are."""
+        if self.place:
+            return self._refuse(f"{self.graph.op(node)} is not a nest of loops")
+        shape = self.graph.type(node).shape
+        axes = tuple(None if size == 1 else axis for axis, size in enumerate(shape))
+        *outer, inner = [axis for axis in axes if axis is not None]
+        self.extents = {axis: shape[axis] for axis in (*outer, inner)}
+        self.outer, self.inner, self._next = tuple(outer), (inner,), len(shape)
+        self.domain[node] = self.place[node] = axes
+        self.stage[node], self.host = 0, node
+        return True
+
+    def _meet(
+        self, node: int, axes: list[int | None], reduced: set[int], shape: tuple[DimLike, ...]
+    ) -> list[int | None] | None:
+        """The axes of a reduction, also of dimensions without one, such that memory runs as it does for the others."""
+        missing = [k for k, size in enumerate(shape) if size != 1 and axes[k] is None]
+        if not missing:
+            return axes
+        if self.inner is None:
+            return self._told_apart(axes, reduced, shape, missing)
+        if not self.inner or not self.outer:
+            orders = [(self.outer, self.inner)]
+        else:
+            orders = [(self.outer, self.inner), (self.inner, self.outer)]
+        for kept, gone in orders:
+            places = [*(k for k in missing if k not in reduced), *(k for k in missing if k in reduced)]
+            free = [axis for axis in (*kept, *gone) if axis not in axes]
+            if [self.extents[axis] for axis in free] != [shape[k] for k in places]:
+                continue
+            filled = dict(zip(places, free, strict=True))
+            met = [filled.get(k, axis) for k, axis in enumerate(axes)]
+            if runs_alike(self, node, tuple(met)):
+                return met
+        return None
+
+    def _told_apart(
+        self, axes: list[int | None], reduced: set[int], shape: tuple[DimLike, ...], missing: list[int]
+    ) -> list[int | None] | None:
+        """The axes of the first reduction among lanes, which it makes rows of; or of rows, to which it brings lanes."""
+        free = [axis for axis in self.outer if axis not in axes]
+        kept = [k for k in missing if k not in reduced]
+        sizes = [self.extents[axis] for axis in free]
+        if sizes == [shape[k] for k in missing]:
+            filled = dict(zip(missing, free, strict=True))
+        elif sizes == [shape[k] for k in kept]:
+            gone = [k for k in missing if k in reduced]
+            filled = dict(zip((*kept, *gone), (*free, *self._fresh(len(gone))), strict=True))
+        else:
+            return None
+        return [filled.get(k, axis) for k, axis in enumerate(axes)]
+
+    def _reduce(
+        self,
+        node: int,
+        axes: list[int | None],
+        reduced: set[int],
+        place: Axes,
+        stage: int,
+        outer: tuple[int, ...],
+        inner: tuple[int, ...] | None,
+        shape: tuple[DimLike, ...],
+    ) -> bool:
+        """Let a reduction join that runs along these axes and loses some of them."""
+        gone, held = {axes[k] for k in reduced} - {None}, set(axes) - {None}
+        across = False
+        if inner is None:
+            inner = tuple(axis for axis in axes if axis in gone and axis is not None)
+            outer = tuple(axis for axis in outer if axis not in gone)
+        elif gone != set(inner):
+            across = self.crossing and self.host is None and bool(inner) and gone == set(outer)
+            if not across:
                 return self._refuse(f"it reduces other axes than the loops {self._loops()} do")
+        if held != set(outer) | set(inner):
+            return self._refuse(f"it runs along some of the loops {self._loops()} only")
         if not outer and stage:
             return self._refuse("it needs the whole of an earlier reduction")
-        if inner is not None and not inner and self.place:
+        if not inner and self.place:
             return self._refuse("it reduces no axis of the loops")
+        self.domain[node] = tuple(axes)
+        if across and runs_along(self, outer[-1], inner[-1]) > 0:  # what it sums lies side by side in memory
+            del self.domain[node]
+            turned = self.turned() if not stage else None
+            if turned is None:
+                return self._refuse("memory runs across its loops")
+            outer, inner, across, self.across = turned.outer, turned.inner or (), False, turned.across
+            self.domain[node] = tuple(axes)
         self.extents |= {axis: shape[k] for k, axis in enumerate(axes) if axis is not None}
         self.outer, self.inner = outer, inner
-        self.domain[node] = tuple(axes)
-        self.place[node] = tuple(axis for k, axis in enumerate(axes) if k not in reduced)
-        self.stage[node] = stage
+        self.place[node], self.stage[node] = place, stage
         self.reductions.add(node)
+        if across:
+            self.across.add(node)
         return True
 
     def _refuse(self, reason: str) -> bool:
@@ -264,6 +384,13 @@ class IterationSpace:
         """The extents of the loops: those of rows, then those within a row."""
         groups = [self.outer] if self.inner is None else [self.outer, self.inner]
         return " × ".join(self._sizes(self.extents[axis] for axis in group) for group in groups)
+
+    def operand_axes(self, node: int, position: int) -> Axes:
+        """The axis that each dimension of a member's operand runs along."""
+        domain, products = self.domain[node], by_vector(self.graph, node)
+        if products is not None:
+            return tuple(None if k is None else domain[k] for k in products.operands[position])
+        return domain[len(domain) - self.graph.type(self.graph.operands(node)[position]).ndim :]
 
     def _fresh(self, count: int) -> list[int]:
         first = self._next
@@ -279,6 +406,10 @@ class IterationSpace:
         outer, inner = self.outer, self.inner
         if other.inner is not None and inner is None:
             return self._refuse("its loops have rows, and the others do not")
+        if (self.across or other.across) and not (self.crossing and self.host is other.host is None):
+            return self._refuse("it reduces other axes than the others do")
+        if self.host is not None and other.host is not None:
+            return self._refuse("each is computed from a product's rows")
         mapping: dict[int, int] = {}
         for here, there in pairs:
             if mapping.setdefault(there, here) != here:
@@ -308,4 +439,21 @@ class IterationSpace:
                 own[node] = tuple(None if axis is None else mapping[axis] for axis in axes)
         self.stage |= other.stage
         self.reductions.update(other.reductions)
+        self.across.update(other.across)
+        self.host = other.host if self.host is None else self.host
         return True
+
+    def turned(self) -> IterationSpace | None:
+        """The same nodes with outer and inner axes exchanged; None if a reduction over the inner ones is used here."""
+        lanes = [node for node in self.place if node not in self.reductions]
+        everything = set(self.extents)
+        if not self.crossing or self.host is not None or not self.outer or not self.inner or any(self.stage.values()):
+            return None
+        if any(set(self.domain[node]) - {None} != everything for node in lanes):
+            return None
+        result = IterationSpace(self.graph)
+        result.extents, result.place, result.domain = dict(self.extents), dict(self.place), dict(self.domain)
+        result.stage, result.reductions = dict(self.stage), set(self.reductions)
+        result.outer, result.inner, result._next = self.inner, self.outer, self._next
+        result.across = self.reductions - self.across
+        return result

@@ -17,7 +17,7 @@ from graphopt.ops.indexing import slice_
 if TYPE_CHECKING:
     from graphopt.graph.graph import Graph
 
-__all__ = ["TRACKABLE", "View", "is_view", "row_major", "sized_by", "track", "views"]
+__all__ = ["TRACKABLE", "View", "is_view", "row_major", "sized_by", "track", "view_of", "views"]
 
 TRACKABLE = frozenset({ops.expand_dims, ops.squeeze, ops.transpose, ops.broadcast_to})
 """Views whose axes are axes of their operand, so that a kernel can compute the operand in place."""
@@ -61,6 +61,14 @@ def views(graph: Graph, order: list[int]) -> dict[int, View]:
         stored = View(operand, 0, row_major(graph.type(operand).shape))
         found[node] = _compose(graph, node, below) or _compose(graph, node, stored) or stored
     return found
+
+
+def view_of(graph: Graph, node: int) -> View:
+    """The view that one node is."""
+    chain = [node]
+    while is_view(graph, chain[-1]):
+        chain += graph.operands(chain[-1])
+    return views(graph, chain[::-1])[node]
 
 
 def track(graph: Graph, node: int, axes: tuple[int | None, ...]) -> tuple[int | None, ...]:

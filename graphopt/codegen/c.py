@@ -30,7 +30,7 @@ from graphopt.schedule.memory import LINE
 from graphopt.schedule.program import Buffer, Program
 from graphopt.schedule.segments import LIMIT, Segment, is_long, live_slots, segments
 from graphopt.schedule.statements import Compute, Reduce
-from graphopt.schedule.steps import Axis, Kernel, MatrixProduct, Step, leaves
+from graphopt.schedule.steps import Axis, Kernel, MatrixProduct, Step, leaves, nests
 from graphopt.schedule.stretches import stretch_slots, stretches
 
 __all__ = ["CSource", "c_source", "passed_buffers"]
@@ -40,6 +40,8 @@ BUILT_IN = {("sum", "f32"): "+", ("sum", "f64"): "+", ("prod", "f32"): "*", ("pr
 STRIP = 128
 SEGMENTS_A_UNIT = 4  # about half a second for a compiler, which takes a tenth to read the headers
 MOST_UNITS = 16
+MULTIPLICATIONS = 1_048_576  # threads start from this over depth, in products: 40 µs of one thread of BLAS
+PANEL_ELEMENTS = 65_536  # of a product's result that wait in the cache for the epilogue
 ELEMENTS = 160_000  # threads start from this over (4 + operations an element): 5,000 elements of a softmax
 
 
@@ -104,7 +106,9 @@ def c_source(
     jinja = _environment(template_folders(templates))
     steps = list(leaves(program.steps))
     products = [step for step in steps if isinstance(step, MatrixProduct)]
-    calls_blas = blas is not None and any(step.dtype in ("float32", "float64") for step in products)
+    calls_blas = blas is not None and any(
+        step.dtype in ("float32", "float64") and not step.is_small for step in products
+    )
     headers = {name: jinja.get_template(f"c/{name}.j2").render() for name in HEADERS}
     if calls_blas:
         headers["blas.h"] = jinja.get_template("c/blas.h.j2").render(blas=blas)
@@ -123,6 +127,8 @@ def c_source(
         number_of={step.name: number for number, step in enumerate(steps)} if profiled else {},
         entering=_entering(program) if poisoned else {},
         strip=_strip(program),
+        panel_elements=PANEL_ELEMENTS,
+        multiplications=MULTIPLICATIONS,
     )
     return CSource(tidy(text), headers, calls_blas, _units(program))
 
@@ -134,6 +140,7 @@ def _environment(folders: tuple[str, ...]) -> jinja2.Environment:
     jinja.filters = {
         **jinja.filters,
         "arguments": arguments,
+        "extra_depth": extra_depth,
         "carried": lambda kernel: carried(kernel).items(),
         "carried_into": carried_into,
         "column_block": column_block,
@@ -204,6 +211,11 @@ def _entering(program: Program) -> dict[str, list[Buffer]]:
     return result
 
 
+def extra_depth(step: MatrixProduct) -> int:
+    """By how much a product would be deeper if it took as long as it does with its epilogue."""
+    return 0 if step.epilogue is None else MULTIPLICATIONS // elements_worth_sharing(step.epilogue)
+
+
 def _strip(program: Program) -> int:
     """Elements a long body is done for at a time; 0 if the program has no such body, 1 for scalars."""
     long = [kernel for kernel in program.kernels if is_long(kernel)]
@@ -224,6 +236,9 @@ def _identifier(reduction: Reduce) -> str:
 def _declared_reductions(program: Program) -> list[dict[str, Any]]:
     """The reductions that OpenMP does not have built in, each once."""
     found = {
-        (s.op.name, SUFFIX[s.dtype]) for kernel in program.kernels for s in kernel.statements() if isinstance(s, Reduce)
+        (s.op.name, SUFFIX[s.dtype])
+        for kernel in nests(program.steps)
+        for s in kernel.statements()
+        if isinstance(s, Reduce)
     }
     return [{"op": op, "t": t} for op, t in sorted(found) if (op, t) not in BUILT_IN]

@@ -51,6 +51,8 @@ def make_kernel(
 
 
 def _form(kernel: Kernel) -> str:
+    if kernel.accumulates:
+        return "crossed"
     if kernel.is_ordered:
         return "columns" if kernel.outer and kernel.inner and _runs_along_outer(kernel) else "ordered"
     if not any(isinstance(s, Reduce) for s in kernel.statements()) or not kernel.inner:
@@ -61,14 +63,18 @@ def _form(kernel: Kernel) -> str:
 
 
 def _runs_along_outer(kernel: Kernel) -> bool:
-    """Whether most lane accesses are contiguous along the last outer axis and not along the last inner one."""
+    """Whether most lane accesses are contiguous along the last outer axis and not along the last inner one.
+
+    What steps along one of the two alone, as a vector beside a matrix does, counts half.
+    """
     across, along = kernel.outer[-1].name, kernel.inner[-1].name
     votes = 0
     for stage in kernel.stages:
         for statement in stage.lane:
             if isinstance(statement, Load | Store | Scatter):
                 strides = dict(statement.index.terms)
-                votes += (strides.get(across) == 1) - (strides.get(along) == 1)
+                weight = 2 if across in strides and along in strides else 1
+                votes += weight * ((strides.get(across) == 1) - (strides.get(along) == 1))
     return votes > 0
 
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from graphopt import dimensions
 from graphopt.analysis.views import View, row_major
 from graphopt.dimensions import DimLike
 from graphopt.schedule.builder import ProgramBuilder
-from graphopt.schedule.steps import Matrix, MatrixProduct
+from graphopt.schedule.stages import PANEL
+from graphopt.schedule.statements import Index, Load, Statement
+from graphopt.schedule.steps import Kernel, Matrix, MatrixProduct, Stage
 
-__all__ = ["matrix_base", "product"]
+__all__ = ["matrix_base", "product", "with_epilogue"]
+
+PANEL_ROW, PANEL_ELEMENT = "panel_row", "panel_element"
+"""The axes of rows and of elements within a panel."""
 
 
 def matrix_base(builder: ProgramBuilder, operand: int) -> int:
@@ -20,24 +28,68 @@ def matrix_base(builder: ProgramBuilder, operand: int) -> int:
 
 def product(builder: ProgramBuilder, node: int) -> None:
     """Append the step of a product."""
-    graph = builder.graph
-    type = graph.type(node)
-    left, right = graph.operands(node)
-    batch = type.shape[:-2]
-    builder.steps.append(
-        MatrixProduct(
-            name=builder.step_name([node]),
-            dtype=type.dtype,
-            result=builder.buffer_of[node],
-            left=_matrix(builder, left, batch),
-            right=_matrix(builder, right, batch),
-            batch=batch,
-            rows=type.shape[-2],
-            columns=type.shape[-1],
-            depth=graph.type(left).shape[-1],
-            note=builder.note([node]),
+    builder.steps.append(_product(builder, node, builder.step_name([node]), builder.note([node])))
+
+
+def with_epilogue(builder: ProgramBuilder, node: int, epilogue: Kernel, name: str, note: str) -> MatrixProduct:
+    """The step of a product and of what is computed from its rows.
+
+    A product that nobody else needs is in no buffer: the epilogue reads a panel, whose rows count from its first, or
+    whose elements, if all rows are one loop.
+    """
+    columns = builder.graph.type(node).shape[-1]
+    outer = {axis.name for axis in epilogue.outer}
+
+    def within(index: Index) -> Index:
+        if not outer:
+            return Index(0, ((PANEL_ELEMENT, 1),))
+        return Index(0, ((PANEL_ROW, columns), *((axis, by) for axis, by in index.terms if axis not in outer)))
+
+    def moved(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
+        return tuple(
+            replace(s, index=within(s.index)) if isinstance(s, Load) and s.buffer == PANEL else s for s in statements
         )
+
+    epilogue = replace(
+        epilogue,
+        form="rows" if outer else "map",
+        stages=tuple(Stage(moved(stage.row), moved(stage.lane)) for stage in epilogue.stages),
+        reads=tuple(name for name in epilogue.reads if name != PANEL),
     )
+    return replace(_product(builder, node, name, note), epilogue=epilogue)
+
+
+def _product(builder: ProgramBuilder, node: int, name: str, note: str) -> MatrixProduct:
+    graph = builder.graph
+    left, right = graph.operands(node)
+    *batch, rows, columns = graph.type(node).shape
+    step = MatrixProduct(
+        name=name,
+        dtype=graph.type(node).dtype,
+        result=builder.buffer_of.get(node),
+        left=_matrix(builder, left, tuple(batch)),
+        right=_matrix(builder, right, tuple(batch)),
+        batch=tuple(batch),
+        rows=rows,
+        columns=columns,
+        depth=graph.type(left).shape[-1],
+        note=note,
+    )
+    return _as_one_matrix(step) if builder.keep else step
+
+
+def _as_one_matrix(step: MatrixProduct) -> MatrixProduct:
+    """A stack of matrices by one matrix is one product, if the rows of the stack follow each other in memory."""
+    left, batch = step.left, step.batch
+    chained = all(
+        stride == dimensions.product((*batch[k + 1 :], step.rows)) * left.leading
+        for k, stride in enumerate(left.batch_strides)
+    )
+    if not batch or left.transposed or not chained or any(stride != 0 for stride in step.right.batch_strides):
+        return step
+    rows = dimensions.product((*batch, step.rows))
+    one = (replace(matrix, batch_strides=()) for matrix in (left, step.right))
+    return replace(step, left=next(one), right=next(one), batch=(), rows=rows)
 
 
 def _matrix(builder: ProgramBuilder, operand: int, batch: tuple[DimLike, ...]) -> Matrix:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from graphopt.analysis.contraction import can_host
 from graphopt.analysis.iteration import IterationSpace, fusible
-from graphopt.analysis.views import View, is_view, sized_by
+from graphopt.analysis.views import View, is_view, sized_by, view_of
 from graphopt.ops.control import cond
 
 if TYPE_CHECKING:
     from graphopt.graph.graph import Graph
 
 __all__ = ["Part", "partition"]
+
+LONGEST_EPILOGUE = 256
+"""Nodes of a group with a product: longer bodies are cut into segments, which have a kernel of their own."""
 
 
 class Part:
@@ -23,7 +27,7 @@ class Part:
     members
         In topological order.
     space
-        Their loops; None for a step that is no loop nest: a matrix product, a branch.
+        Their loops; None for a step without loops of its own: a matrix product, a branch.
     again
         Those that another part computes too, and stores if they are stored.
     """
@@ -37,8 +41,10 @@ class Part:
         return f"Part({self.members})"
 
 
-def partition(graph: Graph, order: list[int], found: dict[int, View]) -> list[Part]:
+def partition(graph: Graph, order: list[int], found: dict[int, View], keep: bool = True) -> list[Part]:
     """The parts in an order in which they can run.
+
+    `keep` is that of `schedule`: without it, there are no epilogues of products and no reductions along both axes.
 
     A group of the plan that one nest of loops cannot compute is split where it fails; groups that need results of
     each other are dissolved. A node outside every group is a part of its own; conditionals of one condition are one
@@ -49,7 +55,7 @@ def partition(graph: Graph, order: list[int], found: dict[int, View]) -> list[Pa
     covered: set[int] = set()
     for group in graph.fusion.groups:
         members = [node for node in computed if node in group]
-        for part in _legal(graph, members):
+        for part in _legal(graph, members, keep):
             parts += [*_apart(graph, part, covered), part]
             covered.update(part.members)
     conditionals = [node for node in computed if graph.op(node) is cond]
@@ -87,21 +93,34 @@ def _single(graph: Graph, node: int) -> Part:
     return Part([node], space)
 
 
-def _legal(graph: Graph, members: list[int]) -> Iterable[Part]:
-    space = IterationSpace(graph)
+def _legal(graph: Graph, members: list[int], keep: bool) -> Iterable[Part]:
+    hosts = [node for node in members if can_host(graph, node)]
+    if keep and len(hosts) == 1 and len(members) <= LONGEST_EPILOGUE and not _operands(graph, *hosts) & set(members):
+        members = [*hosts, *(node for node in members if node not in hosts)]
+        hosts = []
+    space = IterationSpace(graph, crossing=keep)
     accepted: list[int] = []
     for node in members:
-        if not fusible(graph, node):
+        if node in hosts or not (fusible(graph, node) or can_host(graph, node)):
             yield Part([node], None)
             continue
         if not space.add(node):
             if accepted:
-                yield Part(accepted, space)
-            space, accepted = IterationSpace(graph), []
+                yield _part(accepted, space)
+            space, accepted = IterationSpace(graph, crossing=keep), []
             space.add(node)
         accepted.append(node)
     if accepted:
-        yield Part(accepted, space)
+        yield _part(accepted, space)
+
+
+def _operands(graph: Graph, node: int) -> set[int]:
+    """What the operands of a node are, or are views of."""
+    return {view_of(graph, operand).base for operand in graph.operands(node)}
+
+
+def _part(members: list[int], space: IterationSpace) -> Part:
+    return Part(members, None if members == [space.host] else space)
 
 
 def _apart(graph: Graph, part: Part, covered: set[int]) -> list[Part]:

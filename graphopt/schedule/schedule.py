@@ -148,7 +148,7 @@ class _Scheduler:
             value = graph.attributes(node).get("value")
             if graph.op(node) is constant and isinstance(value, ArrayConstant):
                 builder.buffer("constant", node, "constant", value.array)
-        parts = partition(graph, self.order, self.views)
+        parts = partition(graph, self.order, self.views, builder.keep)
         stored = self._stored(parts)
         copies = self._place_outputs(stored)
         for node in stored:
@@ -174,8 +174,9 @@ class _Scheduler:
 
         for part in parts:
             for node in part.members:
-                rule = step_rule(graph.op(node))
-                if rule is not None or graph.op(node) is stack:
+                host = part.space is not None and part.space.host == node
+                rule = step_rule(graph.op(node)) if part.space is None or host else None
+                if (rule is not None and not host) or graph.op(node) is stack:
                     store(node)
                 for position, operand in enumerate(graph.operands(node)):
                     if rule is not None:
@@ -285,17 +286,20 @@ class _Scheduler:
                 destinations[node] = places
         if not destinations:
             return  # whoever needs its values computes them again
-        stages = StageBuilder(self.builder, part.space, part.members, destinations, self.builder.keep).stages()
         space = part.space
-        self.builder.steps.append(
-            make_kernel(
-                self.builder.step_name(part.members),
-                stages,
-                _named_axes(space, space.outer),
-                None if space.inner is None else _named_axes(space, space.inner),
-                self.builder.note(part.members),
-            )
-        )
+        name, note = self.builder.step_name(part.members), self.builder.note(part.members)
+        if space.host is None:
+            stages = StageBuilder(self.builder, space, part.members, destinations, self.builder.keep).stages()
+            inner = None if space.inner is None else _named_axes(space, space.inner)
+            self.builder.steps.append(make_kernel(name, stages, _named_axes(space, space.outer), inner, note))
+            return
+        stages = StageBuilder(self.builder, space, part.members, destinations).stages()
+        outer, inner = _named_axes(space, space.outer), _named_axes(space, space.inner or ())
+        said = (f"{name}_epilogue", stages)
+        epilogue = make_kernel(*said, (*outer, *inner), None, f"{note}; for rows of the product")
+        if epilogue.outer or len(stages) > 1:  # not one loop over all elements
+            epilogue = make_kernel(*said, outer, inner, epilogue.note)
+        self.builder.steps.append(matrix.with_epilogue(self.builder, space.host, epilogue, name, note))
 
 
 def _named_axes(space: IterationSpace, axes: tuple[int, ...]) -> list[tuple[str, DimLike]]:

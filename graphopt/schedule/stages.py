@@ -9,13 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from graphopt.analysis.contraction import by_vector, is_outer
 from graphopt.analysis.iteration import Axes, IterationSpace
 from graphopt.analysis.views import row_major
 from graphopt.dimensions import DimLike
+from graphopt.op import EMPTY, Op
+from graphopt.ops.arithmetic import multiply
 from graphopt.ops.gather import gather
+from graphopt.ops.reduction import sum_
 from graphopt.ops.shape import stack
 from graphopt.schedule.builder import ProgramBuilder, axis_name, index_map, label
 from graphopt.schedule.statements import (
+    Accumulate,
     Compute,
     Gather,
     Index,
@@ -31,7 +36,10 @@ from graphopt.schedule.statements import (
 )
 from graphopt.schedule.steps import Stage
 
-__all__ = ["Destination", "StageBuilder"]
+__all__ = ["PANEL", "Destination", "StageBuilder"]
+
+PANEL = "panel"
+"""What the rows of a product are called where they lie in no buffer of the program's."""
 
 
 DEAR = 4
@@ -50,7 +58,7 @@ class Destination:
 
 
 class StageBuilder:
-    """Writes the statements of one group.
+    """Writes the statements of one group. What a host computes is read from its buffer, or else from `PANEL`.
 
     Parameters
     ----------
@@ -76,8 +84,13 @@ class StageBuilder:
         self.members = members
         self.destinations = destinations
         self.keep = keep
+        if space.host is not None:  # its rows are in memory before the loops begin
+            whole = row_major(self.graph.type(space.host).shape)
+            self._host = Destination(builder.buffer_of.get(space.host, PANEL), whole)
         self.names = {node: self._name(node, position) for position, node in enumerate(members)}
-        self.count = 1 + max((space.stage[n] + (n in space.reductions) for n in members), default=0)
+        self.count = 1 + max(
+            (space.stage[n] + (n in space.reductions and n not in space.across) for n in members), default=0
+        )
         self.slots: dict[int, int] = {}  # member -> the stage that keeps it
         self._loads = len(members)
 
@@ -97,7 +110,8 @@ class StageBuilder:
                 elif node in needed[stage]:
                     self._lane(node, stage, rows[stage], lanes[stage], row_loads, lane_loads)
             for node in self.members:
-                if node in self.space.reductions and self.space.stage[node] + 1 == stage:
+                reduces = node in self.space.reductions and node not in self.space.across
+                if reduces and self.space.stage[node] + 1 == stage:
                     self._store(node, rows[stage])
         return tuple(Stage(tuple(r), tuple(l)) for r, l in zip(rows, lanes, strict=True))
 
@@ -121,6 +135,8 @@ class StageBuilder:
         return result
 
     def _is_sink(self, node: int) -> bool:
+        if node == self.space.host:
+            return False
         return node in self.space.reductions or (node in self.destinations and not self.space.is_row(node))
 
     def _is_row_value(self, node: int) -> bool:
@@ -157,6 +173,9 @@ class StageBuilder:
             lane.append(Recall(name, dtype, f"kept_{name}"))
             return
         own = self.space.stage[node]
+        if node == self.space.host:
+            self._compute(node, row, lane, row_loads, lane_loads)
+            return
         if node in self.destinations and own < stage and self.graph.op(node) is not stack:
             destination = self.destinations[node][0]
             lane.append(Load(name, dtype, destination.buffer, self._index(node, destination)))
@@ -176,21 +195,38 @@ class StageBuilder:
         loads: Known,
     ) -> None:
         op, type = self.graph.op(node), self.graph.type(node)
-        domain = self.space.domain[node]
+        if node == self.space.host:
+            here.append(Load(self.names[node], type.dtype, self._host.buffer, self._index(node, self._host)))
+            return
         if op is gather:
             self._gather(node, row, here, row_loads, loads)
             return
         operands = tuple(
-            self._operand(operand, domain, row, here, row_loads, loads) for operand in self.graph.operands(node)
+            self._operand(operand, self.space.operand_axes(node, position), row, here, row_loads, loads)
+            for position, operand in enumerate(self.graph.operands(node))
         )
+        loops = tuple(self.graph.type(operand).dtype for operand in self.graph.operands(node))
         if op is stack:
             self._store_stack(node, operands, here)
         elif node in self.space.reductions:
-            here.append(Reduce(self.names[node], type.dtype, op, operands[0], node))
+            value = operands[0]
+            if by_vector(self.graph, node) is not None:
+                op, value = sum_, Local(f"product_{self._loads}")
+                self._loads += 1
+                here.append(Compute(value.name, type.dtype, multiply, operands, loops, EMPTY, node))
+            self._reduce(node, op, value, here)
         else:
-            loops = tuple(self.graph.type(operand).dtype for operand in self.graph.operands(node))
+            op = multiply if is_outer(self.graph, node) else op
             attributes = self.graph.attributes(node)
             here.append(Compute(self.names[node], type.dtype, op, operands, loops, attributes, node))
+
+    def _reduce(self, node: int, op: Op, value: Value, here: list[Statement]) -> None:
+        dtype = self.graph.type(node).dtype
+        if node not in self.space.across:
+            here.append(Reduce(self.names[node], dtype, op, value, node))
+            return
+        for destination in self.destinations[node]:
+            here.append(Accumulate(destination.buffer, self._index(node, destination), value, dtype, op, node))
 
     def _gather(self, node: int, row: list[Statement], here: list[Statement], row_loads: Known, loads: Known) -> None:
         """Read a stored value where other values say."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from graphopt.dimensions import DimLike
 from graphopt.op import Attributes, Op
 
-__all__ = ["Append", "Compute", "Defining", "Extent", "Gather", "Index", "Indexed", "Keep", "Literal", "Load",
-           "Local", "Position", "Reading", "Recall", "Reduce", "Scan", "Scatter", "Statement", "Store",
+__all__ = ["Accumulate", "Append", "Compute", "Defining", "Extent", "Gather", "Index", "Indexed", "Keep", "Literal",
+           "Load", "Local", "Position", "Reading", "Recall", "Reduce", "Scan", "Scatter", "Statement", "Store",
            "Value", "Within", "Writing", "used"]  # fmt: skip
 
 
@@ -136,6 +136,18 @@ class Reduce:
 
 
 @dataclass(frozen=True, slots=True)
+class Accumulate:
+    """buffer[index] = buffer[index] ∘ value for the reduction `op`, over the kernel's outer loops."""
+
+    buffer: str
+    index: Index
+    value: Value
+    dtype: str
+    op: Op
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """target = what the running combination `op` makes of target and values, one position after another."""
 
@@ -186,10 +198,10 @@ class Recall:
     slot: str
 
 
-Statement = Load | Gather | Position | Compute | Reduce | Scan | Append | Store | Scatter | Keep | Recall
+Statement = Load | Gather | Position | Compute | Reduce | Accumulate | Scan | Append | Store | Scatter | Keep | Recall
 Reading = Load | Gather
-Writing = Store | Scatter | Append
-Indexed = Load | Gather | Position | Store | Scatter
+Writing = Store | Scatter | Append | Accumulate
+Indexed = Load | Gather | Position | Store | Scatter | Accumulate
 Defining = Load | Gather | Position | Compute
 
 
@@ -207,6 +219,6 @@ def used(statement: Statement) -> list[str]:
             values = (value, *(position.value for position in positions))
         case Append(value=value, condition=condition):
             values = (value, condition)
-        case Store(value=value) | Reduce(value=value) | Keep(value=value):
+        case Store(value=value) | Reduce(value=value) | Accumulate(value=value) | Keep(value=value):
             values = (value,)
     return [value.name for value in values if isinstance(value, Local)]

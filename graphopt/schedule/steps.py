@@ -8,11 +8,25 @@ from typing import ClassVar
 
 from graphopt.dimensions import DimLike, opaque, product
 from graphopt.op import Attributes, Op
-from graphopt.schedule.statements import Append, Compute, Keep, Reading, Reduce, Scan, Scatter, Statement, Writing
+from graphopt.schedule.statements import (
+    Accumulate,
+    Append,
+    Compute,
+    Keep,
+    Reading,
+    Reduce,
+    Scan,
+    Scatter,
+    Statement,
+    Writing,
+)
 from graphopt.types import TensorType
 
 __all__ = ["Axis", "Branch", "HostCall", "Kernel", "Matrix", "MatrixProduct", "Settle", "Stage", "Step",
-           "leaves", "made_by"]  # fmt: skip
+           "leaves", "made_by", "nests"]  # fmt: skip
+
+SMALL = 16
+"""Columns and depth up to which products are loops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +65,7 @@ class Kernel:
     - "rows": for every position of `outer`, stages over `inner`, whose last axis runs through memory;
     - "columns": the reduced `inner` axes are stepped through one after the other while a block of the last `outer`
       axis, which runs through memory, is done side by side;
+    - "crossed": like "rows", and every row adds to results that lie along `inner` (`Accumulate`);
     - "ordered": for every position of `outer`, the positions of `inner` strictly one after another;
     - "total": no `outer` axes, one stage, results that leave the kernel: `inner` may be split into chunks.
 
@@ -74,6 +89,11 @@ class Kernel:
         return any(isinstance(s, Scan | Scatter | Append) for s in self.statements())
 
     @property
+    def accumulates(self) -> tuple[Accumulate, ...]:
+        """What rows add to."""
+        return tuple(s for s in self.statements() if isinstance(s, Accumulate))
+
+    @property
     def slots(self) -> tuple[Keep, ...]:
         """What is kept between stages, each once."""
         return tuple({s.slot: s for s in self.statements() if isinstance(s, Keep)}.values())
@@ -91,7 +111,7 @@ class Kernel:
         total: DimLike = 0
         for stage in self.stages:
             for statements, times in ((stage.row, rows), (stage.lane, lanes)):
-                cost = sum(int(s.op.cost) for s in statements if isinstance(s, Compute | Reduce | Scan))
+                cost = sum(int(s.op.cost) for s in statements if isinstance(s, Compute | Reduce | Accumulate | Scan))
                 total = total + times * cost
         return total
 
@@ -109,11 +129,15 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class MatrixProduct:
-    """result = left @ right for every batch; `result` is contiguous."""
+    """result = left @ right for every batch; `result` is contiguous.
+
+    An epilogue is computed from rows of the result while they are in cache. `result` is None if nothing else needs
+    them: they are then in memory of the step's own, a panel of rows at a time.
+    """
 
     name: str
     dtype: str
-    result: str
+    result: str | None
     left: Matrix
     right: Matrix
     batch: tuple[DimLike, ...]
@@ -121,24 +145,43 @@ class MatrixProduct:
     columns: DimLike
     depth: DimLike
     note: str = ""
+    epilogue: Kernel | None = None
+
+    @property
+    def form(self) -> str:
+        return "product" if self.epilogue is None else "product+epilogue"
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """The buffers that the product itself reads, each once."""
+        return tuple(dict.fromkeys((self.left.buffer, self.right.buffer)))
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return (self.left.buffer, self.right.buffer)
+        after = () if self.epilogue is None else self.epilogue.reads
+        return tuple(name for name in dict.fromkeys((*self.factors, *after)) if name != self.result)
 
     @property
     def writes(self) -> tuple[str, ...]:
-        return (self.result,)
+        before = () if self.result is None else (self.result,)
+        return (*before, *(() if self.epilogue is None else self.epilogue.writes))
+
+    @property
+    def is_small(self) -> bool:
+        """Whether loops of known lengths are faster than a call of BLAS would be."""
+        return all(isinstance(size, int) and size <= SMALL for size in (self.columns, self.depth))
 
     @property
     def is_symmetric(self) -> bool:
         """Whether the right operand is the left one, transposed, so that half of the result is a copy of the other."""
-        return self.right == replace(self.left, transposed=not self.left.transposed)
+        turned = replace(self.left, transposed=not self.left.transposed)
+        return self.right == turned and self.rows == self.columns  # a part of a matrix may begin where the whole does
 
     @property
     def flops(self) -> DimLike:
-        """Two operations for every product that is added."""
-        return product(self.batch) * self.rows * self.columns * self.depth * 2
+        """Two operations for every product that is added, and those of the epilogue."""
+        after = 0 if self.epilogue is None else self.epilogue.flops
+        return product(self.batch) * self.rows * self.columns * self.depth * 2 + after
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,3 +286,12 @@ def leaves(steps: Iterable[Step]) -> Iterator[Kernel | MatrixProduct | HostCall 
             yield from leaves((*step.then, *step.otherwise))
         else:
             yield step
+
+
+def nests(steps: Iterable[Step]) -> Iterator[Kernel]:
+    """All nests of loops: kernels, and epilogues of products."""
+    for step in leaves(steps):
+        if isinstance(step, Kernel):
+            yield step
+        elif isinstance(step, MatrixProduct) and step.epilogue is not None:
+            yield step.epilogue

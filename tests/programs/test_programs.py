@@ -50,6 +50,15 @@ def test_values_are_numpys_and_one_compilation_serves_all_sizes(target, dtype, t
         held_against_numpy(run(function, given), given, tolerance)
 
 
+@pytest.mark.parametrize(("program", "passes"), [("atax", 1), ("bicg", 1), ("gesummv", 2), ("gemver", 3)])
+def test_what_multiplies_by_vectors_moves_its_matrices_as_rarely_as_it_can(program, passes):
+    function = vars(programs)[program]
+    inputs = [go.variable(name, f"float64[{', '.join(shape.split())}]") for name, shape in SHAPES[function].items()]
+    moved = sum(kernel.bytes for kernel in go.lower(inputs, function(*inputs)).kernels)
+    bytes_of_matrices = go.dimensions.evaluate(moved, dict.fromkeys("mn", 10**6)) // 10**12
+    assert bytes_of_matrices == passes * 8
+
+
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("place", range(4))
 def test_a_dimension_of_length_0_gives_what_numpy_gives(target, place):

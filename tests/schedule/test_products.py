@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import graphopt as go
+import graphopt.tensor as T
+from graphopt.schedule.steps import MatrixProduct
 
 SHAPES = {"A": "m, n", "B": "n, m", "x": "n", "y": "m", "S": "b, m, n", "c": "n, 1", "X": "n, 3"}
 SIZES = ({"m": 5, "n": 4, "b": 2}, {"m": 1, "n": 1, "b": 1}, {"m": 3, "n": 0, "b": 2}, {"m": 0, "n": 3, "b": 1},
@@ -47,7 +49,46 @@ def test_a_matrix_by_its_transpose_is_exactly_symmetric(threads):
         np.testing.assert_allclose(found, values.T @ values, rtol=1e-11, atol=1e-11)
 
 
-def test_a_matrix_by_a_vector_is_no_product_of_matrices():
+def test_a_matrix_by_a_vector_calls_no_blas_and_a_matrix_by_a_matrix_calls_it_once():
     A, x = go.variable("A", "float64[m, n]"), go.variable("x", "float64[n]")
-    assert "dgemv(" in go.c_source([A, x], A @ x) and "dgemm(" not in go.c_source([A, x], A @ x)
-    assert "dgemm(" in go.c_source([A], A @ A.T)
+    assert "cblas" not in go.c_source([A, x], A @ x).replace("blas.h", "")
+    assert go.c_source([A], A @ A.T).count("dgemm(") == go.c_source([A, x], (A + 1).T @ A).count("dgemm(") == 1
+
+
+def test_no_operand_that_blas_can_read_in_place_is_copied():
+    A, B, S = go.variable("A", "float64[m, n]"), go.variable("B", "float64[m, n]"), go.variable("S", "float64[b, m, n]")
+    C, x = go.variable("C", "float64[n, k]"), go.variable("x", "float64[n]")
+    in_place = [A @ B.T, A.T @ B, (A.T @ A), S @ S.transpose(0, 2, 1), S.transpose(0, 2, 1) @ A, S @ C, C.T @ S[0].T,
+                A[1:, ::1] @ B[1:].T, A[::2] @ C, A[:, 1:] @ C[1:, :2], S[:, 0] @ C, S[0] @ C, A @ x[:, None],
+                x[None] @ C, A[0] @ C, S @ x]  # fmt: skip
+    for product in in_place:
+        program = go.lower([A, B, S, C, x], product).program
+        assert len(program.steps) == 1, program.steps
+
+
+def test_a_stack_by_one_matrix_is_a_single_product():
+    S, C = go.variable("S", "float64[b, m, n]"), go.variable("C", "float64[n, k]")
+    (together,) = go.lower([S, C], S @ C).program.steps
+    assert together.batch == () and together.rows == go.dim("b") * go.dim("m")
+    for apart in (S[:, 1:] @ C, S.transpose(0, 2, 1) @ C[: S.shape[1]], S @ T.stack([C, C])[:, :, :]):
+        (step,) = [s for s in go.lower([S, C], apart).program.steps if isinstance(s, MatrixProduct)]
+        assert step.batch != ()
+
+
+@pytest.mark.parametrize("flags", [(), ("-fno-openmp",)])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "bool"])
+def test_small_matrices_are_multiplied_without_blas(dtype, flags):
+    A, B = go.variable("A", f"{dtype}[n, 3, 4]"), go.variable("B", f"{dtype}[n, 4, 3]")
+    M, C = go.variable("M", f"{dtype}[m, 16]"), go.variable("C", f"{dtype}[16, 5]")
+    arguments, build = (
+        [A, B, M, C],
+        lambda A, B, M, C: [A @ B, A @ B[0], B.transpose(0, 2, 1) @ A[0].T, M @ C, M @ M[:7].T],
+    )
+    function = go.function(arguments, build(*arguments), options=go.Options(threads=2, extra_flags=flags))
+    assert "cblas" not in function.source.replace("blas.h", "") or dtype.startswith("float")
+    generator = np.random.default_rng(1)
+    for n, m in ((1, 7), (2, 20), (3000, 9), (1, 3000)):
+        shapes = ((n, 3, 4), (n, 4, 3), (m, 16), (16, 5))
+        arrays = [generator.integers(-3, 4, size=shape).astype(dtype) for shape in shapes]
+        for found, wanted in zip(function(*arrays), build(*arrays), strict=True):
+            np.testing.assert_array_equal(found, wanted)
