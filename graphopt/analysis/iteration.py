@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from graphopt.analysis.contraction import SumOfProducts, by_vector, can_host, is_outer
-from graphopt.analysis.memory_order import runs_alike, runs_along
+from graphopt.analysis.memory_order import Runs, runs_alike, runs_along
 from graphopt.analysis.views import TRACKABLE, is_view, track, view_of
 from graphopt.dimensions import DimLike
 from graphopt.op import Op
@@ -86,6 +86,7 @@ class IterationSpace:
         self.refusal = ""
         self.across: set[int] = set()
         self.host: int | None = None
+        self.runs = Runs()
         self._next = 0
 
     @classmethod
@@ -357,17 +358,14 @@ class IterationSpace:
             return self._refuse("it needs the whole of an earlier reduction")
         if not inner and self.place:
             return self._refuse("it reduces no axis of the loops")
-        self.domain[node] = tuple(axes)
-        if across and runs_along(self, outer[-1], inner[-1]) > 0:  # what it sums lies side by side in memory
-            del self.domain[node]
-            turned = self.turned() if not stage else None
+        if across and runs_along(self, outer[-1], inner[-1], node, tuple(axes)) > 0:
+            turned = self.turned() if not stage else None  # what it sums lies side by side in memory
             if turned is None:
                 return self._refuse("memory runs across its loops")
             outer, inner, across, self.across = turned.outer, turned.inner or (), False, turned.across
-            self.domain[node] = tuple(axes)
         self.extents |= {axis: shape[k] for k, axis in enumerate(axes) if axis is not None}
         self.outer, self.inner = outer, inner
-        self.place[node], self.stage[node] = place, stage
+        self.domain[node], self.place[node], self.stage[node] = tuple(axes), place, stage
         self.reductions.add(node)
         if across:
             self.across.add(node)
@@ -385,9 +383,9 @@ class IterationSpace:
         groups = [self.outer] if self.inner is None else [self.outer, self.inner]
         return " × ".join(self._sizes(self.extents[axis] for axis in group) for group in groups)
 
-    def operand_axes(self, node: int, position: int) -> Axes:
-        """The axis that each dimension of a member's operand runs along."""
-        domain, products = self.domain[node], by_vector(self.graph, node)
+    def operand_axes(self, node: int, position: int, domain: Axes | None = None) -> Axes:
+        """The axis that each dimension of a node's operand runs along, given what the node iterates over."""
+        domain, products = self.domain[node] if domain is None else domain, by_vector(self.graph, node)
         if products is not None:
             return tuple(None if k is None else domain[k] for k in products.operands[position])
         return domain[len(domain) - self.graph.type(self.graph.operands(node)[position]).ndim :]
