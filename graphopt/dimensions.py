@@ -22,7 +22,7 @@ from graphopt.errors import InvalidArgument
 
 __all__ = [
     "Counted", "Dim", "DimLike", "Opaque", "anonymous_dim", "counted", "counted_dim", "dim", "dim_from_tree",
-    "evaluate", "parse_dim", "product", "substitute", "symbols",
+    "evaluate", "is_at_most", "opaque", "parse_dim", "product", "substitute", "symbols",
 ]  # fmt: skip
 
 
@@ -234,6 +234,11 @@ def opaque(function: str, a: DimLike, b: DimLike) -> DimLike:
         if _is_nonnegative(b - a):
             return a if function == "min" else b
     return Dim((((Opaque(function, (a, b)),), 1),))
+
+
+def is_at_most(a: DimLike, b: DimLike) -> bool:
+    """Whether a ≤ b whatever the sizes are, as far as that is plain to see."""
+    return _is_nonnegative(b - a)
 
 
 def _is_nonnegative(value: DimLike) -> bool:

@@ -28,9 +28,12 @@ from graphopt.rewrite.passes import Context
 from graphopt.rewrite.pipeline import Pipeline
 from graphopt.runtime.arguments import as_array, bind
 from graphopt.runtime.caller import Call, Shortcut
+from graphopt.runtime.profile import Profile
 from graphopt.schedule.program import Program
 from graphopt.schedule.schedule import schedule
 from graphopt.shared_variable import SharedVariable
+from graphopt.updates import arrays as held
+from graphopt.updates import land, spares, turns, values
 from graphopt.variant import Variant, flatten, unflatten
 
 __all__ = ["Function"]
@@ -83,15 +86,20 @@ class Function:
         self.graph = written.copy()
         self.log = optimize(self.graph, pipeline, options)
         self._ufunc = signature.is_ufunc and is_liftable(self.graph)
+        self._results = tuple(self.graph.results)
+        self._reuses = options.schedule.get("reuse", True)
         self._variants: dict[tuple[str, ...], Variant] = {}
         if not self._ufunc and mode not in STEPPED:
             self._variant(())
         self._shortcut: Shortcut | None = None
-        stateless = not signature.shared and not signature.updates
+        self._stateless = not signature.shared and not signature.updates
         # Which numbers lose something is looked at in Python alone.
-        if target == "c" and mode is None and stateless and allow_input_downcast is not False:
-            usual = partial(Function.__call__, self)
-            self._shortcut = Shortcut(usual, None if isinstance(signature.structure, Leaf) else self._pack)
+        if target == "c" and mode is None and allow_input_downcast is not False:
+            if self._stateless:
+                usual = partial(Function.__call__, self)
+                self._shortcut = Shortcut(usual, None if isinstance(signature.structure, Leaf) else self._pack)
+            else:
+                self._shortcut = Shortcut(_nothing, self._named, len(signature.updates))
 
     # --- looking -----------------------------------------------------------------------------------------------
     @property
@@ -99,7 +107,7 @@ class Function:
         """The stages of the function; of a ufunc, those of the first form that was needed."""
         text_target = "c" if self.target != "cuda-emulated" else "cuda"
         if self._mode in STEPPED:  # nothing was compiled: the text can be had without a compiler
-            program = schedule(self.graph, self.name, keep=text_target == "c")
+            program = schedule(self.graph, self.name, keep=text_target == "c", **self.options.schedule)
             return Lowered(self.graph, self.log, program, text_target, self.options)
         variant = next(iter(self._variants.values()), None) or self._variant(tuple(self.graph.inputs)[:1])
         return Lowered(variant.graph, self.log, variant.program, text_target, self.options)
@@ -131,6 +139,25 @@ class Function:
             return {}
         _, vectors, arrays = self._arrays(arguments, by_name)
         return self._variant(vectors).counts(arrays)
+
+    def profile(self, /, *arguments: Any, **by_name: Any) -> Profile:
+        """What a call with such arguments takes: time, bytes and operations by step, and memory.
+
+        The function's generated text is compiled once more, with clocks in it, and called six times. Shared variables
+        keep their values.
+
+        Raises
+        ------
+        InvalidArgument
+            If the function runs no C that was generated: for other targets, modes that interpret, or an edited text.
+        """
+        if self.target != "c" or self._mode in STEPPED or self.is_edited:
+            raise InvalidArgument(
+                "profile is for functions with target 'c' that run their own text; compile one without "
+                + ("with_source" if self.is_edited else f"target={self.target!r}, mode={self._mode!r}")
+            )
+        _, vectors, arrays = self._arrays(arguments, by_name)
+        return self._variant(vectors).profile(arrays, self.options)
 
     def with_source(self, text: str) -> Function:
         """The same function with another text in place of the generated one.
@@ -237,23 +264,50 @@ class Function:
     def _call(
         self, arguments: Sequence[Any], by_name: Mapping[str, Any], into: Mapping[str, Array] | None
     ) -> dict[str, Array]:
-        signature = self._signature
+        if not self._signature.updates:
+            return self._computed(arguments, by_name, into)
+        with turns(self._signature.updates.values()):
+            return self._computed(arguments, by_name, into)
+
+    def _computed(
+        self, arguments: Sequence[Any], by_name: Mapping[str, Any], into: Mapping[str, Array] | None
+    ) -> dict[str, Array]:
+        updates = self._signature.updates
+        if into is None and not by_name and (results := self._repeated(arguments)) is not None:
+            return results
         shape, vectors, arrays = self._arrays(arguments, by_name)
         if self._mode in STEPPED:
             stepped = Stepped(self._as_written(vectors), self.name, str(self._mode), self._on_node)
             results = stepped.run(arrays, into)
         else:
             variant = self._variant(vectors)
-            results = variant.run(arrays, into)
+            results = variant.run(arrays, into, spares(updates))
         results = require(self.name, self.graph, results)
         if self._mode == "check":
             check_against_interpreter(self.name, self._as_written(vectors), arrays, results)
         if shape is not None:
             results = {name: unflatten(value, shape, self.graph, name) for name, value in results.items()}
-        for name, shared in signature.updates.items():
-            shared.set_value(results[name], borrow=True)
+        if updates:
+            land(updates, results, reuse=self._reuses)
         if self._shortcut is not None and into is None:
-            self._shorten(self._shortcut, Call(arguments, arrays, variant, results, tuple(self.graph.checks)))
+            given = (*arguments, *(arrays[name] for name in self._signature.shared))
+            self._shorten(self._shortcut, Call(given, arrays, variant, results, tuple(self.graph.checks)))
+        return results
+
+    def _repeated(self, arguments: Sequence[Any]) -> dict[str, Array] | None:
+        """The results of a call like an earlier one, made in C, with its updates in place.
+
+        None if there was none like it, or if this one failed: why, the usual road says. (A stateless function does not
+        come here: its type calls C.)
+        """
+        if self._stateless or self._shortcut is None or self._shortcut.caller is None:
+            return None
+        shared, updates = self._signature.shared, self._signature.updates
+        memory = spares(updates)
+        results: dict[str, Array] | None
+        results = self._shortcut.caller(*arguments, *held(shared.values()), *map(memory.get, updates))
+        if results is not None and updates:
+            land(updates, results, reuse=self._reuses)
         return results
 
     def _shorten(self, shortcut: Shortcut, call: Call) -> None:
@@ -262,12 +316,14 @@ class Function:
         A method that handed arguments on would cost as much as the call.
         """
         shortcut.saw(call)
-        if shortcut.caller is not None and type(self) is Function:
+        if self._stateless and shortcut.caller is not None and type(self) is Function:
             self.__class__ = type(Function.__name__, (Function,), {"__call__": shortcut.caller})
 
     def _pack(self, arrays: Sequence[Array]) -> Any:
-        names = [name for name in self.graph.outputs if name not in self.graph.checks]
-        return self._signature.pack(dict(zip(names, arrays, strict=True)))
+        return self._signature.pack(self._named(arrays))
+
+    def _named(self, arrays: Sequence[Array]) -> dict[str, Array]:
+        return dict(zip(self._results, arrays, strict=True))
 
     def _arrays(
         self, arguments: Sequence[Any], by_name: Mapping[str, Any]
@@ -279,7 +335,7 @@ class Function:
             name: as_array(name, value, self.graph.type(self.graph.inputs[name]).dtype, self._downcast)
             for name, value in bound.items()
         }
-        arrays |= {name: shared.get_value(borrow=True) for name, shared in signature.shared.items()}
+        arrays |= values(signature.shared)
         if self._mode == "check":
             check_domains(self.name, self._written, arrays)
         if not self._ufunc:
@@ -299,6 +355,10 @@ class Function:
                     Fuse().run(graph, Context(graph))
             self._variants[vectors] = Variant(graph, self.name, self.target, self.options, self._text)
         return self._variants[vectors]
+
+
+def _nothing(*arguments: Any) -> None:
+    """What is called in the place of a call that C does not know."""
 
 
 def _unpickled(made_of: dict[str, Any]) -> Function:

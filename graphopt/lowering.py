@@ -110,7 +110,7 @@ def lower(
     declared = declare(inputs, outputs, types)
     graph, options = declared.graph(), options or Options()
     log = optimize(graph, pipeline, options)
-    return Lowered(graph, log, schedule(graph, name, keep=target == "c"), target, options)
+    return Lowered(graph, log, schedule(graph, name, keep=target == "c", **options.schedule), target, options)
 
 
 def c_source(inputs: Any, outputs: Any, **arguments: Any) -> str:

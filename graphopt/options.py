@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from graphopt.errors import InvalidArgument
 
-__all__ = ["Options"]
+__all__ = ["SCHEDULE", "Options"]
+
+SCHEDULE = ("inplace", "reuse")
+"""The choices of the schedule that options make."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,13 @@ class Options:
     check_bounds
         Whether a call raises where an index that it computed lies outside its axis. Without, the result is undefined
         there.
+    schedule
+        Choices of the schedule that are on unless they are named with False, such as `{"inplace": False}`: "inplace",
+        results are written over temporaries that they are computed from; "reuse", temporaries that are not needed at
+        the same time share memory, and memory that updates of shared variables no longer need takes the next ones.
+    kept_bytes
+        For target "c": how much memory for temporaries a function may keep from call to call. What is more goes back
+        to the system after a call, and comes fresh, page by page, at the next. All of it goes with the function.
     """
 
     threads: int | None = None
@@ -41,7 +51,16 @@ class Options:
     templates: Sequence[str | Path] = ()
     seed: int = 0
     check_bounds: bool = True
+    schedule: Mapping[str, bool] = field(default_factory=dict)
+    kept_bytes: int = 2**30
 
     def __post_init__(self) -> None:
         if self.threads is not None and (not isinstance(self.threads, int) or self.threads < 1):
             raise InvalidArgument(f"threads is a positive integer or None, found {self.threads!r}")
+        if not isinstance(self.kept_bytes, int) or self.kept_bytes < 0:
+            raise InvalidArgument(f"kept_bytes is a number of bytes, 0 or more, found {self.kept_bytes!r}")
+        for name, value in self.schedule.items():
+            if name not in SCHEDULE or not isinstance(value, bool):
+                raise InvalidArgument(
+                    f"schedule: {name!r}: {value!r}; expected True or False for {', '.join(SCHEDULE)}"
+                )

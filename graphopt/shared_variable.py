@@ -17,6 +17,7 @@ from graphopt.op import Attributes
 from graphopt.ops.leaves import input_
 from graphopt.runtime.arguments import as_array, contiguous
 from graphopt.types import TensorType, check_dtype
+from graphopt.updates import Turn, turns
 from graphopt.variable import Variable, caller
 
 __all__ = ["SharedVariable", "shared"]
@@ -27,12 +28,15 @@ Array = Any
 class SharedVariable(Variable):
     """A variable with a value of its own. What goes in and out is copied: no array is shared with the user unasked."""
 
-    __slots__ = ("_value",)
+    __slots__ = ("_is_ours", "_spare", "_turn", "_value")
 
     def __init__(self, value: Array, type: TensorType, name: str | None) -> None:
         attributes = Attributes(dtype=type.dtype, shape=type.shape)
         super().__init__(type, input_, (), attributes, name, caller())
         self._value = value
+        self._is_ours = False  # whether the array was made here, and not lent by the user
+        self._spare: Array | None = None  # an array of ours for a value to come
+        self._turn = Turn()
 
     def get_value(self, borrow: bool = False) -> Array:
         """The value now.
@@ -66,11 +70,17 @@ class SharedVariable(Variable):
         ShapeMismatch
             If the shape is another.
         """
-        given = as_array(str(self.name or "of a shared variable"), value, self.dtype)
+        given = self._checked(as_array(str(self.name or "of a shared variable"), value, self.dtype))
+        kept = contiguous(given) if borrow else np.array(given, order="C")
+        with turns([self]):
+            self._value, self._is_ours, self._spare = kept, not borrow, None
+
+    def _checked(self, given: Array) -> Array:
+        """An array of this dtype, if it has a shape that this type may have."""
         if not _fits(given.shape, self.type):
             name = self.name or "a shared variable"
             raise ShapeMismatch(f"the value of {name} has shape {given.shape}; expected {self.type}")
-        self._value = contiguous(given) if borrow else np.array(given, order="C")
+        return given
 
     def __reduce__(self) -> tuple[object, ...]:
         """A pickle holds type, name and value; shared by what is pickled together, it is shared again afterwards."""

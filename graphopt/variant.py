@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from graphopt.runtime.extents import Extents
 from graphopt.runtime.host import Settling
 from graphopt.schedule.schedule import schedule
 from graphopt.schedule.steps import Branch
+
+if TYPE_CHECKING:
+    from graphopt.runtime.profile import Profile
 
 __all__ = ["Interpreted", "Runner", "Variant", "flatten", "run", "unflatten"]
 
@@ -41,12 +44,25 @@ class Variant:
 
     def __init__(self, graph: Graph, name: str, target: str, options: Options, text: str | None) -> None:
         self.graph = graph
-        self.program = schedule(graph, name, keep=target != "cuda-emulated")
+        self.program = schedule(graph, name, keep=target != "cuda-emulated", **options.schedule)
         self.runner = _runner(self, target, options, text)
         self._extents = Extents(graph)
 
-    def run(self, arrays: Mapping[str, Array], into: Mapping[str, Array] | None) -> dict[str, Array]:
-        return run(self.graph, self.runner, self._extents, arrays, into)
+    def run(
+        self, arrays: Mapping[str, Array], into: Mapping[str, Array] | None, spares: Mapping[str, Array] | None = None
+    ) -> dict[str, Array]:
+        return run(self.graph, self.runner, self._extents, arrays, into, spares)
+
+    def profile(self, arrays: Mapping[str, Array], options: Options) -> Profile:
+        """What a call of the program takes; it is called several times."""
+        from graphopt.runtime.profile import profile
+
+        def called(runner: Runner) -> dict[str, int]:
+            sizes: dict[str, int] = {}
+            run(self.graph, runner, self._extents, arrays, None, sizes=sizes)
+            return sizes
+
+        return profile(self.program, options, called)
 
     def counts(self, arrays: Mapping[str, Array]) -> dict[str, int]:
         """The "bytes" and "flops" of a call; empty if a condition chooses between kernels or the call counts a size."""
@@ -61,20 +77,39 @@ class Variant:
 
 
 def run(
-    graph: Graph, runner: Runner, extents: Extents, arrays: Mapping[str, Array], into: Mapping[str, Array] | None
+    graph: Graph,
+    runner: Runner,
+    extents: Extents,
+    arrays: Mapping[str, Array],
+    into: Mapping[str, Array] | None,
+    spares: Mapping[str, Array] | None = None,
+    sizes: dict[str, int] | None = None,
 ) -> dict[str, Array]:
-    """Run a graph once its arguments, and the arrays for its results if there are any, have been checked."""
-    sizes = bind_dimensions(graph, arrays)
+    """Run a graph once its arguments, and the arrays for its results if there are any, have been checked.
+
+    `spares` are arrays that may be used for results, if they are of the right size. The call's sizes go to `sizes`.
+    """
+    sizes = {} if sizes is None else sizes
+    sizes |= bind_dimensions(graph, arrays)
     extents.check(sizes)
     held = {name: contiguous(array, name) for name, array in arrays.items()}
     if into is not None:
         _check_into(graph, into, held, sizes)
+    fitting = {name: array for name, array in (spares or {}).items() if _shape(graph, name, sizes) == array.shape}
 
     def settled(node: int, count: int) -> None:
         settle(graph, node, count, sizes)
         extents.check(sizes)
 
-    return runner.run(held, sizes, into, settled)
+    return runner.run(held, sizes, {**(into or {}), **fitting} or None, settled)
+
+
+def _shape(graph: Graph, output: str, sizes: Mapping[str, int]) -> tuple[int, ...] | None:
+    """The shape of an output; None if the call counts it."""
+    type = graph.type(graph.outputs[output])
+    if not symbols(type.size) <= sizes.keys():
+        return None
+    return tuple([evaluate(size, sizes) for size in type.shape])
 
 
 class Interpreted:

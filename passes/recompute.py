@@ -1,8 +1,8 @@
 """What passes between kernels through memory, looked at once more: computed again where that is cheaper.
 
-A value that one group stores and others load costs a store, and a load each. Where it is a few cheap operations away from
-what those others load anyway, or from rows of far fewer elements, they compute it again. Not a pass of its own: `fuse`
-does this to its groups.
+A value that one group stores and others load costs a store, and a load each. Where it is a few cheap operations away
+from what those others load anyway, or from rows of far fewer elements, they compute it again. Not a pass of its own:
+`fuse` does this to its groups. A group that only one other waits for is computed in that one, if their loops allow it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from graphopt.graph import Graph
     from graphopt.passes.fuse import Group
 
-__all__ = ["Recomputing", "base_of"]
+__all__ = ["Recomputing", "base_of", "is_cheap"]
 
 FLOPS_A_BYTE = 4
 """Operations that take as long as a byte on its way to or from memory: two cores of 2023 do some 100 GFLOP/s of simple
@@ -34,6 +34,12 @@ def base_of(graph: Graph, node: int) -> int:
     while is_view(graph, node):
         (node,) = graph.operands(node)
     return node
+
+
+def is_cheap(graph: Graph, node: int) -> bool:
+    """Whether a node is elementwise and no elementary function."""
+    traits = graph.op(node).traits
+    return "elementwise" in traits and "transcendental" not in traits and "host" not in traits
 
 
 @dataclass(frozen=True)
@@ -75,10 +81,21 @@ class Recomputing:
 
     def groups(self) -> list[Group]:
         """The groups that are still needed, in an order in which they can run."""
+        for group in self.all:
+            self._move(group)
         for value in sorted(self.readers, key=self.number.__getitem__):
             if value in self.of and not self.of[value].closed:
                 self._consider(value)
         return self._needed()
+
+    def _move(self, group: Group) -> None:
+        """Let a group be computed in the only one that waits for it, whatever it takes: it is computed once still."""
+        members = group.space.place
+        found = [reader for member in members for reader in self.readers.get(member, ()) if member in reader.reads]
+        if group.closed or not found or any(reader is not found[0] for reader in found):
+            return
+        if self.pinned.isdisjoint(members) and not found[0].closed:
+            self._join(found[:1], Cone(tuple(members), tuple(group.reads)))
 
     def _consider(self, value: int) -> None:
         cone = self._cone(value)
@@ -87,23 +104,23 @@ class Recomputing:
         readers = [reader for reader in self.readers[value] if value in reader.reads]
         if value not in self.pinned and readers:
             gain = self._bytes(value, value) + sum(self._gain(reader, value, cone) for reader in readers)
-            if gain > 0 and self._joined(readers, value, cone):
+            if gain > 0 and self._join(readers, cone):
                 return
         for reader in readers:
             if self._gain(reader, value, cone) > 0:
-                self._joined([reader], value, cone)
+                self._join([reader], cone)
 
     def _cone(self, value: int) -> Cone | None:
         """The cheap nodes of its own group that compute a value; None if it is none, or they are too many."""
         graph, group = self.graph, self.of[value]
-        if not self._is_cheap(value):
+        if not is_cheap(graph, value):
             return None
         nodes, leaves, waiting = {value: None}, dict[int, None](), [value]
         while waiting:
             for operand in graph.operands(waiting.pop()):
                 base = base_of(graph, operand)
                 same = self.of.get(base) is group and self._share(base, value) == 1
-                if same and self._is_cheap(base):
+                if same and is_cheap(graph, base):
                     if base not in nodes:
                         nodes[base] = None
                         waiting.append(base)
@@ -112,10 +129,6 @@ class Recomputing:
             if len(nodes) > CONE:
                 return None
         return Cone(tuple(nodes), tuple(leaves))
-
-    def _is_cheap(self, node: int) -> bool:
-        traits = self.graph.op(node).traits
-        return "elementwise" in traits and "transcendental" not in traits
 
     def _gain(self, reader: Group, value: int, cone: Cone) -> float:
         """Bytes for each element of a value that a reader saves by computing it again, its store left aside."""
@@ -146,8 +159,8 @@ class Recomputing:
         axes = [size for size in mine.shape if size != 1]
         return 0.0 if len(axes) < other.ndim and all(size in other.shape for size in axes) else 1.0
 
-    def _joined(self, readers: list[Group], value: int, cone: Cone) -> bool:
-        """Let groups compute a value again, all of them or none."""
+    def _join(self, readers: list[Group], cone: Cone) -> bool:
+        """Let groups compute some nodes too, all of them or none; whether they do."""
         spaces = []
         for reader in readers:
             members = sorted({*reader.space.place, *cone.nodes}, key=self.number.__getitem__)

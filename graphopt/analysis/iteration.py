@@ -123,6 +123,10 @@ class IterationSpace:
             return self._place(node, [*axes, *[None] * rest], shape, stage, 0)
         trailing = len(graph.attributes(node)["shape"]) if op is stack else 0
         shape = shape[: len(shape) - trailing]
+        if not shape and op is not stack and self.outer and self.inner and all(not any(s[1]) for s in sources if s):
+            self.domain[node] = self.place[node] = ()  # one number for all rows, computed for each
+            self.stage[node] = 0
+            return True
         axes = self._aligned([s[1] for s in sources if s], len(shape))
         if axes is None:
             return self._refuse("its operands run along different axes")
@@ -207,9 +211,14 @@ class IterationSpace:
                 outer = tuple(assigned[k] for k in real if k not in reduced)
                 inner = tuple(assigned[k] for k in real if k in reduced)
             elif inner is None:
-                if [self.extents[axis] for axis in outer] != [shape[k] for k in real]:
+                kept = [k for k in real if k not in reduced]
+                if [self.extents[axis] for axis in outer] == [shape[k] for k in real]:
+                    assigned = dict(zip(real, outer, strict=True))
+                elif [self.extents[axis] for axis in outer] == [shape[k] for k in kept]:
+                    gone = [k for k in real if k in reduced]
+                    assigned = dict(zip((*kept, *gone), (*outer, *self._fresh(len(gone))), strict=True))
+                else:
                     return self._refuse(f"its axes {self._sizes(shape)} are not the loops {self._loops()}")
-                assigned = dict(zip(real, outer, strict=True))
                 inner = tuple(assigned[k] for k in real if k in reduced)
                 outer = tuple(assigned[k] for k in real if k not in reduced)
             else:

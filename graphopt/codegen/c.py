@@ -10,12 +10,28 @@ from typing import Any
 
 import jinja2
 
-from graphopt.codegen.columns import carried, in_columns
+from graphopt.codegen.columns import (
+    carried,
+    carried_into,
+    column_block,
+    in_columns,
+    is_divisible,
+    is_flat,
+    short_rows,
+    steps_at_once,
+    taken,
+)
 from graphopt.codegen.environment import SUFFIX, environment, size_text, template_folders, tidy
+from graphopt.codegen.lanes import in_lanes, lane_count, mentions
+from graphopt.codegen.tiles import from_stages, staged, straight, tiles
+from graphopt.options import Options
+from graphopt.schedule.liveness import lifetimes, numbered
+from graphopt.schedule.memory import LINE
 from graphopt.schedule.program import Buffer, Program
 from graphopt.schedule.segments import LIMIT, Segment, is_long, live_slots, segments
 from graphopt.schedule.statements import Compute, Reduce
 from graphopt.schedule.steps import Axis, Kernel, MatrixProduct, Step, leaves
+from graphopt.schedule.stretches import stretch_slots, stretches
 
 __all__ = ["CSource", "c_source", "passed_buffers"]
 
@@ -59,7 +75,15 @@ class CSource:
         return {f"{name}.inc": self.text, **units, **self.headers}
 
 
-def c_source(program: Program, *, templates: Sequence[str | Path] = (), blas: str | None = "scipy_") -> CSource:
+def c_source(
+    program: Program,
+    *,
+    templates: Sequence[str | Path] = (),
+    blas: str | None = "scipy_",
+    kept_bytes: int = Options.kept_bytes,
+    profiled: bool = False,
+    poisoned: bool = False,
+) -> CSource:
     """Write a program down in C.
 
     Parameters
@@ -70,6 +94,12 @@ def c_source(program: Program, *, templates: Sequence[str | Path] = (), blas: st
         Folders laid over the package's templates.
     blas
         The prefix of BLAS's names; None writes matrix products as loops.
+    kept_bytes
+        How much memory for temporaries may wait for the next calls.
+    profiled
+        Whether a run measures itself: see `graphopt.runtime.profile`.
+    poisoned
+        Whether memory is filled with NaN when a temporary comes to lie there, which shows if it was still needed.
     """
     jinja = _environment(template_folders(templates))
     steps = list(leaves(program.steps))
@@ -87,7 +117,11 @@ def c_source(program: Program, *, templates: Sequence[str | Path] = (), blas: st
         reductions=_declared_reductions(program),
         passed=[(k, buffer) for k, buffer in enumerate(passed_buffers(program)) if buffer.name in touched],
         late={buffer.name for buffer in program.late},
-        temporaries=program.early("temporary"),
+        kept_bytes=kept_bytes,
+        line=LINE,
+        profiled=profiled,
+        number_of={step.name: number for number, step in enumerate(steps)} if profiled else {},
+        entering=_entering(program) if poisoned else {},
         strip=_strip(program),
     )
     return CSource(tidy(text), headers, calls_blas, _units(program))
@@ -101,13 +135,29 @@ def _environment(folders: tuple[str, ...]) -> jinja2.Environment:
         **jinja.filters,
         "arguments": arguments,
         "carried": lambda kernel: carried(kernel).items(),
+        "carried_into": carried_into,
+        "column_block": column_block,
+        "from_stages": from_stages,
         "in_columns": in_columns,
+        "in_lanes": in_lanes,
+        "is_divisible": is_divisible,
+        "is_flat": is_flat,
+        "lane_count": lane_count,
         "live_slots": live_slots,
+        "mentions": mentions,
         "position": position_text,
         "reduction_identifier": _identifier,
         "segmented": is_long,
         "segments": segments,
+        "stretch_slots": stretch_slots,
+        "stretches": stretches,
         "touched": touched,
+        "short_rows": short_rows,
+        "staged": staged,
+        "steps_at_once": steps_at_once,
+        "straight": straight,
+        "taken": taken,
+        "tiles": tiles,
         "worth_sharing": elements_worth_sharing,
     }
     return jinja
@@ -142,6 +192,16 @@ def elements_worth_sharing(kernel: Kernel) -> int:
     """How many elements it takes before starting threads costs less than it saves: fewer, the more each one costs."""
     cost = sum(s.op.cost for stage in kernel.stages for s in stage.lane if isinstance(s, Compute | Reduce))
     return max(128, int(ELEMENTS / (4 + cost)))
+
+
+def _entering(program: Program) -> dict[str, list[Buffer]]:
+    """The planned temporaries that each step writes first, by the step's name."""
+    lives, result = lifetimes(program.steps), dict[str, list[Buffer]]()
+    steps = dict(numbered(program.steps))
+    for room in program.memory.rooms:
+        for name in room.tenants:
+            result.setdefault(steps[lives[name].begin].name, []).append(program.buffers[name])
+    return result
 
 
 def _strip(program: Program) -> int:

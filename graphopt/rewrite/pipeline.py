@@ -27,9 +27,9 @@ __all__ = ["NAMED", "Event", "Fix", "Hook", "OneRule", "Pipeline"]
 
 NAMED: Mapping[str, str] = {
     "default": "canonicalize,cse,fix{stabilize,cse,canonicalize;max=20},lower,cse,constant-folding,branches,"
-    "canonicalize,cse,dead-code",
+    "canonicalize,choices,constant-folding,canonicalize,cse,dead-code",
     "fast": "canonicalize,cse,fix{stabilize,fast-math,cse,canonicalize;max=20},lower,cse,constant-folding,branches,"
-    "canonicalize,cse,dead-code",
+    "canonicalize,choices,constant-folding,canonicalize,cse,dead-code",
     "stabilized": "canonicalize,cse,fix{stabilize,cse,canonicalize;max=20}",
     "none": "lower",
 }

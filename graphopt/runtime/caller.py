@@ -83,7 +83,7 @@ class Call:
     Attributes
     ----------
     arguments
-        What was passed, by position.
+        What was passed, by position, and the values of shared variables behind.
     arrays
         The same by name and in the same order, as the program was given them: for a ufunc, vectors and scalars.
     variant
@@ -123,8 +123,8 @@ class Call:
             and max(len(passed_buffers(program)), len(program.sizes)) <= PLACES
         )
 
-    def remembered_by(self, caller: Any) -> None:
-        """Tell a `Caller` to make calls like this one."""
+    def remembered_by(self, caller: Any, given: int = 0) -> None:
+        """Tell a `Caller` to make calls like this one; its last `given` results into memory that it may be given."""
         program, outputs, runner = self.program, self.program.outputs, self.variant.runner
         assert isinstance(runner, NativeProgram)
         places = {buffer.name: place for place, buffer in enumerate(passed_buffers(program))}
@@ -137,6 +137,7 @@ class Call:
             runner.address,
             runner.threads,
             int(elements >= RELEASE_FROM),
+            given,
             tuple([self.sizes[name] for name in program.sizes]),
             tuple([(buffer.value.ctypes.data, places[buffer.name]) for buffer in program.of_role("constant")]),
             tuple([
@@ -174,11 +175,14 @@ class Shortcut:
         The function's usual call.
     pack
         Makes its result of a list of arrays; None if the only array is the result.
+    given
+        For how many of the last results a call gives memory behind its arguments, or None.
     """
 
-    def __init__(self, call: Callable[..., Any], pack: Callable[[Sequence[Array]], Any] | None) -> None:
+    def __init__(self, call: Callable[..., Any], pack: Callable[[Sequence[Array]], Any] | None, given: int = 0) -> None:
         self._call = call
         self._pack = pack
+        self._given = given
         self._seen: deque[Any] = deque(maxlen=REMEMBERED)
         self.caller: Any = None
         """Called like the function, once there is one."""
@@ -189,7 +193,7 @@ class Shortcut:
         if shapes not in self._seen:
             self._seen.append(shapes)
         elif call.repeatable and (self.caller is not None or self._made()):
-            call.remembered_by(self.caller)
+            call.remembered_by(self.caller, self._given)
 
     def _made(self) -> bool:
         global _patience

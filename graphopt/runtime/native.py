@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -67,6 +68,7 @@ class NativeProgram:
             program,
             templates=options.templates,
             blas=blas.prefix if blas is not None else None,
+            kept_bytes=options.kept_bytes,
         )
         self.source: CSource = source if text is None else CSource(text, source.headers, source.uses_blas)
         link: tuple[str, ...] = ()
@@ -88,6 +90,9 @@ class NativeProgram:
             ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32,
             *([ENTRY] if program.host_calls else []), *([SETTLE] if program.settles else []),
         ]  # fmt: skip
+        release = getattr(self.library.handle, "go_release", None)
+        if release is not None:
+            weakref.finalize(self, release)
         self._passed = passed_buffers(program)
         self.threads = options.threads or len(os.sched_getaffinity(0))
         self.address = ctypes.cast(self._entry, ctypes.c_void_p).value or 0

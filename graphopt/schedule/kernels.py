@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from graphopt.dimensions import DimLike
 from graphopt.schedule.statements import Index, Indexed, Load, Reading, Reduce, Scatter, Statement, Store, Writing
 from graphopt.schedule.steps import Axis, Kernel, Stage
 
-__all__ = ["make_kernel"]
+__all__ = ["make_kernel", "runs_across"]
+
+SMALL = 8
+"""The extent of an axis that is not worth doing in blocks."""
 
 
 def make_kernel(
@@ -24,14 +27,18 @@ def make_kernel(
     Parameters
     ----------
     outer, inner
-        Name and extent of each axis, slowest first. Without `inner`, the last axis that remains after collapsing
-        the outer ones becomes the inner one.
+        Name and extent of each axis, slowest first. Without `inner`, positions may be done in any order: of the axes
+        that remain after collapsing the outer ones, that along which most accesses run through memory becomes the inner
+        one, the last one if in doubt.
     """
     indices = [s.index for stage in stages for s in (*stage.row, *stage.lane) if isinstance(s, Indexed)]
     groups_outer = _collapse(outer, indices)
-    groups_inner = _collapse(inner, indices) if inner is not None else groups_outer[-1:]
-    if inner is None:
-        groups_outer = groups_outer[:-1]
+    if inner is not None:
+        groups_inner = _collapse(inner, indices)
+    else:
+        fastest = max(range(len(groups_outer)), key=lambda k: (_running(groups_outer[k][0][-1], stages), k), default=0)
+        groups_inner = groups_outer[fastest : fastest + 1]
+        groups_outer = groups_outer[:fastest] + groups_outer[fastest + 1 :]
     renamed: dict[str, str] = {}
     axes_outer = _axes(groups_outer, "i", renamed)
     axes_inner = _axes(groups_inner, "j", renamed)
@@ -39,7 +46,8 @@ def make_kernel(
     reads = dict.fromkeys(s.buffer for stage in stages for s in (*stage.row, *stage.lane) if isinstance(s, Reading))
     writes = dict.fromkeys(s.buffer for stage in stages for s in (*stage.row, *stage.lane) if isinstance(s, Writing))
     kernel = Kernel(name, "map", axes_outer, axes_inner, stages, tuple(reads), tuple(writes), note)
-    return replace(kernel, form=_form(kernel))
+    kernel = replace(kernel, form=_form(kernel))
+    return replace(kernel, tile=_tile(kernel)) if kernel.form == "map" else kernel
 
 
 def _form(kernel: Kernel) -> str:
@@ -62,6 +70,38 @@ def _runs_along_outer(kernel: Kernel) -> bool:
                 strides = dict(statement.index.terms)
                 votes += (strides.get(across) == 1) - (strides.get(along) == 1)
     return votes > 0
+
+
+def _running(axis: str, stages: Iterable[Stage]) -> int:
+    """How much is to be said for an axis as the innermost: two for a load that runs along it, three for a store.
+
+    Of a line of memory that is not written at once the rest must be read first, so stores count for more.
+    """
+    statements = (s for stage in stages for s in (*stage.row, *stage.lane) if isinstance(s, Indexed))
+    return sum((2 + isinstance(s, Writing)) * (dict(s.index.terms).get(axis) == 1) for s in statements)
+
+
+def _tile(kernel: Kernel) -> str:
+    """The outer axis that is done in blocks together with the last inner one; "" if none is worth it."""
+    if not kernel.inner or len(kernel.stages) != 1 or any(isinstance(s, Writing) for s in kernel.stages[0].row):
+        return ""
+    votes = {axis.name: 0 for axis in kernel.outer if not _is_small(axis)}
+    for statement in kernel.stages[0].lane:
+        if isinstance(statement, Load | Store):
+            for axis in votes:
+                votes[axis] += runs_across(statement.index, axis, kernel.inner[-1].name)
+    best = max(votes, key=lambda axis: votes[axis], default="")
+    return best if best and votes[best] and not _is_small(kernel.inner[-1]) else ""
+
+
+def _is_small(axis: Axis) -> bool:
+    return isinstance(axis.extent, int) and axis.extent < SMALL
+
+
+def runs_across(index: Index, axis: str, inner: str) -> bool:
+    """Whether an access runs through memory along `axis` and jumps along the axis `inner`."""
+    strides = dict(index.terms)
+    return strides.get(axis) == 1 and strides.get(inner, 0) not in (0, 1)
 
 
 def _collapse(axes: Sequence[tuple[str, DimLike]], indices: Sequence[Index]) -> list[tuple[list[str], DimLike]]:

@@ -50,7 +50,7 @@ def partition(graph: Graph, order: list[int], found: dict[int, View]) -> list[Pa
     for group in graph.fusion.groups:
         members = [node for node in computed if node in group]
         for part in _legal(graph, members):
-            parts.append(part)
+            parts += [*_apart(graph, part, covered), part]
             covered.update(part.members)
     conditionals = [node for node in computed if graph.op(node) is cond]
     parts += [_single(graph, node) for node in computed if node not in covered and graph.op(node) is not cond]
@@ -102,6 +102,15 @@ def _legal(graph: Graph, members: list[int]) -> Iterable[Part]:
         accepted.append(node)
     if accepted:
         yield Part(accepted, space)
+
+
+def _apart(graph: Graph, part: Part, covered: set[int]) -> list[Part]:
+    """A part of their own for the numbers that a part of many rows computes for each: to store them once, if at all."""
+    if part.space is None or not part.space.outer:
+        return []
+    numbers = [node for node in part.members if not part.space.place[node]]
+    space = IterationSpace.of(graph, numbers)
+    return [Part(numbers, space)] if space is not None and not covered.issuperset(numbers) else []
 
 
 def _ordered(graph: Graph, parts: list[Part], order: list[int], found: dict[int, View]) -> list[Part] | None:

@@ -11,7 +11,8 @@ from functools import cached_property
 from typing import Any
 
 from graphopt.dimensions import DimLike, symbols
-from graphopt.schedule.steps import HostCall, Kernel, Settle, Step, leaves
+from graphopt.schedule.memory import MemoryPlan
+from graphopt.schedule.steps import HostCall, Kernel, Settle, Step, leaves, made_by
 from graphopt.types import TensorType
 
 __all__ = ["Buffer", "Program"]
@@ -32,7 +33,7 @@ class Program:
     """Buffers, sizes and steps.
 
     `sizes` are the names of dimensions in the order a call passes them: first those that the arguments have, then
-    `counts`, which are 0 until a step of the program settles them.
+    `counts`, which are 0 until a step of the program settles them. `memory` says where temporaries lie.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Program:
     inputs: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     counts: tuple[str, ...] = ()
+    memory: MemoryPlan = field(default_factory=MemoryPlan)
 
     def of_role(self, role: str) -> list[Buffer]:
         """The buffers of one role, in order."""
@@ -85,9 +87,10 @@ class Program:
         return [buffer for buffer in self.of_role(role) if buffer not in late]
 
     def bytes(self, step: Step) -> DimLike:
-        """Bytes a step must move if every buffer it touches is read or written once."""
+        """Bytes a step must move if it reads every buffer once, unless it made what is in there, and writes it once."""
         total: DimLike = 0
-        for name in dict.fromkeys((*step.reads, *step.writes)):
+        made = made_by(step)
+        for name in (*(name for name in step.reads if name not in made), *step.writes):
             buffer = self.buffers[name]
             total = total + buffer.type.size * buffer.type.itemsize
         return total

@@ -28,7 +28,9 @@ from graphopt.ops.running import cumprod, cumsum, recurrence
 from graphopt.ops.shape import stack
 from graphopt.schedule import assembly, branch, counting, host, matrix, ordered
 from graphopt.schedule.builder import Place, ProgramBuilder, axis_name
+from graphopt.schedule.inplace import in_place
 from graphopt.schedule.kernels import make_kernel
+from graphopt.schedule.memory import planned
 from graphopt.schedule.partition import Part, partition
 from graphopt.schedule.program import Program
 from graphopt.schedule.stages import Destination, StageBuilder
@@ -76,7 +78,9 @@ def step_rule(op: Op) -> StepRule | None:
     return HOST if "host" in op.traits else STEPS.get(op)
 
 
-def schedule(graph: Graph, name: str = "program", *, keep: bool = True) -> Program:
+def schedule(
+    graph: Graph, name: str = "program", *, keep: bool = True, inplace: bool = True, reuse: bool = True
+) -> Program:
     """The program of a graph whose composite ops are expanded.
 
     Parameters
@@ -87,13 +91,18 @@ def schedule(graph: Graph, name: str = "program", *, keep: bool = True) -> Progr
         The program's name, which generated functions carry.
     keep
         Whether kernels may keep lane values between stages (C), or compute them again (CUDA).
+    inplace
+        Whether results may be written over temporaries they are computed from.
+    reuse
+        Whether temporaries that are not needed at the same time may lie in the same memory.
 
     Raises
     ------
     UnsupportedExpression
         If a composite op was not expanded: run the pass `lower` first.
     """
-    return _Scheduler(graph, name, ProgramBuilder(graph, keep)).program()
+    program = _Scheduler(graph, name, ProgramBuilder(graph, keep)).program()
+    return planned(in_place(program) if inplace else program, reuse=reuse)
 
 
 def body_steps(
@@ -274,6 +283,8 @@ class _Scheduler:
                 places.insert(0, Destination(self.buffer_of[node], row_major(self.graph.type(node).shape)))
             if places:
                 destinations[node] = places
+        if not destinations:
+            return  # whoever needs its values computes them again
         stages = StageBuilder(self.builder, part.space, part.members, destinations, self.builder.keep).stages()
         space = part.space
         self.builder.steps.append(

@@ -34,6 +34,9 @@ from graphopt.schedule.steps import Stage
 __all__ = ["Destination", "StageBuilder"]
 
 
+DEAR = 4
+"""The cost of an op whose result is rather kept and read again than computed twice: a division, or more."""
+
 Known = dict[tuple[int, Index], str]
 """The locals that hold elements fetched from outside the group, by where they come from."""
 
@@ -130,12 +133,12 @@ class StageBuilder:
                 yield source[0]
 
     def _heavy(self) -> set[int]:
-        """Lane members that are dear to compute again: an elementary function is among what they need."""
+        """Lane members that are dear to compute again: a division or something dearer is among what they need."""
         heavy: set[int] = set()
         for node in self.members:
             if self._is_row_value(node):
                 continue
-            if "transcendental" in self.graph.op(node).traits or any(u in heavy for u in self._sources(node)):
+            if self.graph.op(node).cost >= DEAR or any(u in heavy for u in self._sources(node)):
                 heavy.add(node)
         return heavy
 

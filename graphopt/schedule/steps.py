@@ -8,11 +8,11 @@ from typing import ClassVar
 
 from graphopt.dimensions import DimLike, opaque, product
 from graphopt.op import Attributes, Op
-from graphopt.schedule.statements import Append, Compute, Keep, Reduce, Scan, Scatter, Statement
+from graphopt.schedule.statements import Append, Compute, Keep, Reading, Reduce, Scan, Scatter, Statement, Writing
 from graphopt.types import TensorType
 
 __all__ = ["Axis", "Branch", "HostCall", "Kernel", "Matrix", "MatrixProduct", "Settle", "Stage", "Step",
-           "leaves"]  # fmt: skip
+           "leaves", "made_by"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,9 @@ class Kernel:
       axis, which runs through memory, is done side by side;
     - "ordered": for every position of `outer`, the positions of `inner` strictly one after another;
     - "total": no `outer` axes, one stage, results that leave the kernel: `inner` may be split into chunks.
+
+    `tile` names the outer axis along which some accesses of a "map" run through memory, where others run along the last
+    inner one: blocks of both axes are then done at a time, so that neither jumps.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Kernel:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     note: str = ""
+    tile: str = ""
 
     @property
     def is_ordered(self) -> bool:
@@ -217,6 +221,19 @@ class Branch:
 
 
 Step = Kernel | MatrixProduct | HostCall | Settle | Branch
+
+
+def made_by(step: Step) -> frozenset[str]:
+    """The buffers that a step writes before it reads them, or without reading them."""
+    if isinstance(step, Branch):
+        return frozenset().union(*(made_by(inner) for inner in (*step.then, *step.otherwise)))
+    if not isinstance(step, Kernel):
+        return frozenset(step.writes)
+    first: dict[str, bool] = {}
+    for statement in step.statements():
+        if isinstance(statement, Reading | Writing):
+            first.setdefault(statement.buffer, isinstance(statement, Writing))
+    return frozenset(name for name, is_written in first.items() if is_written)
 
 
 def leaves(steps: Iterable[Step]) -> Iterator[Kernel | MatrixProduct | HostCall | Settle]:

@@ -242,3 +242,82 @@ def test_the_extension_is_looked_for_only_after_many_calls_that_are_alike(monkey
     for _ in range(3):
         function(np.zeros(3))
     assert looked
+
+
+# --- shared variables -------------------------------------------------------------------------------------------------
+
+
+def stateful():
+    """Two shared variables, and a function that changes both and returns what it had."""
+    w, v = go.shared(np.zeros(4), name="w"), go.shared(np.zeros(4), name="v")
+    checked = T.check(x, T.all(x >= 0), "x is not negative")
+    return w, v, go.function([x], {"sum": T.sum(w + v), "w": w}, updates={w: w + checked, v: v - x[:4]})
+
+
+def in_python(function):
+    """How often a function with shared variables is called in Python from now on."""
+    calls = []
+    usual = function._arrays
+    function._arrays = lambda *given: (calls.append(given), usual(*given))[1]
+    return calls
+
+
+def test_calls_that_change_shared_variables_are_made_in_c():
+    w, v, f = stateful()
+    for _ in range(2):
+        f(np.ones(4))
+    calls, places = in_python(f), []
+    for k in range(2, 8):
+        results = f(np.ones(4))
+        assert results["sum"] == 0 and results["w"].flags.owndata
+        np.testing.assert_array_equal(results["w"], np.full(4, k))
+        places.append((w.get_value(borrow=True).ctypes.data, v.get_value(borrow=True).ctypes.data))
+    assert not calls and len(set(places)) == 2
+    np.testing.assert_array_equal(w.get_value(), np.full(4, 8))
+    np.testing.assert_array_equal(v.get_value(), np.full(4, -8))
+
+
+def test_values_that_are_held_outlive_calls_made_in_c():
+    w, _, f = stateful()
+    held = []
+    for _ in range(6):
+        f(np.ones(4))
+        held.append(w.get_value(borrow=True)[1:])
+    assert [part[0] for part in held] == [1, 2, 3, 4, 5, 6]
+
+
+def test_what_fails_in_c_changes_nothing_and_says_why():
+    w, v, f = stateful()
+    for _ in range(3):
+        f(np.ones(4))
+    with pytest.raises(CheckFailed, match="x is not negative"):
+        f(np.array([1.0, -1.0, 1.0, 1.0]))
+    with pytest.raises(ShapeMismatch):
+        f(np.ones(5))
+    with pytest.raises(InvalidArgument):
+        f(np.ones(4), np.ones(4), np.ones(4))
+    np.testing.assert_array_equal(w.get_value(), np.full(4, 3))
+    np.testing.assert_array_equal(v.get_value(), np.full(4, -3))
+    calls = in_python(f)
+    f(np.ones(4))
+    assert not calls
+    np.testing.assert_array_equal(w.get_value(), np.full(4, 4))
+
+
+def test_a_shared_value_of_another_size_is_another_call():
+    w = go.shared(np.arange(3.0), name="w", type="float64[k]")
+    f = go.function([], [T.sum(w), w * 2])
+    for size in (3, 3, 3, 5, 5, 5, 3, 5, 0):
+        w.set_value(np.arange(float(size)))
+        total, double = f()
+        assert total == size * (size - 1) / 2
+        np.testing.assert_array_equal(double, 2 * np.arange(size))
+
+
+def test_threads_that_update_through_c_lose_nothing():
+    w, v, f = stateful()
+    with ThreadPoolExecutor(8) as threads:
+        for future in [threads.submit(f, np.full(4, float(k))) for k in range(200)]:
+            future.result()
+    np.testing.assert_array_equal(w.get_value(), np.full(4, sum(range(200))))
+    np.testing.assert_array_equal(w.get_value() + v.get_value(), np.zeros(4))
