@@ -6,7 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from graphopt.dimensions import DimLike
-from graphopt.schedule.statements import Index, Indexed, Load, Reading, Reduce, Scatter, Statement, Store, Writing
+from graphopt.schedule.statements import (
+    Defining,
+    Index,
+    Indexed,
+    Load,
+    Reading,
+    Reduce,
+    Scatter,
+    Statement,
+    Store,
+    Writing,
+    used,
+)
 from graphopt.schedule.steps import Axis, Kernel, Stage
 
 __all__ = ["make_kernel", "runs_across"]
@@ -31,6 +43,7 @@ def make_kernel(
         that remain after collapsing the outer ones, that along which most accesses run through memory becomes the inner
         one, the last one if in doubt.
     """
+    stages = _used(stages)
     indices = [s.index for stage in stages for s in (*stage.row, *stage.lane) if isinstance(s, Indexed)]
     groups_outer = _collapse(outer, indices)
     if inner is not None:
@@ -48,6 +61,25 @@ def make_kernel(
     kernel = Kernel(name, "map", axes_outer, axes_inner, stages, tuple(reads), tuple(writes), note)
     kernel = replace(kernel, form=_form(kernel))
     return replace(kernel, tile=_tile(kernel)) if kernel.form == "map" else kernel
+
+
+def _used(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """Stages without what nobody uses: values of a group that other groups compute again."""
+    needed: set[str] = set()
+
+    def kept(statements: Sequence[Statement]) -> tuple[Statement, ...]:
+        found = []
+        for statement in reversed(statements):
+            if not isinstance(statement, Defining) or statement.target in needed:
+                needed.update(used(statement))
+                found.append(statement)
+        return tuple(reversed(found))
+
+    result = []
+    for stage in reversed(stages):
+        lane = kept(stage.lane)  # after the row's, which it uses
+        result.append(Stage(kept(stage.row), lane))
+    return tuple(reversed(result))
 
 
 def _form(kernel: Kernel) -> str:

@@ -8,9 +8,11 @@ import graphopt.tensor as T
 from graphopt.graph import Graph
 from graphopt.ops.shape import stack
 from graphopt.runtime.compile import compiler_runs
+from graphopt.schedule.kernels import make_kernel
 from graphopt.schedule.schedule import schedule
 from graphopt.schedule.segments import LIMIT, is_long, live_slots, segments
-from graphopt.schedule.steps import Kernel, MatrixProduct
+from graphopt.schedule.statements import Index, Load, Local, Store
+from graphopt.schedule.steps import Kernel, MatrixProduct, Stage
 
 n, m, k = go.dim("n"), go.dim("m"), go.dim("k")
 PIPELINE = "lower,cse,fuse"
@@ -340,3 +342,11 @@ def test_an_input_that_is_an_output_is_copied_once_and_never_written():
     assert len(program.steps) == 2
     inputs = {buffer.name for buffer in program.of_role("input")}
     assert all(not inputs & set(step.writes) for step in program.steps)
+
+
+def test_a_kernel_computes_nothing_that_nobody_uses():
+    at = Index(0, (("a", 1),))
+    load, other = Load("v", "float64", "x_in", at), Load("w", "float64", "y_in", at)
+    store = Store("z_out", at, Local("v"), "float64")
+    kernel = make_kernel("copy", (Stage((), (load, other, store)),), [("a", 10)], None, "")
+    assert [type(s) for s in kernel.statements()] == [Load, Store] and kernel.reads == ("x_in",)
