@@ -20,22 +20,32 @@ __all__ = ["Tile", "from_stages", "staged", "straight", "tiles"]
 
 @dataclass(frozen=True)
 class Tile:
-    """The array of one access that runs across."""
+    """The array of one access that runs across, or of all at one place.
+
+    Attributes
+    ----------
+    name
+        What the array is called.
+    access
+        The first access.
+    is_read, is_written
+        Whether it is filled before the loops, and emptied after them: both where a result is written over an operand.
+    """
 
     name: str
     access: Load | Store
-
-    @property
-    def is_read(self) -> bool:
-        """Whether it is filled before the loops, not emptied after them."""
-        return isinstance(self.access, Load)
+    is_read: bool
+    is_written: bool
 
 
 def tiles(kernel: Kernel) -> list[Tile]:
     """The accesses of a tiled kernel that run across, each with its array."""
     inner, statements = kernel.inner[-1].name, kernel.stages[0].lane
     crossing = [s for s in statements if isinstance(s, Load | Store) and runs_across(s.index, kernel.tile, inner)]
-    return [Tile(f"{access.buffer}_{k}_tile", access) for k, access in enumerate(crossing)]
+    return [
+        Tile(f"{access.buffer}_{k}_tile", access, isinstance(access, Load), isinstance(access, Store))
+        for k, access in enumerate(crossing)
+    ]
 
 
 def straight(statements: tuple[Statement, ...], kernel: Kernel) -> list[Statement]:
@@ -49,13 +59,20 @@ def staged(kernel: Kernel) -> list[Tile]:
     if len(kernel.inner) != 1:
         return []
     along, across = kernel.inner[0].name, kernel.outer[-1].name
-    found: dict[tuple[str, object], Load | Store] = {}
+    found: dict[tuple[str, object], list[Load | Store]] = {}
     for stage in kernel.stages:
         for s in stage.lane:
             if isinstance(s, Load | Store) and runs_across(s.index, along, across):
-                first = found.setdefault((s.buffer, s.index), s)
-                assert isinstance(first, Store) or isinstance(s, Load), "no kernel reads what it is yet to write"
-    return [Tile(f"{access.buffer}_{k}_tile", access) for k, access in enumerate(found.values())]
+                found.setdefault((s.buffer, s.index), []).append(s)
+    return [
+        Tile(
+            f"{first.buffer}_{k}_tile",
+            first,
+            isinstance(first, Load),
+            any(isinstance(s, Store) for s in (first, *later)),
+        )
+        for k, (first, *later) in enumerate(found.values())
+    ]
 
 
 def from_stages(lines: Iterable[Statement | str], kernel: Kernel) -> list[Statement | str]:

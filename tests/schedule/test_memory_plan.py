@@ -264,6 +264,12 @@ def test_c_finds_its_values_in_memory_that_is_poisoned_when_it_is_given_on(data)
     agrees(*drawn(data))
 
 
+def test_short_rows_and_turned_arrays_are_written_over_what_they_are_made_of():
+    rows, turned = x[:, :3] @ y[:3, :3], x @ T.transpose(x)
+    arrays = {"x": np.random.default_rng(5).normal(size=(70, 5)), "y": np.random.default_rng(6).normal(size=(70, 5))}
+    agrees([T.softmax(rows, axis=1), rows / T.sum(rows, axis=1, keepdims=True), T.exp(turned / 9) + turned.T], arrays)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("choices", [{}, {"inplace": False}, {"reuse": False}, APART], ids=str)
 @given(st.data())
