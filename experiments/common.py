@@ -169,7 +169,7 @@ class Stages:
 
     def compile(self, flags: Sequence[str] = ()) -> float:
         """Seconds that compiling the text takes, with an empty cache and flags besides the usual ones."""
-        files = {f"{self.program.name}.c": self.source.text, **self.source.headers}
+        files = self.source.files(self.program.name)
         with TemporaryDirectory() as folder:
             cache = Cache(folder)
             find_compiler(cache=cache)

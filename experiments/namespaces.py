@@ -1,8 +1,10 @@
-"""One text for graphopt, NumPy, JAX and PyTorch: namespaces with NumPy's names, and gradients of programs in them.
+"""One text for graphopt, NumPy, JAX, PyTorch and PyTensor: namespaces with NumPy's names, and gradients in them.
 
 A namespace looks a name up among its own few spellings, then in its library's modules, in order. A program in it uses
 NumPy's names for arrays, SciPy's for special functions, `linalg` as in NumPy, and `constant` for arrays that are no
-arguments, so that everything is of the one dtype asked for. Not for measuring: the experiments do that.
+arguments, so that everything is of the one dtype asked for. `grad` and `value_and_grad` take a function of arrays with
+a scalar result and the numbers of its arguments, as JAX's do; NumPy has neither. Not for measuring: the experiments do
+that.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ import numpy as np
 import graphopt as go
 import graphopt.tensor as T
 
-__all__ = ["GRAPHOPT", "JAX", "NUMPY", "PACKAGES", "TORCH", "Namespace", "compiled", "differentiated", "namespace"]
+__all__ = ["GRAPHOPT", "JAX", "NUMPY", "PACKAGES", "PYTENSOR", "TORCH", "Namespace", "compiled", "declared",
+           "differentiated", "namespace"]  # fmt: skip
 
-GRAPHOPT, NUMPY, JAX, TORCH = "graphopt", "NumPy", "JAX", "PyTorch"
-PACKAGES = {JAX: "jax", TORCH: "torch"}  # what has to be installed for a peer
+GRAPHOPT, NUMPY, JAX, TORCH, PYTENSOR = "graphopt", "NumPy", "JAX", "PyTorch", "PyTensor"
+PACKAGES = {JAX: "jax", TORCH: "torch", PYTENSOR: "pytensor"}  # what has to be installed for a peer
 
 Program = Callable[..., Any]  # of a namespace and arrays
 Arrays = Sequence[Any]
@@ -59,8 +62,27 @@ class Namespace:
 
 
 def of_graphopt(dtype: str) -> Namespace:
-    own = {"add_at": lambda x, places, values: x.at[places].add(values)}
+    own = {
+        "add_at": lambda x, places, values: x.at[places].add(values),
+        **_gradients(lambda value, wrt: go.grad(value, wrt)),
+    }
     return Namespace(dtype, lambda array: array, [T], own)
+
+
+def _gradients(grad: Callable[[Any, list[Any]], Any]) -> dict[str, Any]:
+    """`grad` and `value_and_grad` of functions, by a library's own of expressions."""
+
+    def value_and_grad(function: Program, numbers: Sequence[int]) -> Program:
+        def called(*arrays: Any) -> Any:
+            value = function(*arrays)
+            return value, tuple(grad(value, [arrays[k] for k in numbers]))
+
+        return called
+
+    return {
+        "value_and_grad": value_and_grad,
+        "grad": lambda function, numbers: lambda *arrays: value_and_grad(function, numbers)(*arrays)[1],
+    }
 
 
 def of_numpy(dtype: str) -> Namespace:
@@ -81,7 +103,12 @@ def of_jax(dtype: str) -> Namespace:
         return jax.scipy.linalg.solve_triangular(a, b, lower=lower)
 
     linalg = SimpleNamespace(**{**vars(jax.numpy.linalg), "solve_triangular": solve_triangular})
-    own = {"linalg": linalg, "add_at": lambda x, places, values: x.at[places].add(values)}
+    own = {
+        "linalg": linalg,
+        "add_at": lambda x, places, values: x.at[places].add(values),
+        "grad": jax.grad,
+        "value_and_grad": jax.value_and_grad,
+    }
     return Namespace(dtype, jax.numpy.asarray, [jax.numpy, jax.scipy.special, jax.nn], own)
 
 
@@ -94,9 +121,15 @@ def of_torch(dtype: str) -> Namespace:
     def solve_triangular(a: Any, b: Any, *, lower: bool = False) -> Any:
         return torch.linalg.solve_triangular(a, b[:, None] if b.ndim == 1 else b, upper=not lower).reshape(b.shape)
 
+    def value_and_grad(function: Program, numbers: Sequence[int]) -> Program:
+        found = torch.func.grad_and_value(function, argnums=tuple(numbers))
+        return lambda *arrays: found(*arrays)[::-1]
+
     linalg = SimpleNamespace(**{**vars(torch.linalg), "solve_triangular": solve_triangular})
     own = {
         "linalg": linalg,
+        "grad": lambda function, numbers: torch.func.grad(function, argnums=tuple(numbers)),
+        "value_and_grad": value_and_grad,
         "pad": padded,
         "add_at": lambda x, places, values: x.index_add(0, places, values),
         "broadcast_to": lambda x, shape: torch.broadcast_to(x, shape),
@@ -117,8 +150,19 @@ def of_torch(dtype: str) -> Namespace:
     return Namespace(dtype, torch.from_numpy, [torch, torch.special, torch.nn.functional], own)
 
 
+def of_pytensor(dtype: str) -> Namespace:
+    import pytensor
+    import pytensor.tensor as tensor
+
+    own = {
+        "log_softmax": tensor.special.log_softmax,
+        **_gradients(lambda value, wrt: pytensor.grad(value, wrt)),
+    }
+    return Namespace(dtype, tensor.constant, [tensor], own)
+
+
 NAMESPACES: Mapping[str, Callable[[str], Namespace]] = {
-    GRAPHOPT: of_graphopt, NUMPY: of_numpy, JAX: of_jax, TORCH: of_torch,
+    GRAPHOPT: of_graphopt, NUMPY: of_numpy, JAX: of_jax, TORCH: of_torch, PYTENSOR: of_pytensor,
 }  # fmt: skip
 
 
@@ -144,7 +188,7 @@ def compiled(library: str, program: Program, arguments: Arrays, **settings: Any)
     if library == NUMPY:
         return lambda *arrays: program(names, *arrays)
     if library == GRAPHOPT:
-        variables = _variables(arguments)
+        variables = declared(arguments)
         return go.function(variables, program(names, *variables), on_unused_input="ignore", **settings)
     if library == JAX:
         import jax
@@ -164,7 +208,7 @@ def differentiated(library: str, program: Program, arguments: Arrays, wrt: Seque
     """The gradients of a program of one float result, as a function of NumPy's arrays; see `compiled`."""
     names = namespace(library, _dtype(arguments))
     if library == GRAPHOPT:
-        variables = _variables(arguments)
+        variables = declared(arguments)
         slopes = go.grad(program(names, *variables), [variables[k] for k in wrt], disconnected_inputs="ignore")
         return go.function(variables, slopes, on_unused_input="ignore", **settings)
     if library == JAX:
@@ -186,7 +230,8 @@ def differentiated(library: str, program: Program, arguments: Arrays, wrt: Seque
     raise ValueError(f"{library} has no gradients")
 
 
-def _variables(arguments: Arrays) -> list[go.Variable]:
+def declared(arguments: Arrays) -> list[go.Variable]:
+    """graphopt's variables x0, x1, … of the arrays' dtypes and shapes."""
     shapes = [f"[{', '.join(map(str, np.shape(a)))}]" if np.ndim(a) else "" for a in arguments]
     return [
         go.variable(f"x{k}", f"{np.asarray(a).dtype}{shape}")

@@ -7,6 +7,8 @@
 array([[    0., -1000.]])
 """
 
+from typing import TYPE_CHECKING, Any
+
 from graphopt import tensor
 from graphopt.autodiff.custom import custom_derivative
 from graphopt.config import config
@@ -30,7 +32,6 @@ from graphopt.errors import (
     UnusedInput,
     VerificationFailed,
 )
-from graphopt.frontend import from_sympy, to_sympy
 from graphopt.frontend.gradient import grad, hessian, hvp, jacobian, jvp, vjp
 from graphopt.frontend.state import In
 from graphopt.function import Function
@@ -45,6 +46,9 @@ from graphopt.rewrite.registry import available_passes
 from graphopt.shared_variable import SharedVariable, shared
 from graphopt.types import TensorType
 from graphopt.variable import Variable, variable
+
+if TYPE_CHECKING:
+    from graphopt.frontend import from_sympy, to_sympy
 
 __version__ = "0.1.0"
 
@@ -97,3 +101,11 @@ __all__ = [
     "variable",
     "vjp",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("from_sympy", "to_sympy"):  # those who need no SymPy need not wait for it
+        from graphopt import frontend
+
+        return getattr(frontend, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

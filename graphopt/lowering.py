@@ -23,6 +23,7 @@ from graphopt.schedule.steps import leaves
 __all__ = ["KernelFacts", "Lowered", "as_pipeline", "c_source", "cuda_source", "lower", "optimize"]
 
 TEXT_TARGETS = ("c", "cuda")
+_DEFAULT = Pipeline.named("default")  # loads its passes with the package, as hardly a program does without them
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ def as_pipeline(pipeline: str | Pipeline) -> Pipeline:
     """A pipeline from its name ("default", "fast", "none"), its text, or itself."""
     if isinstance(pipeline, Pipeline):
         return pipeline
+    if pipeline == "default":
+        return _DEFAULT
     return Pipeline.named(pipeline) if pipeline in NAMED else Pipeline.parse(pipeline)
 
 

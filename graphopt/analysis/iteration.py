@@ -10,6 +10,7 @@ The pass `fuse` grows groups by asking a space; the schedule replays a group thr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from graphopt.analysis.views import TRACKABLE, is_view, track
@@ -54,6 +55,8 @@ class IterationSpace:
         For each node, the number of reductions beneath it.
     reductions
         The nodes that reduce.
+    refusal
+        Why the last node or space that was refused could not join.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -65,7 +68,14 @@ class IterationSpace:
         self.domain: dict[int, Axes] = {}
         self.stage: dict[int, int] = {}
         self.reductions: set[int] = set()
+        self.refusal = ""
         self._next = 0
+
+    @classmethod
+    def of(cls, graph: Graph, members: Iterable[int]) -> IterationSpace | None:
+        """The space of nodes in topological order; None if no nest of loops computes them all."""
+        space = cls(graph)
+        return space if all(space.add(node) for node in members) else None
 
     def __len__(self) -> int:
         return len(self.place)
@@ -98,22 +108,28 @@ class IterationSpace:
         op, graph = self.graph.op(node), self.graph
         sources = [self.source(operand) for operand in graph.operands(node)]
         if any(s is None and self._computes(operand) for s, operand in zip(sources, graph.operands(node), strict=True)):
-            return False  # it would read from memory what the same kernel is still writing there
+            return self._refuse("it would read from memory what the same kernel is still writing there")
         stage = max((self.stage[s[0]] + (s[0] in self.reductions) for s in sources if s), default=0)
         if "reduction" in op.traits:
             return self._add_reduction(node, sources[0], stage)
         shape = graph.type(node).shape
         if op is gather:
             if sources[0] is not None:
-                return False  # what it reads from must lie in memory
+                return self._refuse("what it reads at any position must lie in memory")
             rest = graph.type(graph.operands(node)[0]).ndim - len(sources) + 1
             axes = self._aligned([s[1] for s in sources[1:] if s], len(shape) - rest)
-            return axes is not None and self._place(node, [*axes, *[None] * rest], shape, stage, 0)
+            if axes is None:
+                return self._refuse("its indices run along different axes")
+            return self._place(node, [*axes, *[None] * rest], shape, stage, 0)
         trailing = len(graph.attributes(node)["shape"]) if op is stack else 0
         shape = shape[: len(shape) - trailing]
+        if not shape and op is not stack and self.outer and self.inner and all(not any(s[1]) for s in sources if s):
+            self.domain[node] = self.place[node] = ()  # one number for all rows, computed for each
+            self.stage[node] = 0
+            return True
         axes = self._aligned([s[1] for s in sources if s], len(shape))
         if axes is None:
-            return False
+            return self._refuse("its operands run along different axes")
         return self._place(node, axes, shape, stage, trailing)
 
     def _computes(self, value: int) -> bool:
@@ -155,15 +171,17 @@ class IterationSpace:
                     fresh = self._fresh(len(missing))
                     inner = tuple(fresh)
                 else:
-                    return False
+                    return self._refuse(f"its axes {self._sizes(wanted)} are none of the loops {self._loops()}")
             for k, axis in zip(missing, fresh, strict=True):
                 axes[k] = axis
         held = {axis for axis in axes if axis is not None}
         everything = set(outer) | set(inner or ())
+        if inner is None and held == set(outer[: len(held)]) != everything:
+            outer, inner = outer[: len(held)], outer[len(held) :]  # the first that lives on the slower axes alone
         if held != everything and not (inner is not None and held == set(outer)):
-            return False
+            return self._refuse(f"it lives on some of the loops {self._loops()} only")
         if inner and not outer and stage and held == everything:
-            return False  # a single row that is reduced and then mapped: two kernels, each parallel
+            return self._refuse("a single row that is reduced and then mapped: two kernels, each parallel")
         for k, axis in zip(missing, fresh, strict=True):
             self.extents[axis] = shape[k]
         self.outer, self.inner = outer, inner
@@ -192,35 +210,41 @@ class IterationSpace:
                 assigned = dict(zip(real, fresh, strict=True))
                 outer = tuple(assigned[k] for k in real if k not in reduced)
                 inner = tuple(assigned[k] for k in real if k in reduced)
+            elif inner is None:
+                kept = [k for k in real if k not in reduced]
+                if [self.extents[axis] for axis in outer] == [shape[k] for k in real]:
+                    assigned = dict(zip(real, outer, strict=True))
+                elif [self.extents[axis] for axis in outer] == [shape[k] for k in kept]:
+                    gone = [k for k in real if k in reduced]
+                    assigned = dict(zip((*kept, *gone), (*outer, *self._fresh(len(gone))), strict=True))
+                else:
+                    return self._refuse(f"its axes {self._sizes(shape)} are not the loops {self._loops()}")
+                inner = tuple(assigned[k] for k in real if k in reduced)
+                outer = tuple(assigned[k] for k in real if k not in reduced)
             else:
                 kept = [k for k in real if k not in reduced]
                 gone = [k for k in real if k in reduced]
-                if inner is None:  # lanes throughout, so far
-                    if [self.extents[a] for a in outer] != [shape[k] for k in real]:
-                        return False
-                    inner = tuple(axis for k, axis in zip(real, outer, strict=True) if k in reduced)
-                    outer = tuple(axis for axis in outer if axis not in inner)
                 if [self.extents[a] for a in (*outer, *inner)] != [shape[k] for k in (*kept, *gone)]:
-                    return False
+                    return self._refuse(f"it reduces other axes than the loops {self._loops()} have")
                 if len(kept) != len(outer):
-                    return False
+                    return self._refuse(f"it keeps other axes than the loops {self._loops()} have")
                 assigned = dict(zip((*kept, *gone), (*outer, *inner), strict=True))
             for k, axis in assigned.items():
                 axes[k] = axis
         else:
             axes = list(source[1])
             if any(size != 1 and axes[k] is None for k, size in enumerate(shape)):
-                return False
+                return self._refuse("it reduces what is stretched along an axis")
             gone_axes = {axes[k] for k in reduced if axes[k] is not None}
             if inner is None:
                 inner = tuple(axis for axis in outer if axis in gone_axes)
                 outer = tuple(axis for axis in outer if axis not in gone_axes)
             elif gone_axes != set(inner):
-                return False
+                return self._refuse(f"it reduces other axes than the loops {self._loops()} do")
         if not outer and stage:
-            return False
+            return self._refuse("it needs the whole of an earlier reduction")
         if inner is not None and not inner and self.place:
-            return False
+            return self._refuse("it reduces no axis of the loops")
         self.extents |= {axis: shape[k] for k, axis in enumerate(axes) if axis is not None}
         self.outer, self.inner = outer, inner
         self.domain[node] = tuple(axes)
@@ -228,6 +252,18 @@ class IterationSpace:
         self.stage[node] = stage
         self.reductions.add(node)
         return True
+
+    def _refuse(self, reason: str) -> bool:
+        self.refusal = reason
+        return False
+
+    def _sizes(self, sizes: Iterable[DimLike]) -> str:
+        return f"[{', '.join(map(str, sizes))}]"
+
+    def _loops(self) -> str:
+        """The extents of the loops: those of rows, then those within a row."""
+        groups = [self.outer] if self.inner is None else [self.outer, self.inner]
+        return " × ".join(self._sizes(self.extents[axis] for axis in group) for group in groups)
 
     def _fresh(self, count: int) -> list[int]:
         first = self._next
@@ -240,31 +276,33 @@ class IterationSpace:
 
         The two must not depend on each other. A refusal changes nothing.
         """
-        if other.inner is not None and self.inner is None:
-            return False
+        outer, inner = self.outer, self.inner
+        if other.inner is not None and inner is None:
+            return self._refuse("its loops have rows, and the others do not")
         mapping: dict[int, int] = {}
         for here, there in pairs:
             if mapping.setdefault(there, here) != here:
-                return False
-        levels = [(self.outer, other.outer), (self.inner or (), other.inner or ())]
-        if other.inner is None:  # it may be lanes throughout, where rows and lanes are told apart here
-            levels.append(((*self.outer, *(self.inner or ())), other.outer))
-        for mine, theirs in levels:
+                return self._refuse("its axes meet the others' crosswise")
+        levels = [(outer, other.outer), (inner or (), other.inner or ())]
+        for mine, theirs in levels if other.inner is not None else [((*outer, *(inner or ())), other.outer), *levels]:
             rest_here = [axis for axis in mine if axis not in mapping.values()]
             rest_there = [axis for axis in theirs if axis not in mapping]
             if [self.extents[a] for a in rest_here] == [other.extents[a] for a in rest_there]:
                 mapping |= dict(zip(rest_there, rest_here, strict=True))
+        differ = f"its loops {other._loops()} are not the loops {self._loops()}"
         if set(mapping) != set(other.extents) or len(set(mapping.values())) != len(mapping):
-            return False
+            return self._refuse(differ)
         if any(self.extents[here] != other.extents[there] for there, here in mapping.items()):
-            return False
-        outer, inner = set(self.outer), set(self.inner or ())
+            return self._refuse(differ)
         arriving = {mapping[axis] for axis in other.outer}
+        if other.inner is None and inner is None and arriving == set(outer[: len(arriving)]) != set(outer):
+            outer, inner = outer[: len(arriving)], outer[len(arriving) :]
         if other.inner is not None:
-            if arriving != outer or {mapping[axis] for axis in other.inner} != inner:
-                return False
-        elif arriving != outer | inner and not (self.inner is not None and arriving == outer):
-            return False
+            if arriving != set(outer) or {mapping[axis] for axis in other.inner} != set(inner or ()):
+                return self._refuse(differ)
+        elif arriving != {*outer, *(inner or ())} and not (inner is not None and arriving == set(outer)):
+            return self._refuse(differ)
+        self.outer, self.inner = outer, inner
         for own, others in ((self.place, other.place), (self.domain, other.domain)):
             for node, axes in others.items():
                 own[node] = tuple(None if axis is None else mapping[axis] for axis in axes)

@@ -14,6 +14,7 @@ from graphopt.cli.agreement import Agreement
 from graphopt.cli.show import grid, heading, say
 from graphopt.cli.study import Study
 from graphopt.dimensions import DimLike
+from graphopt.function import Function
 from graphopt.lowering import KernelFacts, Lowered
 from graphopt.rewrite.log import Log
 from graphopt.rewrite.pipeline import NAMED, Pipeline
@@ -74,7 +75,7 @@ def show_study(study: Study, texts: Mapping[str, str]) -> None:
         grid(("rule", "pass", "claim", "fired"), [tuple(row.values()) for row in fired], right=("fired",))
     else:
         say("none")
-    show_kernels(full.kernels)
+    show_kernels(full)
     heading(f"Agreement with {study.truth.source}")
     grid(
         ("contestant", "largest error", "NaN or infinite, unlike the truth"),
@@ -142,12 +143,16 @@ def _number(value: Any) -> Any:
     return value if isinstance(value, int | float | str) else str(value)
 
 
-def show_kernels(kernels: Sequence[KernelFacts]) -> None:
-    """Kernels with what they load, store and compute."""
+def show_kernels(compiled: Lowered | Function) -> None:
+    """Kernels with what they load, store and compute, and why there are as many."""
+    graph, kernels = compiled.graph, compiled.kernels
     heading(f"Kernels: {len(kernels)}")
     rows = [(k.name, k.form, k.loads, k.stores, _count(k.bytes), _count(k.flops)) for k in kernels]
     numbers = ("loads", "stores", "bytes", "operations")
     grid(("kernel", "form", *numbers), rows, right=numbers)
+    for node, reason in graph.fusion.reasons.items():
+        where = ", ".join(map(str, graph.origins(node)))
+        say(f"{graph.op(node)} begins another kernel: {reason}{f' ({where})' if where else ''}")
 
 
 def _count(value: DimLike) -> str:
@@ -206,7 +211,7 @@ def show_compile(lowered: Lowered, library: Library, spent: float, cached: bool,
     say(f"time     {seconds(spent)} ({'found in the cache' if cached else 'compiled'})")
     for path in files:
         say(f"copied   {path}")
-    show_kernels(lowered.kernels)
+    show_kernels(lowered)
 
 
 # --- passes --------------------------------------------------------------------------------------------------------

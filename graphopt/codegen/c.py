@@ -25,25 +25,51 @@ from graphopt.codegen.environment import SUFFIX, environment, size_text, templat
 from graphopt.codegen.lanes import in_lanes, lane_count, mentions
 from graphopt.codegen.tiles import from_stages, staged, straight, tiles
 from graphopt.schedule.program import Buffer, Program
-from graphopt.schedule.segments import is_long, live_slots, segments
+from graphopt.schedule.segments import LIMIT, Segment, is_long, live_slots, segments
 from graphopt.schedule.statements import Compute, Reduce
 from graphopt.schedule.steps import Axis, Kernel, MatrixProduct, Step, leaves
+from graphopt.schedule.stretches import stretch_slots, stretches
 
 __all__ = ["CSource", "c_source", "passed_buffers"]
 
 HEADERS = ("elementary.h", "library.h", "scalar.h", "integer.h", "special.h")
 BUILT_IN = {("sum", "f32"): "+", ("sum", "f64"): "+", ("prod", "f32"): "*", ("prod", "f64"): "*"}
 STRIP = 128
+SEGMENTS_A_UNIT = 4  # about half a second for a compiler, which takes a tenth to read the headers
+MOST_UNITS = 16
 ELEMENTS = 160_000  # threads start from this over (4 + operations an element): 5,000 elements of a softmax
 
 
 @dataclass(frozen=True)
 class CSource:
-    """C text. `text` is the program, `headers` what it includes, by file name; `uses_blas` whether it calls BLAS."""
+    """C text.
+
+    Attributes
+    ----------
+    text
+        The program.
+    headers
+        What it includes, by file name.
+    uses_blas
+        Whether it calls BLAS.
+    units
+        How many translation units are worth making of it.
+    """
 
     text: str
     headers: dict[str, str]
     uses_blas: bool
+    units: int = 1
+
+    def files(self, name: str) -> dict[str, str]:
+        """What is given to a compiler, by file name: the text, or translation units that include it, and headers."""
+        if self.units == 1:
+            return {f"{name}.c": self.text, **self.headers}
+        units = {
+            f"{name}_{unit}.c": f'#define GO_UNITS {self.units}\n#define GO_UNIT {unit}\n#include "{name}.inc"\n'
+            for unit in range(self.units)
+        }
+        return {f"{name}.inc": self.text, **units, **self.headers}
 
 
 def c_source(program: Program, *, templates: Sequence[str | Path] = (), blas: str | None = "scipy_") -> CSource:
@@ -77,7 +103,7 @@ def c_source(program: Program, *, templates: Sequence[str | Path] = (), blas: st
         temporaries=program.early("temporary"),
         strip=_strip(program),
     )
-    return CSource(tidy(text), headers, calls_blas)
+    return CSource(tidy(text), headers, calls_blas, _units(program))
 
 
 @lru_cache(maxsize=16)
@@ -106,8 +132,11 @@ def _environment(folders: tuple[str, ...]) -> jinja2.Environment:
         "staged": staged,
         "steps_at_once": steps_at_once,
         "straight": straight,
+        "stretch_slots": stretch_slots,
+        "stretches": stretches,
         "taken": taken,
         "tiles": tiles,
+        "touched": touched,
         "worth_sharing": elements_worth_sharing,
     }
     return jinja
@@ -122,6 +151,12 @@ def passed_buffers(program: Program) -> list[Buffer]:
 def arguments(step: Step) -> list[str]:
     """The buffers a step is given, each once, in order."""
     return list(dict.fromkeys((*step.reads, *step.writes)))
+
+
+def touched(segment: Segment, kernel: Kernel) -> list[str]:
+    """The buffers a segment of a kernel is given, in order."""
+    found = segment.buffers()
+    return [name for name in arguments(kernel) if name in found]
 
 
 def position_text(axes: Sequence[Axis]) -> str:
@@ -142,6 +177,12 @@ def _strip(program: Program) -> int:
     """Elements a long body is done for at a time; 0 if the program has no such body, 1 for scalars."""
     long = [kernel for kernel in program.kernels if is_long(kernel)]
     return (STRIP if any(kernel.inner for kernel in long) else 1) if long else 0
+
+
+def _units(program: Program) -> int:
+    """How many units to compile side by side: one for every few segments, whatever machine it is."""
+    count = sum(-(-len(kernel.stages[0].lane) // LIMIT) for kernel in program.kernels if is_long(kernel))
+    return max(1, min(MOST_UNITS, count // SEGMENTS_A_UNIT))
 
 
 def _identifier(reduction: Reduce) -> str:

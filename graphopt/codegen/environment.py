@@ -17,6 +17,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
+from graphopt.codegen.compiled_templates import CompiledTemplates
 from graphopt.codegen.own_text import own_text
 from graphopt.dimensions import Dim, DimLike, Opaque, product
 from graphopt.schedule.statements import Extent, Index, Literal, Local, Value
@@ -46,6 +47,8 @@ def environment(folders: tuple[str, ...] = ()) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,
+        optimized=False,  # what a template compiles to must depend on its text alone: see CompiledTemplates
+        bytecode_cache=CompiledTemplates(),
     )
     made.filters |= {
         "c_type": C_TYPE.__getitem__,

@@ -10,7 +10,6 @@ from typing import Any
 
 from graphopt import autodiff
 from graphopt.frontend.declare import imported_leaves, is_sympy, joined
-from graphopt.frontend.sympy_import import Importer
 from graphopt.variable import Variable
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "vjp"]
@@ -50,6 +49,8 @@ def _imported(outputs: Any, wrt: Any) -> tuple[Any, Any]:
     """Both as variables, one or a list as they were."""
     if not any(is_sympy(one) for one in (*_listed(outputs), *_listed(wrt))):
         return outputs, wrt
+    from graphopt.frontend.sympy_import import Importer
+
     given = [output for output in _listed(outputs) if isinstance(output, Variable)]
     known = {symbol: leaf for leaf, symbol in reversed(imported_leaves(given))}  # the first to be met stands for all
     importer = Importer(types=known, inputs=[leaf for leaf in _listed(wrt) if is_sympy(leaf)])

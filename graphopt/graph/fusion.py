@@ -14,9 +14,12 @@ __all__ = ["FusionPlan"]
 
 
 class FusionPlan:
-    """Groups of nodes. A node may be in several groups, which then compute it again each."""
+    """Groups of nodes, in an order in which they can run. A node may be in several groups, which then compute it again
+    each; the first of them stores it, if it is stored."""
 
     def __init__(self) -> None:
+        self.reasons: dict[int, str] = {}
+        """Why a node is in no group with those it reads, for readers: told by the pass that made the plan."""
         self._groups: dict[int, frozenset[int]] = {}
         self._of: dict[int, set[int]] = {}
         self._next = 0
@@ -45,6 +48,7 @@ class FusionPlan:
     def ungroup(self, nodes: Iterable[int]) -> None:
         """Drop every group that one of these nodes is in."""
         for node in nodes:
+            self.reasons.pop(node, None)
             for key in list(self._of.get(node, ())):
                 for member in self._groups.pop(key):
                     self._of[member].discard(key)
@@ -53,6 +57,7 @@ class FusionPlan:
         """Drop all groups."""
         self._groups.clear()
         self._of.clear()
+        self.reasons.clear()
 
     def __bool__(self) -> bool:
         return bool(self._groups)

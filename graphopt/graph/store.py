@@ -79,6 +79,7 @@ class NodeStore:
         self.fusion.clear()
         for group in other.fusion.groups:
             self.fusion.group(group)
+        self.fusion.reasons.update(other.fusion.reasons)
         self._facts = None
 
     def __getstate__(self) -> dict[str, Any]:

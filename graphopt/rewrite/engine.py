@@ -17,6 +17,7 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from operator import itemgetter
 
 from graphopt.errors import GraphoptError, RewriteFailed, ShapeMismatch, TypeMismatch
 from graphopt.graph.build import topological
@@ -87,8 +88,11 @@ class RuleIndex:
         self.depth = max((rule.depth for rule in rules), default=1)
         self._by_ops: dict[tuple[Op, ...], Candidates] = {}
         self.edges: set[tuple[Op, Op]] = set()  # (operand's op, user's op) pairs below the root of some pattern
-        for rule in rules:
+        self._rooted: dict[Op | None, list[tuple[int, Rule]]] = {}  # by the op of a pattern; None: of any op
+        for position, rule in enumerate(rules):
             self.edges.update(edges(rule.pattern))
+            root = rule.pattern.op if isinstance(rule.pattern, Application) else None
+            self._rooted.setdefault(root, []).append((position, rule))
         self.inner = {op for op, _ in self.edges}
 
     @staticmethod
@@ -103,7 +107,8 @@ class RuleIndex:
         if found is None:
             op, *operand_ops = key
             over = tuple(operand_ops)
-            pairs = [(r, tuple(o for o in r.orientations if _admits(o, op, over))) for r in self.rules]
+            rooted = sorted([*self._rooted.get(op, ()), *self._rooted.get(None, ())], key=itemgetter(0))
+            pairs = [(r, tuple(o for o in r.orientations if _admits(o, op, over))) for _, r in rooted]
             found = self._by_ops[key] = tuple(pair for pair in pairs if pair[1])
         return found
 

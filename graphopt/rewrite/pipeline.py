@@ -27,9 +27,9 @@ __all__ = ["NAMED", "Event", "Fix", "Hook", "OneRule", "Pipeline"]
 
 NAMED: Mapping[str, str] = {
     "default": "canonicalize,cse,fix{stabilize,cse,canonicalize;max=20},lower,cse,constant-folding,branches,"
-    "canonicalize,cse,dead-code",
+    "canonicalize,choices,constant-folding,canonicalize,cse,dead-code",
     "fast": "canonicalize,cse,fix{stabilize,fast-math,cse,canonicalize;max=20},lower,cse,constant-folding,branches,"
-    "canonicalize,cse,dead-code",
+    "canonicalize,choices,constant-folding,canonicalize,cse,dead-code",
     "stabilized": "canonicalize,cse,fix{stabilize,cse,canonicalize;max=20}",
     "none": "lower",
 }
@@ -81,10 +81,9 @@ class Pipeline:
             raise InvalidArgument(f"there is no pipeline called {name!r}; there are: {', '.join(NAMED)}")
         pipeline = Pipeline.parse(NAMED[name])
         if name in ("default", "fast"):
-            from graphopt.rewrite.registry import available_passes
+            from graphopt.rewrite.registry import find_pass
 
-            if "fuse" in available_passes():
-                return pipeline.with_(available_passes()["fuse"]())
+            return pipeline.with_(find_pass("fuse")())
         return pipeline
 
     def with_(self, step: Pass | Rule, *, after: str | None = None, before: str | None = None) -> Pipeline:

@@ -7,12 +7,14 @@ itself; the order is that of names.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import warnings
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib import metadata
+from typing import TypeGuard
 
 from graphopt.errors import InvalidArgument
 from graphopt.rewrite.passes import Pass
@@ -30,9 +32,13 @@ def _built_in() -> dict[str, type[Pass]]:
     for module_info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
         module = importlib.import_module(f"{package.__name__}.{module_info.name}")
         for _, value in sorted(inspect.getmembers(module, inspect.isclass)):
-            if issubclass(value, Pass) and value.__module__ == module.__name__ and value.name:
+            if _is_own_pass(value, module.__name__):
                 found[value.name] = value
     return dict(sorted(found.items()))
+
+
+def _is_own_pass(value: object, module: str) -> TypeGuard[type[Pass]]:
+    return inspect.isclass(value) and issubclass(value, Pass) and value.__module__ == module and bool(value.name)
 
 
 @lru_cache(maxsize=1)
@@ -68,6 +74,12 @@ def find_pass(name: str) -> type[Pass]:
     InvalidArgument
         If there is none; the message names those that are spelled alike.
     """
+    stem = name.replace("-", "_")
+    module = importlib.util.find_spec(f"graphopt.passes.{stem}") if stem.isidentifier() else None
+    if module is not None:  # of that name, as most are: the others, and what is installed, need not be read
+        for value in vars(importlib.import_module(module.name)).values():
+            if _is_own_pass(value, module.name) and value.name == name:
+                return value
     known = available_passes()
     if name in known:
         return known[name]

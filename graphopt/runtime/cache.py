@@ -1,8 +1,9 @@
 """A private store of compiled artifacts on disk, addressed by a hash of everything they were made from.
 
 An entry is a folder ``entries/<key>`` with its files and a ``manifest.json`` that records the SHA-256 of each. Entries
-are written aside (``work/``) and renamed into place, so any number of processes may share the store without locks,
-and one that is killed half-way leaves nothing but a folder that a later one sweeps. What does not match its manifest
+are written aside (``work/``) and renamed into place, so any number of processes may share the store without waiting
+for each other, and one that is killed half-way leaves nothing but a folder that a later one sweeps. Locks (``turns/``)
+only save work that another process is doing already. What does not match its manifest
 counts as missing. Because its contents are loaded into the process, the directory must belong to the user (or root)
 and be writable by nobody else.
 
@@ -34,6 +35,8 @@ DEFAULT_LIMIT = 2**30  # bytes
 STALE_AFTER = 3600.0  # seconds after which an abandoned temporary is swept
 MANIFEST = "manifest.json"
 _USED_RESOLUTION = 3600.0  # seconds; an entry's time of use is renewed at most this often
+_PATIENCE = 30.0  # seconds to wait for another process: it may have been stopped
+_POLL = 0.01  # seconds
 _ATTEMPTS = 16  # at replacing an entry that others replace at the same time
 _KEY = re.compile(r"[0-9a-z]{8,128}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,200}")
@@ -201,6 +204,8 @@ class Cache:
             parent = self.directory / "work"
             parent.mkdir(mode=0o700, exist_ok=True)
             _sweep(parent)
+            with contextlib.suppress(FileNotFoundError):
+                _sweep(self.directory / "turns")
             work = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=parent))
         except OSError as error:
             raise self._unwritable(error) from None
@@ -208,6 +213,26 @@ class Cache:
             yield work
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def turn(self, key: str) -> Iterator[None]:
+        """Processes that are about to make the same entry go one after the other, so that all but the first find it.
+
+        A lock that ends with its process, whatever ends it. It is a courtesy: nothing is wrong where it cannot be had
+        (on a read-only file system, or because its holder takes longer than half a minute); work is only done twice.
+        """
+        with contextlib.ExitStack() as stack:
+            path = self.directory / "turns" / key
+            try:
+                self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                path.parent.mkdir(mode=0o700, exist_ok=True)
+                handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+                stack.callback(os.close, handle)
+                if _locked(handle):
+                    stack.callback(path.unlink, missing_ok=True)
+            except OSError:
+                pass
+            yield
 
     def _exists_and_is_private(self) -> bool:
         """Whether the directory exists; raises if others could change what is in it."""
@@ -338,6 +363,20 @@ def _move_aside(path: Path, work: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def _locked(handle: int) -> bool:
+    """Whether the lock was to be had within `_PATIENCE`."""
+    import fcntl
+
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(_POLL)
+    return False
 
 
 def _sweep(parent: Path) -> None:

@@ -239,7 +239,10 @@ def _built(request: _Request) -> Path:
         folder = request.cache.get(key)
         if folder is not None:
             return folder
-        with request.cache.workspace() as work:
+        with request.cache.turn(key), request.cache.workspace() as work:
+            folder = request.cache.get(key)
+            if folder is not None:
+                return folder
             for name, text in request.sources:
                 (work / name).write_text(text, encoding="utf-8", newline="")
             outcomes = _compile_all(request, work)

@@ -22,6 +22,7 @@ from graphopt.runtime.forking import let_go_before_fork
 from graphopt.runtime.host import ENTRY, Settling, host_entry
 from graphopt.runtime.toolchain import default_flags, find_compiler
 from graphopt.schedule.program import Buffer, Program
+from graphopt.schedule.steps import MatrixProduct, leaves
 
 __all__ = ["NativeProgram"]
 
@@ -60,7 +61,8 @@ class NativeProgram:
         self.options = options
         compiler = find_compiler(options.compiler)
         flags = tuple(options.flags) if options.flags is not None else default_flags(compiler)
-        blas = find_blas()
+        products = any(isinstance(step, MatrixProduct) for step in leaves(program.steps))
+        blas = find_blas() if products else None
         source = c_source(
             program,
             templates=options.templates,
@@ -73,7 +75,7 @@ class NativeProgram:
             prepare()
             link = tuple(blas.link_flags)
         self.library: Library = build_library(
-            {f"{program.name}.c": self.source.text, **self.source.headers},
+            self.source.files(program.name),
             compiler=compiler,
             flags=flags,
             extra_flags=tuple(options.extra_flags),

@@ -11,13 +11,15 @@ import shlex
 import signal
 import subprocess
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from graphopt.errors import CompilationFailed
 
-__all__ = ["DEFAULT_TIMEOUT", "SEARCH_VARIABLES", "Outcome", "compiler_runs", "processors", "run_compiler"]
+__all__ = ["DEFAULT_TIMEOUT", "SEARCH_VARIABLES", "Outcome", "compiler_runs", "compiler_seconds", "processors",
+           "run_compiler"]  # fmt: skip
 
 DEFAULT_TIMEOUT = 600.0  # seconds
 
@@ -43,16 +45,25 @@ def processors() -> int:
 
 
 class _Bookkeeping:
-    """The counter of compiler runs and the limit on concurrent ones, for this process."""
+    """The counter of compiler runs, their seconds, and the limit on concurrent ones, for this process."""
 
-    def __init__(self, runs: int = 0) -> None:
+    def __init__(self, runs: int = 0, seconds: float = 0.0) -> None:
         self.lock = threading.Lock()
         self.slots = threading.BoundedSemaphore(processors())
         self.runs = runs
+        self.seconds = seconds
 
-    def count(self) -> None:
+    @contextlib.contextmanager
+    def counting(self) -> Iterator[None]:
+        """Around one run."""
         with self.lock:
             self.runs += 1
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.seconds += time.perf_counter() - start
 
 
 _bookkeeping = _Bookkeeping()
@@ -60,7 +71,7 @@ _bookkeeping = _Bookkeeping()
 
 def _renew_after_fork() -> None:
     global _bookkeeping  # a lock held by another thread of the parent would never be released here
-    _bookkeeping = _Bookkeeping(_bookkeeping.runs)
+    _bookkeeping = _Bookkeeping(_bookkeeping.runs, _bookkeeping.seconds)
 
 
 if hasattr(os, "register_at_fork"):
@@ -70,6 +81,11 @@ if hasattr(os, "register_at_fork"):
 def compiler_runs() -> int:
     """Number of compiler processes that this process has started so far, feature probes and ``--version`` included."""
     return _bookkeeping.runs
+
+
+def compiler_seconds() -> float:
+    """Seconds that those processes took so far, added up: of several side by side, each counts."""
+    return _bookkeeping.seconds
 
 
 @dataclass(frozen=True)
@@ -125,8 +141,7 @@ def run_compiler(command: Sequence[str], directory: Path, timeout: float = DEFAU
         The program could not be started, or did not finish in time.
     """
     bookkeeping = _bookkeeping
-    with bookkeeping.slots:
-        bookkeeping.count()
+    with bookkeeping.slots, bookkeeping.counting():
         environment = {**os.environ, "LC_ALL": "C", "TMPDIR": str(directory)}
         try:
             process = subprocess.Popen(

@@ -182,6 +182,8 @@ def default_flags(compiler: Compiler, *, cache: Cache | None = None) -> tuple[st
         flags.append("-fopenmp")
     if features.libmvec:
         flags.append(LIBMVEC_MACRO)
+    if compiler.family == "clang":
+        flags.append("-Wno-pass-failed")  # a loop that stays scalar, such as that of gcd, is no fault of the text
     return tuple(flags)
 
 

@@ -16,11 +16,22 @@ __all__ = ["Part", "partition"]
 
 
 class Part:
-    """Nodes that one step computes. `space` is None for a step that is no loop nest: a matrix product, a branch."""
+    """Nodes that one step computes.
+
+    Attributes
+    ----------
+    members
+        In topological order.
+    space
+        Their loops; None for a step that is no loop nest: a matrix product, a branch.
+    again
+        Those that another part computes too, and stores if they are stored.
+    """
 
     def __init__(self, members: list[int], space: IterationSpace | None) -> None:
         self.members = members
         self.space = space
+        self.again: set[int] = set()
 
     def __repr__(self) -> str:
         return f"Part({self.members})"
@@ -39,7 +50,7 @@ def partition(graph: Graph, order: list[int], found: dict[int, View]) -> list[Pa
     for group in graph.fusion.groups:
         members = [node for node in computed if node in group]
         for part in _legal(graph, members):
-            parts.append(part)
+            parts += [*_apart(graph, part, covered), part]
             covered.update(part.members)
     conditionals = [node for node in computed if graph.op(node) is cond]
     parts += [_single(graph, node) for node in computed if node not in covered and graph.op(node) is not cond]
@@ -93,13 +104,21 @@ def _legal(graph: Graph, members: list[int]) -> Iterable[Part]:
         yield Part(accepted, space)
 
 
+def _apart(graph: Graph, part: Part, covered: set[int]) -> list[Part]:
+    """A part of their own for the numbers that a part of many rows computes for each: to store them once, if at all."""
+    if part.space is None or not part.space.outer:
+        return []
+    numbers = [node for node in part.members if not part.space.place[node]]
+    space = IterationSpace.of(graph, numbers)
+    return [Part(numbers, space)] if space is not None and not covered.issuperset(numbers) else []
+
+
 def _ordered(graph: Graph, parts: list[Part], order: list[int], found: dict[int, View]) -> list[Part] | None:
     """A topological order of the parts, by the position of their first node; None if they form a cycle."""
     position = {node: k for k, node in enumerate(order)}
     owner: dict[int, Part] = {}
     for part in parts:
-        for node in part.members:
-            owner.setdefault(node, part)
+        part.again = {node for node in part.members if owner.setdefault(node, part) is not part}
     needs: dict[Part, set[Part]] = {part: set() for part in parts}
     settlers = graph.settlers()
     for part in parts:

@@ -267,11 +267,15 @@ class _Scheduler:
             return
         destinations: dict[int, list[Destination]] = {}
         for node in part.members:
+            if node in part.again:
+                continue
             places = list(self.extra.get(node, ()))
             if node in self.buffer_of:
                 places.insert(0, Destination(self.buffer_of[node], row_major(self.graph.type(node).shape)))
             if places:
                 destinations[node] = places
+        if not destinations:
+            return  # whoever needs its values computes them again
         stages = StageBuilder(self.builder, part.space, part.members, destinations, self.builder.keep).stages()
         space = part.space
         self.builder.steps.append(

@@ -46,7 +46,7 @@ def test_the_package_imports_with_everything_else_blocked(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("target", ["c", "cuda"])
 def test_text_is_generated_with_everything_else_blocked(target: str, tmp_path: Path) -> None:
-    show = f"for inputs, output in cases: print(go.{target}_source(inputs, output))"
+    show = f"import os; os.environ.pop('GRAPHOPT_CACHE', None)\nfor i, o in cases: print(go.{target}_source(i, o))"
     text = run(f"{BLOCK}\n{EXPRESSIONS}\n{show}", tmp_path)
     assert ("__global__" if target == "cuda" else "#include") in text
 
@@ -61,3 +61,14 @@ def test_importing_loads_no_package_that_is_not_needed(tmp_path: Path) -> None:
     loaded = {name.partition(".")[0] for name in run(code, tmp_path).split()}
     foreign = {name for name in loaded if name not in sys.stdlib_module_names and not name.startswith("_")}
     assert foreign <= NEEDED | BROUGHT_ALONG | {"graphopt"}
+
+
+def test_importing_leaves_sympy_to_those_who_use_it(tmp_path: Path) -> None:
+    """It takes longer to import than everything else together."""
+    code = """
+import sys, graphopt as go, graphopt.tensor as T
+x = T.vector("x")
+go.c_source([x], [T.exp(x), go.grad(T.exp(x).sum(), x)])
+print("sympy" in sys.modules, go.to_sympy(x + 1), go.from_sympy.__module__, "sympy" in sys.modules)
+"""
+    assert run(code, tmp_path).split() == ["False", "x", "+", "1", "graphopt.frontend.sympy_import", "True"]

@@ -7,6 +7,7 @@ import graphopt as go
 import graphopt.tensor as T
 from graphopt.graph import Graph
 from graphopt.ops.shape import stack
+from graphopt.runtime.compile import compiler_runs
 from graphopt.schedule.schedule import schedule
 from graphopt.schedule.segments import LIMIT, is_long, live_slots, segments
 from graphopt.schedule.steps import Kernel, MatrixProduct
@@ -45,6 +46,13 @@ def test_an_elementwise_chain_over_a_matrix_is_one_flat_loop():
     (kernel,) = go.lower([x], T.exp(x) * 2 + x, pipeline=PIPELINE).program.kernels
     assert kernel.form == "map" and not kernel.outer and len(kernel.inner) == 1
     assert kernel.inner[0].extent == n * m
+
+
+def test_what_is_the_same_for_all_elements_may_come_after_them_in_a_kernel():
+    x, scale = go.variable("x", "float64[n]"), go.variable("scale", "float64")
+    outputs = T.log(T.square(x)) + T.square(scale) * x
+    assert forms([x, scale], outputs) == ["map"]
+    agrees([x, scale], [outputs], {"n": 100})
 
 
 @pytest.mark.parametrize("stable", [T.softmax, T.log_softmax, layer_normalization], ids=lambda f: f.__name__)
@@ -223,17 +231,21 @@ def long_kernel() -> Kernel:
 def test_a_long_body_is_cut_into_segments_that_hold_all_its_statements(long_kernel):
     assert is_long(long_kernel)
     parts = segments(long_kernel)
-    assert sum((part.statements for part in parts), ()) == long_kernel.stages[0].lane
-    assert all(len(part.statements) <= LIMIT for part in parts)
+    pieces = [(*(load for load, _ in part.loads), *part.statements, *part.stores) for part in parts]
+    assert sorted(map(repr, sum(pieces, ()))) == sorted(map(repr, long_kernel.stages[0].lane))
+    assert all(len(piece) <= LIMIT for piece in pieces)
+    assert [part.buffers() for part in parts[1:-1]] == [set()] * (len(parts) - 2)
 
 
 def test_segments_take_only_what_earlier_ones_left_in_the_same_slot(long_kernel):
     held: dict[tuple[str, int], str] = {}
     for part in segments(long_kernel):
+        held |= {(live.dtype, live.slot): live.name for _, live in part.loads}
         for live in part.takes:
             assert held[live.dtype, live.slot] == live.name
-        for live in part.leaves:
-            held[live.dtype, live.slot] = live.name
+        held |= {(live.dtype, live.slot): live.name for live in part.leaves}
+        for live in part.stored:
+            assert held[live.dtype, live.slot] == live.name
     assert live_slots(segments(long_kernel))["float64"] < len(long_kernel.stages[0].lane) / 2
 
 
@@ -247,6 +259,57 @@ def test_a_long_body_computes_what_the_interpreter_does(length):
     f = go.function([x], values[-1], pipeline="cse,fuse")
     expected = go.function([x], values[-1], pipeline="none", target="numpy")(data)
     np.testing.assert_allclose(f(data), expected, rtol=1e-12)
+
+
+def mixed_body(operations: int):
+    """A long body that loads, gathers, divides whole numbers and stores in its midst, in four dtypes."""
+    x, i, y = go.variable("x", "float32[n]"), go.variable("i", "int32[n]"), go.variable("y", "float64[7]")
+    values, counts, outputs = [x], [i, i + 1], []
+    for step in range(operations // 4):
+        counts.append((counts[-1] // counts[step // 2] + T.arange(x.shape[0]).astype("int32")) % (step % 5 + 3))
+        values.append(values[-1] * 0.5 + values[step // 3] / (counts[-1] + 1.5).astype("float32"))
+        if step % 60 == 30:
+            values.append(T.where(values[-1] > 0.25, y[(counts[-1] % 7).astype("int64")], 0.25).astype("float32"))
+            outputs.append(values[-1] * 2)
+    return [x, i, y], [*outputs, values[-1], counts[-1]]
+
+
+def test_lanes_without_an_element_do_no_harm_whatever_a_long_body_does():
+    inputs, outputs = mixed_body(2 * LIMIT)
+    f = go.function(inputs, outputs, pipeline="lower,cse,fuse", options=go.Options(check_bounds=False))
+    parts = [part for kernel in f.program.kernels if is_long(kernel) for part in segments(kernel)]
+    assert any(part.whole for part in parts) and not all(part.whole for part in parts)
+    reference = go.function(inputs, outputs, pipeline="none", target="numpy")
+    rng = np.random.default_rng(0)
+    for length in (0, 1, 15, 17, 129, 700):
+        arguments = rng.normal(size=length).astype("f4"), rng.integers(-9, 9, length, dtype="i4"), rng.normal(size=7)
+        for result, expected in zip(f(*arguments), reference(*arguments), strict=True):
+            np.testing.assert_allclose(result, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_a_long_body_of_scalars_is_cut_too():
+    x, y = T.scalar("x"), T.scalar("y")
+    value = x
+    for step in range(2 * LIMIT):
+        value = value * (0.5 + step / 1e4) + y
+    f = go.function([x, y], value, pipeline="cse,fuse")
+    assert "_segment_2" in f.source
+    assert f(1.0, 2.0) == pytest.approx(float(go.function([x, y], value, target="numpy")(1.0, 2.0)), rel=1e-14)
+
+
+def test_a_very_long_body_is_compiled_as_several_units_side_by_side_and_an_edited_text_as_one():
+    x = go.variable("x", "float64[n]")
+    value = x
+    for step in range(LIMIT * 9 // 2):
+        value = value * (0.9 + step / 1e5) + x
+    before = compiler_runs()
+    f = go.function([x], value, name="very_long")
+    units = f._variants[()].runner.source.units
+    assert units == 2 and compiler_runs() - before in (0, units + 1)  # and one that links
+    data = np.linspace(-1, 1, 300)
+    expected = go.function([x], value, target="numpy")(data)
+    np.testing.assert_allclose(f(data), expected, rtol=1e-10)
+    np.testing.assert_allclose(f.with_source(f.source)(data), expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize(

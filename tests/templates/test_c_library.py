@@ -3,12 +3,11 @@
 import ctypes
 import math
 
-import mpmath
 import numpy as np
 import pytest
 
 UNARY = ["sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh"]
-UNARY += ["exp2", "exp10", "log2", "log10", "cbrt", "erf", "erfc"]
+UNARY += ["exp2", "exp10", "log2", "log10", "cbrt"]
 BINARY = ["pow", "atan2", "hypot"]
 PLAIN = ["sqrt", "fabs", "floor", "ceil", "trunc", "rint"]
 PLAIN_BINARY = ["copysign", "nextafter", "fmod", "remainder"]
@@ -18,8 +17,6 @@ DTYPES = {"f32": np.float32, "f64": np.float64}
 def reference(name, *arrays):
     functions = {
         "exp10": lambda x: np.power(10.0, x),
-        "erf": np.vectorize(lambda x: float(mpmath.erf(x))),
-        "erfc": np.vectorize(lambda x: float(mpmath.erfc(x))),
         "pow": np.power,
     }
     with np.errstate(all="ignore"):
@@ -52,7 +49,7 @@ def compiled(request, compile_loops, make_loop):
 
 @pytest.mark.parametrize("suffix", DTYPES)
 @pytest.mark.parametrize("name", UNARY + BINARY)
-def test_a_library_function_agrees_with_numpy_or_mpmath_within_a_few_ulp(compiled, name, suffix):
+def test_a_library_function_agrees_with_numpy_within_a_few_ulp(compiled, name, suffix):
     dtype = DTYPES[suffix]
     random = np.random.default_rng(2)
     x = np.concatenate([random.uniform(-1, 1, 200), random.uniform(-9, 9, 200), [0.0, -0.0, np.inf, -np.inf, np.nan]])

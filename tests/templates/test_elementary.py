@@ -5,6 +5,7 @@ import platform
 import mpmath
 import numpy as np
 import pytest
+import scipy.special
 
 FUNCTIONS = {  # the truth, and the largest error allowed, in ulp
     "exp": (lambda x: mpmath.exp(bounded(x)), 1.0),
@@ -15,6 +16,8 @@ FUNCTIONS = {  # the truth, and the largest error allowed, in ulp
     "sigmoid": (lambda x: 1 / (1 + mpmath.exp(-bounded(x))), 3.0),
     "softplus": (lambda x: max(x, 0) + mpmath.log1p(mpmath.exp(-abs(bounded(x)))), 2.0),
     "log1mexp": (lambda x: mpmath.log1p(-mpmath.exp(x)) if x < -1 else mpmath.log(-mpmath.expm1(x)), 3.0),
+    "erf": (lambda x: mpmath.erf(bounded(x)), 3.0),
+    "erfc": (lambda x: mpmath.erfc(bounded(x)) if x < 40 else 0, 3.0),
 }
 DOMAIN = {"log": (0.0, np.inf), "log1p": (-1.0, np.inf), "log1mexp": (-800.0, 0.0)}
 DTYPES = {"f32": np.float32, "f64": np.float64}
@@ -41,12 +44,12 @@ def arguments(dtype, count=400, seed=1):
     word = np.uint32 if dtype is np.float32 else np.uint64
     bits = random.integers(0, np.iinfo(word).max, count, dtype=word, endpoint=True)
     edges = np.array(
-        [0, info.smallest_subnormal, info.smallest_normal, info.eps, 0.25, 0.5, 1, 2, info.max]
+        [0, info.smallest_subnormal, info.smallest_normal, info.eps, 0.25, 0.5, 1, 2, 3.95, 5.95, 10.05, 26.5, info.max]
         + [k * np.log(2) / 2 for k in (1, 2, 3, 5, 40, 200)]
         + [9, 16, 17, 22, 37, 40, 87, 88, 88.7228, 103, 104, 708, 709.78, 744, 745.1],
         dtype,
     )
-    ranges = [random.uniform(-width, width, count) for width in (0.5, 2, 20, 110, 760)]
+    ranges = [random.uniform(-width, width, count) for width in (0.5, 2, 6, 28, 110, 760)]
     tiny = [random.choice([-1, 1], count) * 2.0 ** random.uniform(-60, 0, count)]
     near_one = [1 + random.choice([-1, 1], count) * 2.0 ** random.uniform(-52, -1, count)]
     with np.errstate(over="ignore", invalid="ignore"):
@@ -91,6 +94,8 @@ def numpy_reference(name, x):
             return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
         if name == "log1mexp":
             return np.where(x > -np.log(2), np.log(-np.expm1(x)), np.log1p(-np.exp(x)))
+        if name in ("erf", "erfc"):
+            return getattr(scipy.special, name)(x)
         return getattr(np, name)(x)
 
 
