@@ -156,15 +156,15 @@ def _environment(folders: tuple[str, ...]) -> jinja2.Environment:
         "reduction_identifier": _identifier,
         "segmented": is_long,
         "segments": segments,
-        "stretch_slots": stretch_slots,
-        "stretches": stretches,
-        "touched": touched,
         "short_rows": short_rows,
         "staged": staged,
         "steps_at_once": steps_at_once,
         "straight": straight,
+        "stretch_slots": stretch_slots,
+        "stretches": stretches,
         "taken": taken,
         "tiles": tiles,
+        "touched": touched,
         "worth_sharing": elements_worth_sharing,
     }
     return jinja

@@ -42,7 +42,7 @@ __all__ = [
 
 SHORT = 16
 """The most elements of a row that is not done along itself."""
-LONG = 60
+LONG = 32
 """Statements of a body that is not written twice."""
 ROOM = 16384
 """Bytes for what the columns of a block carry from loop to loop."""

@@ -92,6 +92,7 @@ class StageBuilder:
             (space.stage[n] + (n in space.reductions and n not in space.across) for n in members), default=0
         )
         self.slots: dict[int, int] = {}  # member -> the stage that keeps it
+        self.live = self._live()
         self._loads = len(members)
 
     def stages(self) -> tuple[Stage, ...]:
@@ -104,7 +105,7 @@ class StageBuilder:
             lane_loads: Known = {}
             for node in self.members:
                 if node not in self.space.reductions and self.space.is_row(node):
-                    if self.space.stage[node] == stage:
+                    if self.space.stage[node] == stage and node in self.live:
                         self._compute(node, rows[stage], rows[stage], row_loads, row_loads)
                         self._store(node, rows[stage])
                 elif node in needed[stage]:
@@ -134,9 +135,19 @@ class StageBuilder:
             result.append(needed)
         return result
 
+    def _live(self) -> set[int]:
+        """The members that are stored, and those that they need: another may have been computed again elsewhere."""
+        live: set[int] = set()
+        for node in reversed(self.members):
+            if node in live or node in self.destinations:
+                live.add(node)
+                live.update(self._sources(node))
+        return live
+
     def _is_sink(self, node: int) -> bool:
-        if node == self.space.host:
-            return False
+        return node != self.space.host and node in self.live and self._ends_here(node)
+
+    def _ends_here(self, node: int) -> bool:
         return node in self.space.reductions or (node in self.destinations and not self.space.is_row(node))
 
     def _is_row_value(self, node: int) -> bool:
