@@ -54,6 +54,10 @@ class Namespace:
                 return place[name]
         raise AttributeError(f"none of {[module.__name__ for module in self._modules]} has {name!r}")
 
+    def with_gradients(self, grad: Callable[[Any, list[Any]], Any]) -> Namespace:
+        """The same names with `grad` and `value_and_grad` by another function of an expression and what it is of."""
+        return Namespace(self.dtype, self._asarray, self._modules, {**self._own, **_gradients(grad)})
+
     def constant(self, values: Any) -> Any:
         """An array that is no argument: floats in the namespace's dtype, integers as int64."""
         array = np.asarray(values)

@@ -73,3 +73,16 @@ def test_a_peer_is_given_its_own_arrays_once() -> None:
     assert len(seen) == 1
     function(y)
     assert len(seen) == 2
+
+
+def test_leaving_a_part_out_changes_kernels_and_no_value(tmp_path: Path) -> None:
+    import ablation
+
+    record = ablation.measure(True, names=("log-softmax, wide", "logistic step"), divided=100, seconds=0.05)
+    common.save(record, ablation.draw(record), tmp_path / "ablation.json")
+    wide, step = record["cases"]
+    assert wide["kernels"]["without fusion"] > wide["kernels"][ablation.EVERYTHING] == 1
+    assert step["kernels"]["without epilogues"] > step["kernels"][ablation.EVERYTHING]
+    refused = {row["name"] for entry in record["cases"] for row in entry["speed"]["rows"] if row["ratio"] is None}
+    assert refused == {"without stabilization"}  # of wide logits
+    assert "**" in ablation.table(record) or "1." in ablation.table(record)
