@@ -58,23 +58,20 @@ class CSource:
     uses_blas
         Whether it calls BLAS.
     units
-        How many translation units are worth making of it.
+        The translation units that are worth making of it, each of which includes it; none if it is one itself.
     """
 
     text: str
     headers: dict[str, str]
     uses_blas: bool
-    units: int = 1
+    units: tuple[str, ...] = ()
 
     def files(self, name: str) -> dict[str, str]:
         """What is given to a compiler, by file name: the text, or translation units that include it, and headers."""
-        if self.units == 1:
+        if not self.units:
             return {f"{name}.c": self.text, **self.headers}
-        units = {
-            f"{name}_{unit}.c": f'#define GO_UNITS {self.units}\n#define GO_UNIT {unit}\n#include "{name}.inc"\n'
-            for unit in range(self.units)
-        }
-        return {f"{name}.inc": self.text, **units, **self.headers}
+        units = {f"{name}_{number}.c": unit for number, unit in enumerate(self.units)}
+        return {"program.inc": self.text, **units, **self.headers}
 
 
 def c_source(
@@ -130,7 +127,9 @@ def c_source(
         panel_elements=PANEL_ELEMENTS,
         multiplications=MULTIPLICATIONS,
     )
-    return CSource(tidy(text), headers, calls_blas, _units(program))
+    count, template = _units(program), jinja.get_template("c/unit.c.j2")
+    units = [template.render(units=count, unit=unit) for unit in range(count)] if count > 1 else []
+    return CSource(tidy(text), headers, calls_blas, tuple(units))
 
 
 @lru_cache(maxsize=16)
