@@ -304,6 +304,7 @@ def test_a_very_long_body_is_compiled_as_several_units_side_by_side_and_an_edite
     value = x
     for step in range(LIMIT * 9 // 2):
         value = value * (0.9 + step / 1e5) + x
+    go.function([x], x + 1)  # so that the compiler has been asked what it can do
     before = compiler_runs()
     f = go.function([x], value, name="very_long")
     units = len(f._variants[()].runner.source.units)
