@@ -160,8 +160,11 @@ def test_what_only_one_kernel_waits_for_is_computed_there():
     rows, columns = go.variable("rows", "float32[n, k]"), go.variable("columns", "float32[k, m]")
     u, v = go.variable("u", "float32[n]"), go.variable("v", "float32[m]")
     distances = T.expand_dims(u, 1) + v - rows @ columns
-    steps = go.lower([rows, columns, u, v], distances, pipeline=PIPELINE).program.steps
-    assert [type(step).__name__ for step in steps] == ["MatrixProduct", "Kernel"]
+    forms = [
+        [kernel.form for kernel in go.lower([rows, columns, u, v], distances, pipeline=pipeline).kernels]
+        for pipeline in (PIPELINE, "lower,cse,fuse{epilogues=false}")
+    ]
+    assert forms == [["product+epilogue"], ["product", "map"]]
 
 
 def test_a_map_and_row_reductions_that_meet_later_are_one_kernel():
