@@ -134,7 +134,7 @@ def test_what_has_a_counted_size_is_not_planned():
 # --- writing over operands -------------------------------------------------------------------------------------------
 
 
-APART = str(go.Pipeline.named("default")).replace("fuse", "fuse{epilogues=false}")
+NO_EPILOGUES = str(go.Pipeline.named("default")).replace("fuse", "fuse{epilogues=false}")
 
 
 def kernel_of(program, word):
@@ -143,10 +143,10 @@ def kernel_of(program, word):
 
 
 def test_a_result_is_written_over_the_temporary_it_is_made_of():
-    program = planned([x, y], T.sin(x @ T.transpose(y)), APART)
+    program = planned([x, y], T.sin(x @ T.transpose(y)), NO_EPILOGUES)
     assert [b.name for b in program.of_role("temporary")] == []
     assert kernel_of(program, "sin").reads == kernel_of(program, "sin").writes == ("output_out",)
-    assert len(planned([x, y], T.sin(x @ T.transpose(y)), APART, inplace=False).of_role("temporary")) == 1
+    assert len(planned([x, y], T.sin(x @ T.transpose(y)), NO_EPILOGUES, inplace=False).of_role("temporary")) == 1
 
 
 def test_a_softmax_is_written_over_the_product_it_is_of():
