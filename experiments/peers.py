@@ -122,7 +122,7 @@ def measure(
     *,
     names: Sequence[str] = tuple(TARGETS),
     divided: int = 1,
-    seconds: float = 8.0,
+    seconds: float = 5.0,
     peers: Sequence[str] = tuple(name for name in BUILDERS if name != GRAPHOPT),
 ) -> Record:
     """The whole experiment, as a record."""
