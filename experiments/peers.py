@@ -189,10 +189,11 @@ def draw(record: Record) -> Figure:
             xerr=[[max(ratio - low, 0)], [max(high - ratio, 0)]], capsize=2,
         )  # fmt: skip
         panel.plot([entry["target"]] * 2, [place - 0.4, place + 0.4], color="black", linewidth=1.5)
-        panel.text(max(ratio, 1), place, f"   {ratio:.2f}  {entry['best']}", va="center", fontsize=8)
+        beside = max(high, ratio, entry["target"], 1)
+        panel.text(beside, place, f"   {ratio:.2f}  {entry['best']}", va="center", fontsize=8)
     panel.axvline(1, color="black", linewidth=0.8)
     panel.set_xscale("log")
-    panel.set_xlim(right=2 * max([entry["ratio"] for entry in entries], default=1))
+    panel.set_xlim(right=2 * max([entry["interval"][1] for entry in entries], default=1))
     panel.set_yticks(range(len(entries)), [entry["case"] for entry in entries], fontsize=8)
     panel.set_xlabel("the best peer's time over graphopt's (who it is, beside; black: what is aimed at)")
     peers = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
