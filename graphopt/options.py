@@ -41,7 +41,8 @@ class Options:
         the same time share memory, and memory that updates of shared variables no longer need takes the next ones.
     kept_bytes
         For target "c": how much memory for temporaries a function may keep from call to call. What is more goes back
-        to the system after a call, and comes fresh, page by page, at the next. All of it goes with the function.
+        to the system after a call, and comes fresh, page by page, at the next. All of it goes with the function. With
+        0, large results are not made in memory that earlier ones had, either: the system has it back when they go.
     """
 
     threads: int | None = None

@@ -22,7 +22,7 @@ from graphopt.codegen.columns import (
     taken,
 )
 from graphopt.codegen.environment import SUFFIX, environment, size_text, template_folders, tidy
-from graphopt.codegen.lanes import in_lanes, lane_count, mentions
+from graphopt.codegen.lanes import in_lanes, lane_count, mentions, picks
 from graphopt.codegen.tiles import from_stages, staged, straight, tiles
 from graphopt.options import Options
 from graphopt.schedule.liveness import lifetimes, numbered
@@ -36,7 +36,7 @@ from graphopt.schedule.stretches import stretch_slots, stretches
 __all__ = ["CSource", "c_source", "passed_buffers"]
 
 HEADERS = ("elementary.h", "library.h", "scalar.h", "integer.h", "special.h")
-BUILT_IN = {("sum", "f32"): "+", ("sum", "f64"): "+", ("prod", "f32"): "*", ("prod", "f64"): "*"}
+BUILT_IN = {"sum": "+", "prod": "*", "max": "max", "min": "min"}  # reductions that OpenMP has for floats
 STRIP = 128
 SEGMENTS_A_UNIT = 4  # about half a second for a compiler, which takes a tenth to read the headers
 MOST_UNITS = 16
@@ -151,6 +151,7 @@ def _environment(folders: tuple[str, ...]) -> jinja2.Environment:
         "lane_count": lane_count,
         "live_slots": live_slots,
         "mentions": mentions,
+        "picks": picks,
         "position": position_text,
         "reduction_identifier": _identifier,
         "segmented": is_long,
@@ -228,8 +229,13 @@ def _units(program: Program) -> int:
 
 
 def _identifier(reduction: Reduce) -> str:
-    key = (reduction.op.name, SUFFIX[reduction.dtype])
-    return BUILT_IN.get(key, f"go_{key[0]}_{key[1]}")
+    """What a clause calls a reduction. Those of OpenMP may overflow in signed integers, so integers have our own."""
+    name = reduction.op.name
+    return BUILT_IN[name] if _is_built_in(name, reduction.dtype) else f"go_{name}_{SUFFIX[reduction.dtype]}"
+
+
+def _is_built_in(name: str, dtype: str) -> bool:
+    return name in BUILT_IN and dtype in ("float32", "float64")
 
 
 def _declared_reductions(program: Program) -> list[dict[str, Any]]:
@@ -238,6 +244,6 @@ def _declared_reductions(program: Program) -> list[dict[str, Any]]:
         (s.op.name, SUFFIX[s.dtype])
         for kernel in nests(program.steps)
         for s in kernel.statements()
-        if isinstance(s, Reduce)
+        if isinstance(s, Reduce) and not _is_built_in(s.op.name, s.dtype)
     }
-    return [{"op": op, "t": t} for op, t in sorted(found) if (op, t) not in BUILT_IN]
+    return [{"op": op, "t": t} for op, t in sorted(found)]

@@ -15,7 +15,7 @@ import numpy as np
 from graphopt.schedule.statements import Compute, Gather, Indexed, Keep, Recall, Reduce, Statement
 from graphopt.schedule.steps import Stage
 
-__all__ = ["CHEAP", "in_lanes", "lane_count", "mentions"]
+__all__ = ["CHEAP", "in_lanes", "lane_count", "mentions", "picks"]
 
 CHEAP = 12
 """Operations an element from which the rest of a loop's body hides what an addition takes."""
@@ -26,11 +26,16 @@ BYTES = 256
 def lane_count(stage: Stage) -> int:
     """Elements of a block; 0 if one running result is enough, because something else takes longer than adding."""
     reductions = stage.reductions
-    if not reductions or any(isinstance(s, Gather) for s in stage.lane):
+    if all(map(picks, reductions)) or any(isinstance(s, Gather) for s in stage.lane):
         return 0
     if sum(s.op.cost for s in stage.lane if isinstance(s, Compute | Reduce)) > CHEAP:
         return 0
     return max(32, BYTES // max(4, max(np.dtype(r.dtype).itemsize for r in reductions)))
+
+
+def picks(reduction: Reduce) -> bool:
+    """Whether it is the largest or the smallest of floats: one quick instruction, which loses NaN."""
+    return reduction.op.name in ("max", "min") and reduction.dtype in ("float32", "float64")
 
 
 def in_lanes(statements: tuple[Statement, ...]) -> list[Statement]:

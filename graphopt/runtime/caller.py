@@ -12,6 +12,7 @@ headers of Python, for one), calls take the usual road.
 
 from __future__ import annotations
 
+import math
 import os
 import sysconfig
 import threading
@@ -44,6 +45,8 @@ PLACES = 64  # buffers, and sizes, of a program; one with more is called from Py
 PATIENCE = 16
 """Calls like an earlier one, in a process, that are made from Python before the extension is looked for: it may have
 to be compiled, and who calls a function twice should not wait for that."""
+RECYCLED_FROM = 2**20  # bytes of a result whose memory is worth being kept for another
+RECYCLED_KEPT = 2**29  # bytes that a process keeps for results to come
 RELEASE_FROM = 4096  # elements in all buffers: below, releasing the interpreter's lock costs more than it gives others
 
 _patience = PATIENCE
@@ -62,7 +65,11 @@ if hasattr(os, "register_at_fork"):
 @cache
 def caller_type() -> Any:
     """The extension's type `Caller`, or None where it cannot be built or loaded."""
-    text = environment().get_template("c/caller.c.j2").render(module=MODULE, remembered=REMEMBERED, places=PLACES)
+    text = (
+        environment()
+        .get_template("c/caller.c.j2")
+        .render(module=MODULE, remembered=REMEMBERED, places=PLACES, recycled_kept=RECYCLED_KEPT)
+    )
     include = [f"-I{sysconfig.get_paths()['include']}", f"-I{np.get_include()}"]
     try:
         library = build_library({"caller.c": text}, flags=("-O2", "-fPIC", *include))
@@ -129,8 +136,9 @@ class Call:
         assert isinstance(runner, NativeProgram)
         places = {buffer.name: place for place, buffer in enumerate(passed_buffers(program))}
 
-        def value(dtype: Any, shape: tuple[int, ...], buffer: str | None) -> tuple[int, tuple[int, ...], int]:
-            return np.dtype(dtype).num, shape, -1 if buffer is None else places[buffer]
+        def value(dtype: Any, shape: tuple[int, ...], buffer: str | None) -> tuple[int, tuple[int, ...], int, bool]:
+            recycled = math.prod(shape) * np.dtype(dtype).itemsize >= RECYCLED_FROM and runner.options.kept_bytes > 0
+            return np.dtype(dtype).num, shape, -1 if buffer is None else places[buffer], recycled
 
         elements = sum(self._size(buffer.name) for buffer in program.buffers.values())
         caller.remember(
