@@ -55,7 +55,7 @@ class Desk:
 
     def enter(self, arguments: tuple[object, ...], by_name: Mapping[str, object]) -> None:
         """Take the arguments of a comparison."""
-        self.here = Here(self.contestant, Arguments(arguments, by_name))
+        self.here = Here(self.contestant, Arguments(*laid_out((arguments, dict(by_name)))))
 
     def observe(self) -> dict[str, Array]:
         return self.here.observe()
@@ -91,6 +91,15 @@ def plain(value: object) -> object:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return np.asarray(value) if hasattr(value, "__array__") else value
+
+
+def laid_out(value: Any) -> Any:
+    """Arrays in memory of NumPy's own, in large pages where they are large, and not within the message they came in."""
+    if type(value) is dict:
+        return {key: laid_out(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(laid_out, value))
+    return value.copy(order="K") if isinstance(value, np.ndarray) else value
 
 
 def answer(desk: Desk, request: str, details: tuple[Any, ...]) -> tuple[bool, Any]:
