@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from graphopt.schedule.statements import Compute, Defining, Load, Local, Position, Statement, Store, used
 from graphopt.schedule.steps import Kernel
 
-__all__ = ["LIMIT", "Live", "Segment", "is_long", "live_slots", "segments"]
+__all__ = ["LIMIT", "Live", "Segment", "Stores", "is_long", "live_slots", "segments"]
 
 LIMIT = 400
 """Statements a segment has at most."""
@@ -30,6 +30,18 @@ class Live:
     name: str
     dtype: str
     slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What is written to arrays from slots, those `takes`: along memory, or `scattered`.
+
+    Vectors that are scattered over as many lines of the cache as they have lanes take longer than their lanes one by one.
+    """
+
+    statements: tuple[Store, ...]
+    takes: tuple[Live, ...]
+    scattered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +60,6 @@ class Segment:
         The values that go to slots afterwards: for later segments, or for the stores.
     stores
         What is written to arrays in the end.
-    stored
-        The values that the stores find in slots.
     whole
         Whether the statements touch no array, and so may be run for lanes that stand for no element.
     """
@@ -58,13 +68,13 @@ class Segment:
     takes: tuple[Live, ...]
     statements: tuple[Statement, ...]
     leaves: tuple[Live, ...]
-    stores: tuple[Store, ...]
-    stored: tuple[Live, ...]
+    stores: tuple[Stores, ...]
     whole: bool
 
     def buffers(self) -> set[str]:
         """The arrays it reads and writes."""
-        touched = (*(load for load, _ in self.loads), *self.statements, *self.stores)
+        stores = [s for group in self.stores for s in group.statements]
+        touched = (*(load for load, _ in self.loads), *self.statements, *stores)
         return {s.buffer for s in touched if not isinstance(s, Compute | Position) and hasattr(s, "buffer")}
 
 
@@ -137,10 +147,16 @@ def _segment(piece: Sequence[Statement], number: int, last: dict[str, int], slot
         for s in statements
         if isinstance(s, Defining) and (last[s.target] > number or s.target in written)
     ]
-    stored = [slots.held[name] for name in written]
-    return Segment(
-        tuple(loaded), tuple(takes), tuple(statements), tuple(leaves), tuple(stores), tuple(stored), whole
-    )  # fmt: skip
+    groups = []
+    for scattered in (False, True):
+        if group := [s for s in stores if _is_scattered(s) == scattered]:
+            names = dict.fromkeys(s.value.name for s in group if isinstance(s.value, Local))
+            groups.append(Stores(tuple(group), tuple(slots.held[name] for name in names), scattered))
+    return Segment(tuple(loaded), tuple(takes), tuple(statements), tuple(leaves), tuple(groups), whole)
+
+
+def _is_scattered(store: Store) -> bool:
+    return any(stride != 1 for _, stride in store.index.terms)
 
 
 def live_slots(parts: tuple[Segment, ...]) -> dict[str, int]:

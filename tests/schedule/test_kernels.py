@@ -233,7 +233,11 @@ def long_kernel() -> Kernel:
 def test_a_long_body_is_cut_into_segments_that_hold_all_its_statements(long_kernel):
     assert is_long(long_kernel)
     parts = segments(long_kernel)
-    pieces = [(*(load for load, _ in part.loads), *part.statements, *part.stores) for part in parts]
+    stores = [[s for group in part.stores for s in group.statements] for part in parts]
+    pieces = [
+        (*(load for load, _ in part.loads), *part.statements, *written)
+        for part, written in zip(parts, stores, strict=True)
+    ]
     assert sorted(map(repr, sum(pieces, ()))) == sorted(map(repr, long_kernel.stages[0].lane))
     assert all(len(piece) <= LIMIT for piece in pieces)
     assert [part.buffers() for part in parts[1:-1]] == [set()] * (len(parts) - 2)
@@ -246,9 +250,22 @@ def test_segments_take_only_what_earlier_ones_left_in_the_same_slot(long_kernel)
         for live in part.takes:
             assert held[live.dtype, live.slot] == live.name
         held |= {(live.dtype, live.slot): live.name for live in part.leaves}
-        for live in part.stored:
+        for live in (live for group in part.stores for live in group.takes):
             assert held[live.dtype, live.slot] == live.name
     assert live_slots(segments(long_kernel))["float64"] < len(long_kernel.stages[0].lane) / 2
+
+
+def test_results_side_by_side_are_stored_one_by_one_and_others_as_vectors():
+    """A matrix for each element: its entries lie beside those of the same matrix."""
+    x = go.variable("x", "float64[n]")
+    values = [x]
+    for step in range(LIMIT):
+        values.append(values[-1] * 0.5 + values[step // 3])
+    results = [stack(*values[-4:], shape=(2, 2)), values[-5]]
+    (kernel,) = go.lower([x], results, pipeline="cse,fuse").program.kernels
+    groups = [group for part in segments(kernel) for group in part.stores]
+    found = [(group.scattered, len(group.statements), len(group.takes)) for group in groups]
+    assert sorted(found) == [(False, 1, 1), (True, 4, 4)]
 
 
 @pytest.mark.parametrize("length", [0, 1, 127, 128, 1000])
