@@ -36,7 +36,7 @@ class Live:
 class Stores:
     """What is written to arrays from slots, those `takes`: along memory, or `scattered`.
 
-    Vectors that are scattered over as many lines of the cache as they have lanes take longer than their lanes one by one.
+    A vector that is scattered over as many lines of the cache as it has lanes takes longer than its lanes one by one.
     """
 
     statements: tuple[Store, ...]
