@@ -20,6 +20,7 @@ from graphopt.graph.draw import bundle
 from graphopt.graph.graph import Graph
 from graphopt.graph.lift import is_liftable, lift
 from graphopt.graph.mathematics import program_text
+from graphopt.layouts import Forms, Layout, reading_blocks
 from graphopt.lowering import KernelFacts, Lowered, optimize
 from graphopt.modes import STEPPED, Step, Stepped
 from graphopt.options import Options
@@ -88,7 +89,8 @@ class Function:
         self._ufunc = signature.is_ufunc and is_liftable(self.graph)
         self._results = tuple(self.graph.results)
         self._reuses = options.schedule.get("reuse", True)
-        self._variants: dict[tuple[str, ...], Variant] = {}
+        self._variants: dict[tuple[object, ...], Variant] = {}
+        self._forms = Forms()
         if not self._ufunc and mode not in STEPPED:
             self._variant(())
         self._shortcut: Shortcut | None = None
@@ -280,7 +282,8 @@ class Function:
             stepped = Stepped(self._as_written(vectors), self.name, str(self._mode), self._on_node)
             results = stepped.run(arrays, into)
         else:
-            variant = self._variant(vectors)
+            layouts = self._forms.of(arrays) if self.target == "c" and not vectors and self._text is None else {}
+            variant = self._variant(vectors, layouts)
             results = variant.run(arrays, into, spares(updates))
         results = require(self.name, self.graph, results)
         if self._mode == "check":
@@ -346,15 +349,23 @@ class Function:
     def _as_written(self, vectors: tuple[str, ...]) -> Graph:
         return lift(self._written, vectors) if vectors else self._written
 
-    def _variant(self, vectors: tuple[str, ...]) -> Variant:
-        if vectors not in self._variants:
+    def _variant(self, vectors: tuple[str, ...], layouts: Mapping[str, Layout] | None = None) -> Variant:
+        """The program for arguments of which these are vectors, and these lie in memory as parts of blocks."""
+        layouts = layouts or {}
+        key = (*vectors, *layouts.items())
+        if key not in self._variants:
             graph = self.graph
+            blocks: dict[str, str] = {}
             if vectors:
                 graph = lift(graph, vectors)
-                if any(step.name == Fuse.name for step in self.pipeline.steps):
-                    Fuse().run(graph, Context(graph))
-            self._variants[vectors] = Variant(graph, self.name, self.target, self.options, self._text)
-        return self._variants[vectors]
+            if layouts:
+                graph, blocks = reading_blocks(graph, layouts)
+            if vectors or layouts:
+                for step in self.pipeline.steps:
+                    if step.name == Fuse.name:
+                        step.run(graph, Context(graph))
+            self._variants[key] = Variant(graph, self.name, self.target, self.options, self._text, blocks)
+        return self._variants[key]
 
 
 def _nothing(*arguments: Any) -> None:

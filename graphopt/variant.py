@@ -12,6 +12,7 @@ from graphopt.errors import InvalidArgument, ShapeMismatch
 from graphopt.graph.counts import settle
 from graphopt.graph.graph import Graph
 from graphopt.interpret import bind_dimensions, interpret
+from graphopt.layouts import block_of
 from graphopt.options import Options
 from graphopt.runtime.arguments import contiguous
 from graphopt.runtime.extents import Extents
@@ -40,10 +41,22 @@ class Runner(Protocol):
 
 
 class Variant:
-    """One graph, scheduled and compiled for one target."""
+    """One graph, scheduled and compiled for one target.
 
-    def __init__(self, graph: Graph, name: str, target: str, options: Options, text: str | None) -> None:
+    `blocks` are the inputs that stand for others: for each of these, its block; see `graphopt.layouts`.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        name: str,
+        target: str,
+        options: Options,
+        text: str | None,
+        blocks: Mapping[str, str] | None = None,
+    ) -> None:
         self.graph = graph
+        self._blocks = blocks or {}
         self.program = schedule(graph, name, keep=target != "cuda-emulated", **options.schedule)
         self.runner = _runner(self, target, options, text)
         self._extents = Extents(graph)
@@ -51,7 +64,7 @@ class Variant:
     def run(
         self, arrays: Mapping[str, Array], into: Mapping[str, Array] | None, spares: Mapping[str, Array] | None = None
     ) -> dict[str, Array]:
-        return run(self.graph, self.runner, self._extents, arrays, into, spares)
+        return run(self.graph, self.runner, self._extents, arrays, into, spares, blocks=self._blocks)
 
     def profile(self, arrays: Mapping[str, Array], options: Options) -> Profile:
         """What a call of the program takes; it is called several times."""
@@ -84,15 +97,18 @@ def run(
     into: Mapping[str, Array] | None,
     spares: Mapping[str, Array] | None = None,
     sizes: dict[str, int] | None = None,
+    blocks: Mapping[str, str] | None = None,
 ) -> dict[str, Array]:
     """Run a graph once its arguments, and the arrays for its results if there are any, have been checked.
 
     `spares` are arrays that may be used for results, if they are of the right size. The call's sizes go to `sizes`.
+    `blocks` names, for arguments that are read where they lie, the inputs that are their blocks.
     """
-    sizes = {} if sizes is None else sizes
-    sizes |= bind_dimensions(graph, arrays)
+    sizes, blocks = {} if sizes is None else sizes, blocks or {}
+    standing = {block: block_of(arrays[name]) for name, block in blocks.items()}
+    sizes |= bind_dimensions(graph, {**arrays, **standing})
     extents.check(sizes)
-    held = {name: contiguous(array, name) for name, array in arrays.items()}
+    held = {name: array if name in blocks else contiguous(array, name) for name, array in arrays.items()}
     if into is not None:
         _check_into(graph, into, held, sizes)
     fitting = {name: array for name, array in (spares or {}).items() if _shape(graph, name, sizes) == array.shape}
@@ -101,7 +117,7 @@ def run(
         settle(graph, node, count, sizes)
         extents.check(sizes)
 
-    return runner.run(held, sizes, {**(into or {}), **fitting} or None, settled)
+    return runner.run({**held, **standing}, sizes, {**(into or {}), **fitting} or None, settled)
 
 
 def _shape(graph: Graph, output: str, sizes: Mapping[str, int]) -> tuple[int, ...] | None:

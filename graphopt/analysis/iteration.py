@@ -13,11 +13,14 @@ The pass `fuse` grows groups by asking a space; the schedule replays a group thr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from graphopt.analysis.contraction import SumOfProducts, by_vector, can_host, is_outer
-from graphopt.analysis.memory_order import Runs, runs_alike, runs_along
+from graphopt.analysis.contraction import by_vector, can_host, is_outer
+from graphopt.analysis.memory_order import Runs
+from graphopt.analysis.merging import meeting
+from graphopt.analysis.placement import Axes, Placement, aligned, mapped, sizes
+from graphopt.analysis.reducing import contracted, reduced
 from graphopt.analysis.views import TRACKABLE, is_view, track, view_of
 from graphopt.dimensions import DimLike
 from graphopt.op import Op
@@ -28,8 +31,6 @@ if TYPE_CHECKING:
     from graphopt.graph.graph import Graph
 
 __all__ = ["Axes", "IterationSpace", "fusible", "in_loops"]
-
-Axes = tuple[int | None, ...]  # an axis for each dimension; None for length 1
 
 
 def fusible(graph: Graph, node: int) -> bool:
@@ -84,7 +85,7 @@ class IterationSpace:
         self.stage: dict[int, int] = {}
         self.reductions: set[int] = set()
         self.refusal = ""
-        self.across: set[int] = set()
+        self.across: frozenset[int] = frozenset()
         self.host: int | None = None
         self.runs = Runs()
         self._next = 0
@@ -126,263 +127,6 @@ class IterationSpace:
             axes = track(self.graph, view, axes)
         return node, axes
 
-    # --- joining -----------------------------------------------------------------------------------------------
-    def add(self, node: int) -> bool:
-        """Let a node join if one nest of loops can compute it with the others. A refusal changes nothing."""
-        op, graph = self.graph.op(node), self.graph
-        sources = [self.source(operand) for operand in graph.operands(node)]
-        if any(s is None and self._computes(operand) for s, operand in zip(sources, graph.operands(node), strict=True)):
-            return self._refuse("it would read from memory what the same kernel is still writing there")
-        stage = max((self.stage[s[0]] + (s[0] in self.reductions) for s in sources if s), default=0)
-        if "reduction" in op.traits:
-            return self._add_reduction(node, sources[0], stage)
-        products = by_vector(graph, node)
-        if products is not None:
-            return self._add_products(node, products, sources, stage)
-        if can_host(graph, node):
-            return self._add_host(node)
-        shape = graph.type(node).shape
-        if op is gather:
-            if sources[0] is not None:
-                return self._refuse("what it reads at any position must lie in memory")
-            rest = graph.type(graph.operands(node)[0]).ndim - len(sources) + 1
-            axes = self._aligned([s[1] for s in sources[1:] if s], len(shape) - rest)
-            if axes is None:
-                return self._refuse("its indices run along different axes")
-            return self._place(node, [*axes, *[None] * rest], shape, stage, 0)
-        trailing = len(graph.attributes(node)["shape"]) if op is stack else 0
-        shape = shape[: len(shape) - trailing]
-        if not shape and op is not stack and self.outer and self.inner and all(not any(s[1]) for s in sources if s):
-            self.domain[node] = self.place[node] = ()  # one number for all rows, computed for each
-            self.stage[node] = 0
-            return True
-        axes = self._aligned([s[1] for s in sources if s], len(shape))
-        if axes is None:
-            return self._refuse("its operands run along different axes")
-        return self._place(node, axes, shape, stage, trailing)
-
-    def _computes(self, value: int) -> bool:
-        """Whether a value lies in the memory that a member is stored to: a member's reshape, or a stack."""
-        while is_view(self.graph, value):
-            (value,) = self.graph.operands(value)
-        return value in self.place
-
-    def _aligned(self, operands: list[Axes], ndim: int) -> list[int | None] | None:
-        """The axes that broadcasting operands give to a result; None if they contradict each other."""
-        axes: list[int | None] = [None] * ndim
-        for operand in operands:
-            for k, axis in enumerate(operand, ndim - len(operand)):
-                if axis is not None and axes[k] is not None and axes[k] != axis:
-                    return None
-                axes[k] = axis if axis is not None else axes[k]
-        used = [axis for axis in axes if axis is not None]
-        return axes if len(set(used)) == len(used) else None
-
-    def _place(self, node: int, axes: list[int | None], shape: tuple[DimLike, ...], stage: int, trailing: int) -> bool:
-        missing = [k for k, size in enumerate(shape) if size != 1 and axes[k] is None]
-        fresh: list[int] = []
-        outer, inner = self.outer, self.inner
-        if missing:
-            used = {axis for axis in axes if axis is not None}
-            wanted = [shape[k] for k in missing]
-            if not self.place:
-                fresh = self._fresh(len(missing))
-                outer = tuple(fresh)
-            else:
-                free = self._free_axes(used, wanted)
-                if free is not None:
-                    fresh = free
-                elif (
-                    inner is None
-                    and used == set(outer)
-                    and missing == list(range(len(shape) - len(missing), len(shape)))
-                ):
-                    fresh = self._fresh(len(missing))
-                    inner = tuple(fresh)
-                else:
-                    return self._refuse(f"its axes {self._sizes(wanted)} are none of the loops {self._loops()}")
-            for k, axis in zip(missing, fresh, strict=True):
-                axes[k] = axis
-        held = {axis for axis in axes if axis is not None}
-        everything = set(outer) | set(inner or ())
-        if inner is None and held == set(outer[: len(held)]) != everything:
-            outer, inner = outer[: len(held)], outer[len(held) :]  # the first that lives on the slower axes alone
-        if held != everything and not (inner is not None and held == set(outer)):
-            return self._refuse(f"it lives on some of the loops {self._loops()} only")
-        if inner and not outer and stage and held == everything:
-            return self._refuse("a single row that is reduced and then mapped: two kernels, each parallel")
-        for k, axis in zip(missing, fresh, strict=True):
-            self.extents[axis] = shape[k]
-        self.outer, self.inner = outer, inner
-        self.domain[node] = tuple(axes)
-        self.place[node] = (*axes, *((None,) * trailing))
-        self.stage[node] = stage
-        return True
-
-    def _free_axes(self, used: set[int], wanted: list[DimLike]) -> list[int] | None:
-        """Known axes that dimensions without one can take: those not in use, if the sizes are the same in order."""
-        for candidates in ([*self.outer, *(self.inner or ())], list(self.outer)):
-            free = [axis for axis in candidates if axis not in used]
-            if used <= set(candidates) and [self.extents[axis] for axis in free] == wanted:
-                return free
-        return None
-
-    def _add_reduction(self, node: int, source: tuple[int, Axes] | None, stage: int) -> bool:
-        (operand,) = self.graph.operands(node)
-        shape, reduced = self.graph.type(operand).shape, self.graph.attributes(node)["axis"]
-        outer, inner = self.outer, self.inner
-        if source is None:
-            axes: list[int | None] = [None] * len(shape)
-            if not self.place:
-                outer, inner = self._begin(axes, set(reduced), shape)
-            met = self._meet(node, axes, set(reduced), shape) if self.place else axes
-            if met is None:
-                return self._refuse(f"its axes {self._sizes(shape)} are not the loops {self._loops()}")
-            axes = met
-        else:
-            axes = list(source[1])
-            if any(size != 1 and axes[k] is None for k, size in enumerate(shape)):
-                return self._refuse("it reduces what is stretched along an axis")
-        place = tuple(axis for k, axis in enumerate(axes) if k not in reduced)
-        return self._reduce(node, axes, set(reduced), place, stage, outer, inner, shape)
-
-    def _add_products(
-        self, node: int, products: SumOfProducts, sources: list[tuple[int, Axes] | None], stage: int
-    ) -> bool:
-        shape, outer, inner = products.shape, self.outer, self.inner
-        axes: list[int | None] = [None] * len(shape)
-        for source, along in zip(sources, products.operands, strict=True):
-            for axis, k in zip(source[1] if source else (), along, strict=source is not None):
-                if axis is not None and (k is None or axes[k] not in (None, axis)):
-                    return self._refuse("its factors run along different axes")
-                if axis is not None and k is not None:
-                    axes[k] = axis
-        known = [axis for axis in axes if axis is not None]
-        if len(set(known)) < len(known):
-            return self._refuse("its factors run along one axis in two ways")
-        if not self.place:
-            outer, inner = self._begin(axes, {products.summed}, shape)
-        met = self._meet(node, axes, {products.summed}, shape) if self.place else axes
-        if met is None:
-            return self._refuse(f"its axes {self._sizes(shape)} are not the loops {self._loops()}")
-        place = tuple(None if k is None else met[k] for k in products.result)
-        return self._reduce(node, met, {products.summed}, place, stage, outer, inner, shape)
-
-    def _begin(
-        self, axes: list[int | None], reduced: set[int], shape: tuple[DimLike, ...]
-    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Fresh axes for the first node, which reduces some of them."""
-        real = [k for k, size in enumerate(shape) if size != 1]
-        for k, axis in zip(real, self._fresh(len(real)), strict=True):
-            axes[k] = axis
-        kept = tuple(axis for k, axis in enumerate(axes) if axis is not None and k not in reduced)
-        return kept, tuple(axis for k, axis in enumerate(axes) if axis is not None and k in reduced)
-
-    def _add_host(self, node: int) -> bool:
-        """A product comes first: it says what rows are."""
-        if self.place:
-            return self._refuse(f"{self.graph.op(node)} is not a nest of loops")
-        shape = self.graph.type(node).shape
-        axes = tuple(None if size == 1 else axis for axis, size in enumerate(shape))
-        *outer, inner = [axis for axis in axes if axis is not None]
-        self.extents = {axis: shape[axis] for axis in (*outer, inner)}
-        self.outer, self.inner, self._next = tuple(outer), (inner,), len(shape)
-        self.domain[node] = self.place[node] = axes
-        self.stage[node], self.host = 0, node
-        return True
-
-    def _meet(
-        self, node: int, axes: list[int | None], reduced: set[int], shape: tuple[DimLike, ...]
-    ) -> list[int | None] | None:
-        """The axes of a reduction, also of dimensions without one, such that memory runs as it does for the others."""
-        missing = [k for k, size in enumerate(shape) if size != 1 and axes[k] is None]
-        if not missing:
-            return axes
-        if self.inner is None:
-            return self._told_apart(axes, reduced, shape, missing)
-        if not self.inner or not self.outer:
-            orders = [(self.outer, self.inner)]
-        else:
-            orders = [(self.outer, self.inner), (self.inner, self.outer)]
-        for kept, gone in orders:
-            places = [*(k for k in missing if k not in reduced), *(k for k in missing if k in reduced)]
-            free = [axis for axis in (*kept, *gone) if axis not in axes]
-            if [self.extents[axis] for axis in free] != [shape[k] for k in places]:
-                continue
-            filled = dict(zip(places, free, strict=True))
-            met = [filled.get(k, axis) for k, axis in enumerate(axes)]
-            if runs_alike(self, node, tuple(met)):
-                return met
-        return None
-
-    def _told_apart(
-        self, axes: list[int | None], reduced: set[int], shape: tuple[DimLike, ...], missing: list[int]
-    ) -> list[int | None] | None:
-        """The axes of the first reduction among lanes, which it makes rows of; or of rows, to which it brings lanes."""
-        free = [axis for axis in self.outer if axis not in axes]
-        kept = [k for k in missing if k not in reduced]
-        sizes = [self.extents[axis] for axis in free]
-        if sizes == [shape[k] for k in missing]:
-            filled = dict(zip(missing, free, strict=True))
-        elif sizes == [shape[k] for k in kept]:
-            gone = [k for k in missing if k in reduced]
-            filled = dict(zip((*kept, *gone), (*free, *self._fresh(len(gone))), strict=True))
-        else:
-            return None
-        return [filled.get(k, axis) for k, axis in enumerate(axes)]
-
-    def _reduce(
-        self,
-        node: int,
-        axes: list[int | None],
-        reduced: set[int],
-        place: Axes,
-        stage: int,
-        outer: tuple[int, ...],
-        inner: tuple[int, ...] | None,
-        shape: tuple[DimLike, ...],
-    ) -> bool:
-        """Let a reduction join that runs along these axes and loses some of them."""
-        gone, held = {axes[k] for k in reduced} - {None}, set(axes) - {None}
-        across = False
-        if inner is None:
-            inner = tuple(axis for axis in axes if axis in gone and axis is not None)
-            outer = tuple(axis for axis in outer if axis not in gone)
-        elif gone != set(inner):
-            across = self.crossing and self.host is None and bool(inner) and gone == set(outer)
-            if not across:
-                return self._refuse(f"it reduces other axes than the loops {self._loops()} do")
-        if held != set(outer) | set(inner):
-            return self._refuse(f"it runs along some of the loops {self._loops()} only")
-        if not outer and stage:
-            return self._refuse("it needs the whole of an earlier reduction")
-        if not inner and self.place:
-            return self._refuse("it reduces no axis of the loops")
-        if across and runs_along(self, outer[-1], inner[-1], node, tuple(axes)) > 0:
-            turned = self.turned() if not stage else None  # what it sums lies side by side in memory
-            if turned is None:
-                return self._refuse("memory runs across its loops")
-            outer, inner, across, self.across = turned.outer, turned.inner or (), False, turned.across
-        self.extents |= {axis: shape[k] for k, axis in enumerate(axes) if axis is not None}
-        self.outer, self.inner = outer, inner
-        self.domain[node], self.place[node], self.stage[node] = tuple(axes), place, stage
-        self.reductions.add(node)
-        if across:
-            self.across.add(node)
-        return True
-
-    def _refuse(self, reason: str) -> bool:
-        self.refusal = reason
-        return False
-
-    def _sizes(self, sizes: Iterable[DimLike]) -> str:
-        return f"[{', '.join(map(str, sizes))}]"
-
-    def _loops(self) -> str:
-        """The extents of the loops: those of rows, then those within a row."""
-        groups = [self.outer] if self.inner is None else [self.outer, self.inner]
-        return " × ".join(self._sizes(self.extents[axis] for axis in group) for group in groups)
-
     def operand_axes(self, node: int, position: int, domain: Axes | None = None) -> Axes:
         """The axis that each dimension of a node's operand runs along, given what the node iterates over."""
         domain, products = self.domain[node] if domain is None else domain, by_vector(self.graph, node)
@@ -390,54 +134,100 @@ class IterationSpace:
             return tuple(None if k is None else domain[k] for k in products.operands[position])
         return domain[len(domain) - self.graph.type(self.graph.operands(node)[position]).ndim :]
 
-    def _fresh(self, count: int) -> list[int]:
+    def loops(self) -> str:
+        """The extents of the loops: those of rows, then those within a row."""
+        groups = [self.outer] if self.inner is None else [self.outer, self.inner]
+        return " × ".join(sizes([self.extents[axis] for axis in group]) for group in groups)
+
+    def fresh(self, count: int) -> list[int]:
+        """So many axes that nobody has."""
         first = self._next
         self._next += count
         return list(range(first, self._next))
 
+    # --- joining -----------------------------------------------------------------------------------------------
+    def add(self, node: int) -> bool:
+        """Let a node join if one nest of loops can compute it with the others. A refusal changes nothing."""
+        placement = self._placement(node)
+        if isinstance(placement, str):
+            self.refusal = placement
+            return False
+        self.outer, self.inner = placement.levels
+        self.extents |= placement.extents
+        self.domain[node], self.place[node], self.stage[node] = placement.domain, placement.place, placement.stage
+        if placement.reduces:
+            self.reductions.add(node)
+        if placement.across is not None:
+            self.across = placement.across
+        if placement.hosts:
+            self.host = node
+        return True
+
+    def _placement(self, node: int) -> Placement | str:
+        """Where a node would live, or why it cannot join."""
+        op, graph = self.graph.op(node), self.graph
+        sources = [self.source(operand) for operand in graph.operands(node)]
+        if any(s is None and self._computes(operand) for s, operand in zip(sources, graph.operands(node), strict=True)):
+            return "it would read from memory what the same kernel is still writing there"
+        members = [source for source in sources if source is not None]
+        stage = max((self.stage[member] + (member in self.reductions) for member, _ in members), default=0)
+        if "reduction" in op.traits:
+            return reduced(self, node, sources[0], stage)
+        if (products := by_vector(graph, node)) is not None:
+            return contracted(self, node, products, sources, stage)
+        if can_host(graph, node):
+            return self._rows_of(node)
+        shape = graph.type(node).shape
+        if op is gather:
+            if sources[0] is not None:
+                return "what it reads at any position must lie in memory"
+            rest = graph.type(graph.operands(node)[0]).ndim - len(sources) + 1
+            axes = aligned([axes for _, axes in members], len(shape) - rest)
+            if axes is None:
+                return "its indices run along different axes"
+            return mapped(self, [*axes, *[None] * rest], shape, stage, 0)
+        trailing = len(graph.attributes(node)["shape"]) if op is stack else 0
+        shape = shape[: len(shape) - trailing]
+        if not shape and op is not stack and self.outer and self.inner and not any(any(axes) for _, axes in members):
+            return Placement((), (), 0, (self.outer, self.inner))  # one number for all rows, computed for each
+        axes = aligned([axes for _, axes in members], len(shape))
+        if axes is None:
+            return "its operands run along different axes"
+        return mapped(self, axes, shape, stage, trailing)
+
+    def _rows_of(self, host: int) -> Placement | str:
+        """A product comes first: it says what rows are."""
+        if self.place:
+            return f"{self.graph.op(host)} is not a nest of loops"
+        shape = self.graph.type(host).shape
+        fresh = self.fresh(len(shape))
+        axes = tuple(None if size == 1 else axis for axis, size in zip(fresh, shape, strict=True))
+        *outer, inner = [axis for axis in axes if axis is not None]
+        extents = {axis: size for axis, size in zip(fresh, shape, strict=True) if size != 1}
+        return Placement(axes, axes, 0, (tuple(outer), (inner,)), extents, hosts=True)
+
+    def _computes(self, value: int) -> bool:
+        """Whether a value lies in the memory that a member is stored to: a member's reshape, or a stack."""
+        while is_view(self.graph, value):
+            (value,) = self.graph.operands(value)
+        return value in self.place
+
     # --- merging -----------------------------------------------------------------------------------------------
-    def absorb(self, other: IterationSpace, pairs: list[tuple[int, int]]) -> bool:
+    def absorb(self, other: IterationSpace, pairs: Sequence[tuple[int, int]]) -> bool:
         """Take over another space whose axes are these, given pairs (axis here, axis there) that are the same.
 
         The two must not depend on each other. A refusal changes nothing.
         """
-        outer, inner = self.outer, self.inner
-        if other.inner is not None and inner is None:
-            return self._refuse("its loops have rows, and the others do not")
-        if (self.across or other.across) and not (self.crossing and self.host is other.host is None):
-            return self._refuse("it reduces other axes than the others do")
-        if self.host is not None and other.host is not None:
-            return self._refuse("each is computed from a product's rows")
-        mapping: dict[int, int] = {}
-        for here, there in pairs:
-            if mapping.setdefault(there, here) != here:
-                return self._refuse("its axes meet the others' crosswise")
-        levels = [(outer, other.outer), (inner or (), other.inner or ())]
-        for mine, theirs in levels if other.inner is not None else [((*outer, *(inner or ())), other.outer), *levels]:
-            rest_here = [axis for axis in mine if axis not in mapping.values()]
-            rest_there = [axis for axis in theirs if axis not in mapping]
-            if [self.extents[a] for a in rest_here] == [other.extents[a] for a in rest_there]:
-                mapping |= dict(zip(rest_there, rest_here, strict=True))
-        differ = f"its loops {other._loops()} are not the loops {self._loops()}"
-        if set(mapping) != set(other.extents) or len(set(mapping.values())) != len(mapping):
-            return self._refuse(differ)
-        if any(self.extents[here] != other.extents[there] for there, here in mapping.items()):
-            return self._refuse(differ)
-        arriving = {mapping[axis] for axis in other.outer}
-        if other.inner is None and inner is None and arriving == set(outer[: len(arriving)]) != set(outer):
-            outer, inner = outer[: len(arriving)], outer[len(arriving) :]
-        if other.inner is not None:
-            if arriving != set(outer) or {mapping[axis] for axis in other.inner} != set(inner or ()):
-                return self._refuse(differ)
-        elif arriving != {*outer, *(inner or ())} and not (inner is not None and arriving == set(outer)):
-            return self._refuse(differ)
-        self.outer, self.inner = outer, inner
-        for own, others in ((self.place, other.place), (self.domain, other.domain)):
-            for node, axes in others.items():
-                own[node] = tuple(None if axis is None else mapping[axis] for axis in axes)
+        found = meeting(self, other, pairs)
+        if isinstance(found, str):
+            self.refusal = found
+            return False
+        self.outer, self.inner = found.levels
+        self.place |= {node: found.here(axes) for node, axes in other.place.items()}
+        self.domain |= {node: found.here(axes) for node, axes in other.domain.items()}
         self.stage |= other.stage
-        self.reductions.update(other.reductions)
-        self.across.update(other.across)
+        self.reductions |= other.reductions
+        self.across |= other.across
         self.host = other.host if self.host is None else self.host
         return True
 
@@ -453,5 +243,5 @@ class IterationSpace:
         result.extents, result.place, result.domain = dict(self.extents), dict(self.place), dict(self.domain)
         result.stage, result.reductions = dict(self.stage), set(self.reductions)
         result.outer, result.inner, result._next = self.inner, self.outer, self._next
-        result.across = self.reductions - self.across
+        result.across = frozenset(self.reductions - self.across)
         return result
