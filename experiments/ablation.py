@@ -55,7 +55,7 @@ def contestants(case: Case, arguments: Sequence[Any]) -> dict[str, Any]:
 
     def built(names: Namespace, ways: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         outputs = listed(program(case, GRAPHOPT)(names, *variables))
-        return vary(variables, outputs, ways, threads=THREADS)
+        return vary(variables, outputs, ways, threads=THREADS, on_unused_input="ignore")
 
     ways = {EVERYTHING: {}, **{f"without {part}": settings for part, settings in PARTS.items()}}
     plain = {name: ways.pop(name) for name in ["without stabilization"]}

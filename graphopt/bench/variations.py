@@ -16,7 +16,7 @@ from graphopt.rewrite.pipeline import Pipeline
 __all__ = ["Unbuilt", "vary", "without_each"]
 
 OPTIONS = tuple(field.name for field in fields(Options))
-ARGUMENTS = ("target", "pipeline", "mode", "name", "types")  # of go.function; what else it takes does not vary
+ARGUMENTS = ("target", "pipeline", "mode", "name", "types", "on_unused_input")  # of go.function
 ABSENT = (CompilerNotFound, CompilationFailed, TargetUnavailable)
 
 
