@@ -11,6 +11,8 @@ import ctypes
 import functools
 import threading
 from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 from graphopt.errors import CompilationFailed
@@ -30,14 +32,16 @@ class Blas:
         The folder with its headers.
     prefix : str
         What its symbols begin with: ``scipy_`` makes ``cblas_sgemm`` into ``scipy_cblas_sgemm``.
-    version : str
-        Its version.
     """
 
     library: Path
     include: Path
     prefix: str
-    version: str
+
+    @property
+    def version(self) -> str:
+        """The version of its package."""
+        return metadata.version("scipy-openblas32")
 
     @property
     def link_flags(self) -> tuple[str, ...]:
@@ -52,15 +56,11 @@ def find_blas() -> Blas | None:
 
     Integers in its interface are 32 bits wide.
     """
-    try:
-        import scipy_openblas32
-    except ImportError:
-        return None
-    folder = Path(scipy_openblas32.get_lib_dir())
-    for name in ("libscipy_openblas.so", "libscipy_openblas.dylib"):
-        if (folder / name).is_file():
-            include = Path(scipy_openblas32.get_include_dir())
-            return Blas(folder / name, include, "scipy_", str(scipy_openblas32.__version__))
+    found = find_spec("scipy_openblas32")  # importing it would ask for its version, which takes milliseconds
+    for package in map(Path, (found.submodule_search_locations or ()) if found is not None else ()):
+        for name in ("libscipy_openblas.so", "libscipy_openblas.dylib"):
+            if (package / "lib" / name).is_file():
+                return Blas(package / "lib" / name, package / "include", "scipy_")
     return None
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -291,6 +292,12 @@ def _sha256(data: bytes) -> str:
 def _default_directory() -> str:
     if chosen := os.environ.get("GRAPHOPT_CACHE"):
         return os.path.expanduser(chosen)
+    return _user_directory(os.environ.get("HOME"), os.environ.get("XDG_CACHE_HOME"))
+
+
+@functools.lru_cache(maxsize=8)
+def _user_directory(*asked: str | None) -> str:
+    """The user's cache directory, of which the system is asked once for each value of what it depends on."""
     import platformdirs
 
     return platformdirs.user_cache_dir("graphopt", appauthor=False)

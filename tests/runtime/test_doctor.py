@@ -150,7 +150,7 @@ def test_pycuda_that_cannot_be_imported_is_broken(monkeypatch):
 
 def test_openblas_that_cannot_be_loaded_is_broken(monkeypatch, tmp_path):
     (tmp_path / "libscipy_openblas.so").write_bytes(b"not a library")
-    bad = blas.Blas(tmp_path / "libscipy_openblas.so", tmp_path, "scipy_", "0")
+    bad = blas.Blas(tmp_path / "libscipy_openblas.so", tmp_path, "scipy_")
     monkeypatch.setattr(blas, "_prepared", [])
     monkeypatch.setattr(blas, "find_blas", lambda: bad)
     monkeypatch.setattr(doctor, "find_blas", lambda: bad)
