@@ -43,6 +43,9 @@ PARTS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+TICKS = (0.5, 1, 2, 4, 8, 16)
+
+
 def unstabilized(names: Namespace) -> Namespace:
     """The same names with derivatives of programs as they are written."""
     return names.with_gradients(lambda value, wrt: go.grad(value, wrt, stabilize=False))
@@ -131,7 +134,9 @@ def draw(record: Record) -> Figure:
             spread = [[max(row["ratio"] - low, 0)], [max(high - row["ratio"], 0)]]
             panel.barh(position, row["ratio"] - 1, left=1, xerr=spread, color="tab:orange", error_kw={"linewidth": 0.8})
         panel.axvline(1, color="black", linewidth=0.8)
-        panel.set_xscale("log")
+        panel.set_xscale("log", base=2)
+        panel.set_xticks(TICKS, map(str, TICKS), minor=False)
+        panel.set_xlim(TICKS[0], 2 * TICKS[-1])
         panel.set_yticks(range(len(cases)), cases, fontsize=6)
         panel.set_title(f"without {part}", fontsize=9)
     for spare in range(len(parts), axes.size):

@@ -42,7 +42,7 @@ class Layout:
     longer
         For each of them but the slowest, whether the block goes on where the array ends.
     step
-        How many elements apart in memory neighbours along the fastest axis are. If not one, the block has one axis more,
+        How many elements apart in memory neighbours along the fastest axis are. If not one, the block has an axis more,
         of that size: a number, as compilers have vectors for numbers only.
     """
 
