@@ -23,6 +23,7 @@ from graphopt.errors import GraphoptError
 from graphopt.graph import Graph
 from graphopt.graph.union import is_joinable, label, union
 from graphopt.interpret import interpret
+from graphopt.ops.shape import stack
 from graphopt.options import Options
 from graphopt.rewrite.pipeline import Pipeline
 from graphopt.testing.specimens import SPECIMENS
@@ -90,6 +91,8 @@ def large() -> Iterator[Program]:
         outputs = [T.softmax(x, axis=1), T.softmax(x, axis=0), x.var(axis=0), x.var(axis=1), T.logsumexp(x), x @ y]
         outputs += [T.cumsum(x, axis=1), x.T @ x, T.tanh(x) + y, x[:, ::-1] * 2, x.T + 1, x.argmax()]
         arguments = {"x": rng.standard_normal((301, 77)).astype(dtype), "y": rng.standard_normal(77).astype(dtype)}
+        rows_and_columns = [T.sum(x * y, axis=1), T.sum(T.tanh(x), axis=0)]
+        yield _program(f"{dtype} rows and columns", [x, y], rows_and_columns, arguments)
         yield _program(f"{dtype} loops", [x, y], outputs, arguments)
         v, i = go.variable("v", f"{dtype}[n]"), go.variable("i", "int64[m]")
         outputs = [T.sin(v) * 2 + v, v.sum(), v[i], T.zeros_like(v).at[i].add(v[i] * 2), T.exp(v).max()]
@@ -100,7 +103,9 @@ def large() -> Iterator[Program]:
         value = v
         for step in range(500):
             value = value * (0.5 + step / 1e4) + (T.cos(v) if step % 100 == 7 else v)
-        yield _program(f"{dtype} straight line", [v], [value], {"v": arguments["v"][:1001]})
+        yield _program(
+            f"{dtype} straight line", [v], [value, stack(value, v, shape=(2,))], {"v": arguments["v"][:1001]}
+        )
 
 
 def _program(name: str, inputs: Sequence[Any], outputs: Sequence[Any], arguments: Mapping[str, Array]) -> Program:
@@ -112,7 +117,7 @@ def corpus(every: int = 1, start: int = 0) -> list[Program]:
     chosen = list(islice(specimens(), start, None, every)) if every > 1 else [*specimens(), *specimens("float32")]
     if every == 1:
         return [*chosen, *whole_numbers(), *large()]
-    return [*chosen, *islice(whole_numbers(), 3, None, 10), *islice(large(), 3)]
+    return [*chosen, *islice(whole_numbers(), 3, None, 10), *islice(large(), 4)]
 
 
 def batches(programs: Sequence[Program]) -> list[list[Program]]:
@@ -175,7 +180,7 @@ def main(text: str) -> None:
     """Do what a JSON object says: compiler, flags, extra (flags), every, start, threads; or digest, of large loops."""
     wanted = json.loads(text)
     if wanted.get("digest"):
-        print(*digests(list(large())[:2], Options(threads=wanted["threads"])))
+        print(*digests(list(large())[:3], Options(threads=wanted["threads"])))
         return
     options = Options(
         compiler=wanted.get("compiler"), flags=wanted.get("flags"), extra_flags=wanted.get("extra", ()),
