@@ -53,7 +53,7 @@ class Layout:
 
 def layout_of(array: Array) -> Layout | None:
     """How an array is a part of a block; None if it is none: steps backwards, broadcasts, windows that overlap."""
-    if not array.size or not array.flags.aligned or not array.dtype.isnative:
+    if not array.ndim or not array.size or not array.flags.aligned or not array.dtype.isnative:
         return None
     found = _order_and_block(array)
     if found is None:

@@ -10,15 +10,19 @@ import c_corpus
 import numpy as np
 import pytest
 from c_apart import run_apart, runs_apart
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 import graphopt as go
 import graphopt.templates
 from graphopt.errors import CompilationFailed
 from graphopt.graph import Graph
+from graphopt.graph.build import topological
 from graphopt.graph.union import label, union
 from graphopt.options import Options
 from graphopt.rewrite.pipeline import Pipeline
 from graphopt.runtime.toolchain import default_flags, find_compiler
+from graphopt.testing import strategies
 
 STRICT = ("-Wall", "-Wextra", "-Werror")
 IEEE = ("-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
@@ -121,6 +125,30 @@ def test_a_part_of_the_corpus_is_clean_under_address_and_undefined_behaviour_san
 @needs_sanitizers
 def test_all_of_the_corpus_is_clean_under_address_and_undefined_behaviour_sanitizers(everything, tmp_path):
     assert sum(run_batch(batch, tmp_path, SANITIZERS) for batch in everything) > 600
+
+
+def random_programs(count):
+    """Programs that Hypothesis draws, with arguments; the same ones each time."""
+    found = []
+
+    @settings(max_examples=count, derandomize=True, database=None, phases=[Phase.generate],
+              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @given(st.data())
+    def collect(data):
+        outputs = data.draw(st.lists(strategies.expressions(dtypes=("float64", "float32")), min_size=1, max_size=4))
+        inputs = [v for v in topological(outputs) if v.op.name == "input"]
+        graph = Graph.from_outputs(inputs, {f"out{k}": value for k, value in enumerate(outputs)})
+        found.append(c_corpus.Program(str(graph), graph, data.draw(strategies.inputs_for(graph))))
+
+    collect()
+    return found
+
+
+@needs_sanitizers
+@pytest.mark.parametrize("count", [20, pytest.param(600, marks=pytest.mark.long)])
+def test_random_programs_are_clean_under_address_and_undefined_behaviour_sanitizers(count, tmp_path):
+    batches = c_corpus.batches(random_programs(count))
+    assert sum(run_batch(batch, tmp_path, (*SANITIZERS, *STRICT)) for batch in batches) > count / 2
 
 
 @pytest.mark.long
