@@ -95,7 +95,7 @@ def reading_blocks(graph: Graph, layouts: Mapping[str, Layout]) -> tuple[Graph, 
     for name, layout in layouts.items():
         node, type = result.inputs[name], result.type(result.inputs[name])
         block = next(text for k in count() if (text := f"{name}_block{k or ''}") not in result.inputs)
-        pitches = _sizes_called(block, result)
+        pitches = _sizes_called("pitch", result)
         sizes = [type.shape[axis] for axis in layout.order]
         inside = [next(pitches) if longer else size for size, longer in zip(sizes[1:], layout.longer, strict=True)]
         shape = [*sizes[:1], *inside, *([layout.step] if layout.step != 1 else [])]

@@ -121,6 +121,14 @@ def test_one_form_serves_all_sizes_and_copies_nothing(at_once, monkeypatch):
     assert copied == []
 
 
+def test_arguments_may_be_called_anything(at_once):
+    """Sizes are identifiers, and names of arguments need not be."""
+    first, second = go.variable("λ 1", "float64[m, n]"), go.variable("a-b", "float64[m, n]")
+    function = go.function([first, second], first - second)
+    given = np.arange(80.0).reshape(8, 10)
+    np.testing.assert_array_equal(function(given[:, :7], given[:, 3:]), given[:, :7] - given[:, 3:])
+
+
 def test_arguments_are_copied_until_that_has_cost_as_much_as_compiling(monkeypatch):
     monkeypatch.setattr(layouts, "WORTH_COMPILING", 3 * 80_000)
     function = go.function([A], A + 1)
