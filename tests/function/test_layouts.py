@@ -4,15 +4,18 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
 import graphopt as go
 import graphopt.tensor as T
 from graphopt import layouts
+from graphopt.graph import Graph
+from graphopt.graph.build import topological
 from graphopt.layouts import Layout, block_of, layout_of
 from graphopt.runtime.process import compiler_runs
+from graphopt.testing import strategies
 
 A, B, v = T.matrix("A"), T.matrix("B"), T.vector("v")
 
@@ -166,3 +169,28 @@ def test_any_views_give_what_their_copies_do(first, second):
 
 
 FOLLOWED = go.function([A, B], A * 2 + B, name="followed")
+
+
+def spread(array, how):
+    """The same values elsewhere in memory: transposed, with gaps behind rows, or every second element."""
+    if how == "transposed" or not array.ndim:
+        return np.array(array, order="F")
+    wide = np.zeros((*array.shape[:-1], 2 * array.shape[-1] + 1), array.dtype)
+    view = wide[..., : array.shape[-1]] if how == "gaps" else wide[..., : 2 * array.shape[-1] : 2]
+    view[...] = array
+    return view
+
+
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@given(st.data(), st.sampled_from(["transposed", "gaps", "steps"]))
+def test_random_programs_compute_the_same_wherever_arguments_lie(data, how):
+    outputs = data.draw(st.lists(strategies.expressions(dtypes=("float64",)), min_size=1, max_size=3))
+    inputs = [v for v in topological(outputs) if v.op.name == "input"]
+    arrays = data.draw(strategies.inputs_for(Graph.from_outputs(inputs, outputs)))
+    function = go.function(inputs, outputs)
+    expected = function(**arrays)
+    with reading_at_once():
+        found = function(**{name: spread(array, how) for name, array in arrays.items()})
+    for one, other in zip(found, expected, strict=True):
+        scale = np.abs(other[np.isfinite(other)]).max(initial=1.0)
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-9 * scale)
