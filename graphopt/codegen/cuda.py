@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 
-from graphopt.codegen.environment import SUFFIX, environment, template_folders
-from graphopt.schedule.launch import COLUMNS, STEPS, THREADS, TILE, Launch, launches
+from graphopt.codegen.environment import SUFFIX, environment, index_text, template_folders
+from graphopt.schedule.held import Slot
+from graphopt.schedule.instance import Aligned, AtMost, Condition, Instance, MultipleOf
+from graphopt.schedule.kernel_launch import THREADS, Launch
+from graphopt.schedule.kernels import runs_across
+from graphopt.schedule.launch import SIDE, TILE, launches
+from graphopt.schedule.launch_reductions import COLUMNS, STEPS
 from graphopt.schedule.program import Program
-from graphopt.schedule.statements import Indexed, Reduce, Statement
+from graphopt.schedule.statements import Gather, Indexed, Load, Reduce, Statement, Store, Writing
 from graphopt.schedule.steps import Axis, HostCall, MatrixProduct, Settle
+from graphopt.schedule.vectors import Vectors, is_wide
 
 __all__ = ["CudaSource", "cuda_source"]
 
 HEADERS = ("dialect.cuh", "scalar.cuh", "special.cuh")
-BY_WARPS = ("rows", "parts", "join")  # forms whose reductions go through the lanes of warps
 
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"[^\n]*$', re.MULTILINE)
 
@@ -82,6 +88,7 @@ def cuda_source(program: Program, *, templates: Sequence[str | Path] = ()) -> Cu
         columns_of_block=COLUMNS,
         steps_of_block=STEPS,
         tile_size=TILE,
+        side=SIDE,
     )
     return CudaSource(text, headers, todo, f"{program.name}.cu")
 
@@ -89,8 +96,27 @@ def cuda_source(program: Program, *, templates: Sequence[str | Path] = ()) -> Cu
 @lru_cache(maxsize=16)
 def _environment(folders: tuple[str, ...]) -> jinja2.Environment:
     jinja = environment(folders).overlay()
-    jinja.filters = {**jinja.filters, "read_by": _read_by, "used_in": _used_in}
+    jinja.filters = {**jinja.filters, **FILTERS}
     return jinja
+
+
+def _by_body(instances: Iterable[Instance]) -> list[tuple[str, list[Instance]]]:
+    """Instances of one body together, in order."""
+    groups: dict[str, list[Instance]] = {}
+    for instance in instances:
+        groups.setdefault(instance.body, []).append(instance)
+    return list(groups.items())
+
+
+def _condition(condition: Condition) -> str:
+    """A condition as a comment says it."""
+    match condition:
+        case AtMost(value=value, limit=limit):
+            return f"{value} <= {limit}"
+        case MultipleOf(value=value, factor=factor):
+            return f"{factor} divides {value}"
+        case Aligned(buffer=buffer, bytes=bytes):
+            return f"{buffer} is aligned to {bytes} bytes"
 
 
 def _used_in(axes: Sequence[Axis], statements: Iterable[Statement]) -> set[str]:
@@ -99,9 +125,65 @@ def _used_in(axes: Sequence[Axis], statements: Iterable[Statement]) -> set[str]:
     return {axis.name for axis in axes} & mentioned
 
 
+@dataclass(frozen=True)
+class _Wide:
+    """Statements whose accesses take several elements at once, and what is to be known of the others."""
+
+    loads: list[Load]
+    stores: list[Store]
+    uses_axis: bool
+    is_guarded: bool
+
+
+def _wide_accesses(statements: Sequence[Statement], vectors: Vectors) -> _Wide:
+    wide = [s for s in statements if vectors.lanes > 1 and is_wide(s, vectors.axis, vectors.lanes)]
+    others = [s for s in statements if s not in wide]
+    return _Wide(
+        [s for s in wide if isinstance(s, Load)],
+        [s for s in wide if isinstance(s, Store)],
+        any(_mentions(s, vectors.axis) for s in others),
+        any(isinstance(s, Gather | Writing | Reduce) or _mentions(s, vectors.axis) for s in others),
+    )
+
+
+def _mentions(statement: Statement, axis: str) -> bool:
+    return isinstance(statement, Indexed) and any(name == axis for name, _ in statement.index.terms)
+
+
+def _first_index(access: Load | Store, axis: str) -> str:
+    """The index of the first of several elements along an axis."""
+    terms = tuple((f"{name}_first" if name == axis else name, stride) for name, stride in access.index.terms)
+    return index_text(replace(access.index, terms=terms))
+
+
+def _running_across(statements: Iterable[Statement], across: str, along: str) -> list[Load | Store]:
+    """The accesses that run through memory along the axis `across` and jump along the other."""
+    return [s for s in statements if isinstance(s, Load | Store) and runs_across(s.index, across, along)]
+
+
+def _rooms_before(slots: Sequence[Slot], slot: Slot) -> list[int]:
+    """The bytes an element takes of the rooms that lie before a slot's: larger elements come first."""
+    sizes = {s.room: np.dtype(s.dtype).itemsize for s in slots}
+    order = sorted(sizes, key=lambda room: -sizes[room])
+    return [sizes[room] for room in order[: order.index(slot.room)]]
+
+
 def _read_by(batch: Sequence[Any], step: MatrixProduct) -> list[bool]:
     """For each batch axis of a matrix product, whether an operand steps along it."""
     return [any(m.batch_strides[k] != 0 for m in (step.left, step.right)) for k in range(len(batch))]
+
+
+FILTERS = {
+    "by_body": _by_body,
+    "condition": _condition,
+    "first_index": _first_index,
+    "read_by": _read_by,
+    "rooms_before": _rooms_before,
+    "running_across": _running_across,
+    "used_in": _used_in,
+    "wide_accesses": _wide_accesses,
+    "without_stores": lambda statements: [s for s in statements if not isinstance(s, Store)],
+}
 
 
 def _warp_reductions(todo: Iterable[Launch | HostCall | Settle]) -> list[dict[str, str]]:
@@ -109,7 +191,7 @@ def _warp_reductions(todo: Iterable[Launch | HostCall | Settle]) -> list[dict[st
     found = {
         (s.op.name, SUFFIX[s.dtype])
         for launch in todo
-        if isinstance(launch, Launch) and launch.form in BY_WARPS
+        if isinstance(launch, Launch) and launch.form == "rows"
         for s in launch.statements
         if isinstance(s, Reduce)
     }

@@ -18,6 +18,7 @@ from graphopt.dimensions import DimLike, evaluate
 from graphopt.options import Options
 from graphopt.runtime.driver import Argument, Buffer, Dimensions, Driver
 from graphopt.runtime.host import Settling, compute
+from graphopt.schedule.instance import choose
 from graphopt.schedule.launch import Choice, Extents, Launch, sequence
 from graphopt.schedule.program import Program
 from graphopt.schedule.steps import HostCall, Settle
@@ -26,6 +27,7 @@ from graphopt.types import TensorType
 __all__ = ["DeviceProgram"]
 
 Array = Any
+RESIDENT = 2048  # threads that a multiprocessor has at a time
 
 
 class DeviceProgram:
@@ -56,9 +58,8 @@ class DeviceProgram:
         source = cuda_source(program, templates=options.templates)
         self.source: CudaSource = source if text is None else replace(source, text=text)
         module = driver.compile(self.source.flat)
-        self._kernels = {
-            launch.name: module.kernel(launch.name) for launch in self.source.launches if isinstance(launch, Launch)
-        }
+        launches = [launch for launch in self.source.launches if isinstance(launch, Launch)]
+        self._kernels = {i.name: module.kernel(i.name) for launch in launches for i in launch.instances}
         self._constants: dict[str, Buffer] = {}
         weakref.finalize(self, _free, driver, self._constants)
         for buffer in program.of_role("constant"):
@@ -123,16 +124,19 @@ class DeviceProgram:
                 self._launch(item, {**self._constants, **held}, sizes)
 
     def _launch(self, launch: Launch, buffers: Mapping[str, Buffer], sizes: Mapping[str, int]) -> None:
-        grid = _extents(launch.grid, sizes)
+        addresses = {name: buffers[name].address for name in launch.buffers}
+        instance = choose(launch.instances, sizes, addresses)
+        grid, block = _extents(instance.grid, sizes), _extents(instance.block, sizes)
         if 0 in grid:
             return
+        if instance.is_resident:
+            grid = (min(grid[0], self.driver.multiprocessors * (RESIDENT // instance.threads)), *grid[1:])
         arguments: list[Argument] = [
             *(buffers[name] for name in launch.buffers),
             *(buffers[scratch.name] for scratch in launch.scratch),
             *(np.int64(sizes.get(name, 0)) for name in self.program.sizes),
         ]
-        shared = evaluate(launch.shared, sizes)
-        self.driver.launch(self._kernels[launch.name], grid, _extents(launch.block, sizes), shared, arguments)
+        self.driver.launch(self._kernels[instance.name], grid, block, evaluate(instance.shared, sizes), arguments)
 
     def _counted(self, counter: Buffer) -> int:
         """What a kernel has counted: the device is waited for."""

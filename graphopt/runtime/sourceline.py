@@ -24,7 +24,8 @@ def source_line(library: str, offset: int, source: str, default: str = "kernel.c
     offset : int
         Its offset from where the library was loaded.
     source : str
-        The text. Of the functions inlined into each other at that place, the innermost from this text counts.
+        The text. Of the functions inlined into each other at that place, the innermost from the file counts that this
+        text begins with, and only where there is none one from another file that it includes.
     default : str
         What lines of the text before its first ``#line`` directive are called.
     """
@@ -36,10 +37,11 @@ def source_line(library: str, offset: int, source: str, default: str = "kernel.c
         output = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return ""
-    files = {default, *_LINE_DIRECTIVE.findall(source)}
-    for place in output.splitlines():
-        path, _, line = place.split(" ", 1)[0].rpartition(":")
-        for file in files:
-            if line.isdigit() and (path == file or path.endswith(f"/{file}")):
-                return f"{file}:{line}"
+    named = list(dict.fromkeys((*_LINE_DIRECTIVE.findall(source), default)))
+    for files in (named[:1], named):
+        for place in output.splitlines():
+            path, _, line = place.split(" ", 1)[0].rpartition(":")
+            for file in files:
+                if line.isdigit() and (path == file or path.endswith(f"/{file}")):
+                    return f"{file}:{line}"
     return ""

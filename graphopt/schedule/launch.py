@@ -1,7 +1,7 @@
 """How a program's steps become launches on a device: which kernels, how many blocks, how many threads. Plain data.
 
-The numbers of blocks and threads are dimensions, so that one program serves every size; they depend on sizes alone,
-never on the device, so that results repeat. A number of blocks that comes out as 0 says: nothing to launch.
+The numbers of blocks and threads are dimensions, so that one program serves every size. Which elements are combined in
+which order depends on sizes and alignment alone, never on the device, so that results repeat.
 
 Not for the text of kernels, which the templates write, nor for the best geometry of any one device.
 """
@@ -9,91 +9,37 @@ Not for the text of kernels, which the templates write, nor for the best geometr
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from graphopt.dimensions import DimLike, opaque, product
+from graphopt.dimensions import Dim, DimLike, Opaque, product
+from graphopt.schedule.instance import AtMost, Condition, Extents, Instance
+from graphopt.schedule.kernel_launch import (
+    NARROW,
+    THREADS,
+    Launch,
+    Scratch,
+    count,
+    launch,
+    local_names,
+    needed,
+    portions,
+)
+from graphopt.schedule.launch_reductions import columns, rows
 from graphopt.schedule.program import Program
-from graphopt.schedule.statements import Reading, Statement, Store, Writing, used
-from graphopt.schedule.steps import Axis, Branch, HostCall, Kernel, MatrixProduct, Settle, Stage, Step
+from graphopt.schedule.statements import Compute, Extent, Gather, Indexed, Scatter, Store
+from graphopt.schedule.steps import Branch, HostCall, Kernel, MatrixProduct, Settle, Stage, Step
+from graphopt.schedule.vectors import vectors
 
-__all__ = ["BLOCKS", "COLUMNS", "PARTS", "STEPS", "THREADS", "TILE", "Choice", "Launch", "Scratch", "launches",
-           "sequence"]  # fmt: skip
+__all__ = ["SIDE", "TILE", "Choice", "Extents", "Launch", "Scratch", "launches", "sequence"]
 
-THREADS = 256
-"""Threads of a block, at most."""
-WARP = 32
-BLOCKS = 2048
-"""Blocks of a launch, at most; with more to do, each block does several portions."""
-COLUMNS = 32
-"""Neighbouring columns that a block of a "columns" kernel does."""
-STEPS = THREADS // COLUMNS
-"""Threads that share a column; each takes every `STEPS`th position of the reduced axes."""
-PARTS = 512
-"""Partial results of a full reduction, at most."""
-PER_PART = 8 * THREADS
-"""Elements for which a full reduction makes one more part."""
 TILE = 16
 """Rows and columns of the tiles of a matrix product."""
-
-Extents = tuple[DimLike, DimLike, DimLike]
-
-
-@dataclass(frozen=True, slots=True)
-class Scratch:
-    """Memory between two launches of one step: `count` elements, one for each block of the first."""
-
-    name: str
-    dtype: str
-    count: DimLike
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """One launch of one kernel.
-
-    Attributes
-    ----------
-    name
-        The kernel's name in the text.
-    form
-        "map", "rows", "columns", "ordered", "product"; or "parts", then "join", the two launches of a full reduction.
-    step
-        The step of the program that this does, or half of.
-    stages
-        The statements that this launch runs, for a step that is loops.
-    reads, writes
-        The buffers it touches.
-    scratch
-        What passes from "parts" to "join", one for each reduction.
-    grid, block
-        Blocks and threads in x, y and z.
-    threads
-        The most threads that a block can have.
-    shared
-        Bytes of dynamic shared memory of a block.
-    """
-
-    name: str
-    form: str
-    step: Kernel | MatrixProduct
-    stages: tuple[Stage, ...]
-    reads: tuple[str, ...]
-    writes: tuple[str, ...]
-    grid: Extents
-    block: Extents
-    threads: int = THREADS
-    shared: DimLike = 0
-    scratch: tuple[Scratch, ...] = ()
-
-    @property
-    def buffers(self) -> tuple[str, ...]:
-        """The buffers it is given, each once; scratch comes after them, the program's sizes last."""
-        return tuple(dict.fromkeys((*self.reads, *self.writes)))
-
-    @property
-    def statements(self) -> tuple[Statement, ...]:
-        """All statements, in order."""
-        return tuple(s for stage in self.stages for s in (*stage.row, *stage.lane))
+SIDE = 32
+"""Rows and columns of the tiles of a map whose accesses run across."""
+LONG = 100
+"""Statements of a body that is compiled once, for all sizes and alignments."""
+BELOW = 2**31 - 2**24
+"""What positions are below that are counted in 32 bits, with room for a step of all threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,107 +79,114 @@ def sequence(steps: Iterable[Step]) -> tuple[Launch | HostCall | Settle | Choice
             result.append(_product(step))
         elif step.is_ordered:
             result.append(_ordered(step))
-        elif step.form == "total":
-            result += _total(step)
         else:
-            result.append({"map": _map, "rows": _rows, "columns": _columns}[step.form](step))
+            result += FORMS[step.form](step)
     return tuple(result)
 
 
-def _map(kernel: Kernel) -> Launch:
+def _map(kernel: Kernel) -> tuple[Launch, ...]:
+    """A thread for every few positions; a block for every tile where accesses run across each other."""
     if any(isinstance(s, Store) for stage in kernel.stages for s in stage.row):
-        return _rows(kernel)  # a row's own result is stored once, even where the row has no positions
-    positions = _count(kernel.outer) * _count(kernel.inner)
-    return _launch(kernel, "map", kernel.stages, _at_most(BLOCKS, _portions(positions, THREADS)), (THREADS, 1, 1))
+        return (*_map(_of_rows(kernel)), *_map(_of_lanes(kernel)))
+    if kernel.tile:
+        return (_tiled(kernel),)
+    axes = kernel.outer + kernel.inner
+    lane = [s for stage in kernel.stages for s in (*stage.row, *stage.lane)]
+    wide = vectors(lane, axes, tails=len(axes) == 1) if len(lane) <= LONG else NARROW
+    narrow: tuple[Condition, ...] = (AtMost(_magnitude(kernel), BELOW),)
+    made: list[tuple[str, tuple[str | int, ...], int, tuple[Condition, ...]]] = [
+        (kernel.name, ("int", 1), 1, narrow),
+        (f"{kernel.name}_large", ("int64_t", 1), 1, ()),
+    ]
+    if len(lane) > LONG:
+        made = made[1:]  # one text less for the compiler, where counting is the least of it
+    elif wide.lanes > 1:
+        made.insert(0, (f"{kernel.name}_wide", ("int", wide.lanes), wide.lanes, (*narrow, *wide.conditions)))
+    block: Extents = (THREADS, 1, 1)
+    instances = [
+        Instance(name, "map", constants, (portions(count(axes), THREADS * lanes), 1, 1), block, THREADS, 0, when, True)
+        for name, constants, lanes, when in made
+    ]
+    return (launch(kernel, "map", kernel.stages, instances, vectors=wide),)
 
 
-def _rows(kernel: Kernel) -> Launch:
-    warps = _at_least(1, _at_most(THREADS // WARP, _portions(_count(kernel.inner), WARP)))
-    return _launch(kernel, "rows", kernel.stages, _at_most(BLOCKS, _count(kernel.outer)), (warps * WARP, 1, 1))
+def _of_rows(kernel: Kernel) -> Kernel:
+    """What a map stores once a row, even where the row has no positions."""
+    (stage,) = kernel.stages
+    stores = tuple(s for s in stage.row if isinstance(s, Store))
+    wanted = Stage((), needed(stage.row, local_names(stores), stores=True))
+    return replace(kernel, name=f"{kernel.name}_rows", inner=(), stages=(wanted,), tile="")
+
+
+def _of_lanes(kernel: Kernel) -> Kernel:
+    """What a map computes for every position."""
+    (stage,) = kernel.stages
+    return replace(kernel, stages=(Stage(needed(stage.row, local_names(stage.lane)), stage.lane),))
+
+
+def _tiled(kernel: Kernel) -> Launch:
+    """A block for every tile of the last inner axis and the axis along which some accesses run."""
+    across = next(axis for axis in kernel.outer if axis.name == kernel.tile)
+    others = [axis for axis in (*kernel.outer, *kernel.inner[:-1]) if axis is not across]
+    tiles = count(others) * portions(across.extent, SIDE) * portions(kernel.inner[-1].extent, SIDE)
+    block: Extents = (SIDE, THREADS // SIDE, 1)
+    made = Instance(kernel.name, "tiled", (), (tiles, 1, 1), block, THREADS, is_resident=True)
+    return launch(kernel, "tiled", kernel.stages, (made,))
 
 
 def _ordered(kernel: Kernel) -> Launch:
     """A thread for every position of the outer axes, which steps through the inner ones."""
-    blocks = _at_most(BLOCKS, _portions(_count(kernel.outer), THREADS))
-    return _launch(kernel, "ordered", kernel.stages, blocks, (THREADS, 1, 1))
+    blocks = portions(count(kernel.outer), THREADS)
+    made = Instance(kernel.name, "ordered", (), (blocks, 1, 1), (THREADS, 1, 1), THREADS, is_resident=True)
+    return launch(kernel, "ordered", kernel.stages, (made,))
 
 
-def _columns(kernel: Kernel) -> Launch:
-    tasks = _count(kernel.outer[:-1]) * _portions(kernel.outer[-1].extent, COLUMNS)
-    return _launch(kernel, "columns", kernel.stages, _at_most(BLOCKS, tasks), (COLUMNS, STEPS, 1))
-
-
-def _total(kernel: Kernel) -> tuple[Launch, Launch]:
-    """Every block reduces a part, and one block the parts. What the rest of a part needs is computed in both."""
-    first, *later = kernel.stages
-    parts = _at_most(PARTS, _portions(_count(kernel.inner), PER_PART))
-    stem = f"{kernel.name}_parts"
-    scratch = tuple(
-        Scratch(f"{stem}{number or ''}", reduction.dtype, parts) for number, reduction in enumerate(first.reductions)
-    )
-    loop = Stage(_needed(first.row, _locals(first.lane)), first.lane)
-    stores = tuple(s for s in first.row if isinstance(s, Store))
-    wanted = _locals((*stores, *(s for stage in later for s in stage.row)))
-    rest = (Stage(_needed(first.row, wanted, stores=True), ()), *(Stage(stage.row, ()) for stage in later))
-    return (
-        _launch(kernel, "parts", (loop,), parts, (THREADS, 1, 1), f"{kernel.name}_part", scratch),
-        _launch(kernel, "join", rest, 1, (THREADS, 1, 1), kernel.name, scratch),
-    )
+FORMS = {"map": _map, "rows": rows, "total": rows, "columns": columns}
+"""What makes the launches of each form of kernel."""
 
 
 def _product(step: MatrixProduct) -> Launch:
-    tiles = product(step.batch) * _portions(step.rows, TILE) * _portions(step.columns, TILE)
-    grid = (_at_most(BLOCKS, tiles), 1, 1)
-    return Launch(step.name, "product", step, (), step.reads, step.writes, grid, (TILE, TILE, 1), TILE * TILE)
+    tiles = product(step.batch) * portions(step.rows, TILE) * portions(step.columns, TILE)
+    made = Instance(step.name, "product", (), (tiles, 1, 1), (TILE, TILE, 1), TILE * TILE, is_resident=True)
+    return Launch(step.name, "product", step, (), step.reads, step.writes, (made,))
 
 
-def _launch(
-    kernel: Kernel,
-    form: str,
-    stages: tuple[Stage, ...],
-    blocks: DimLike,
-    block: Extents,
-    name: str | None = None,
-    scratch: tuple[Scratch, ...] = (),
-) -> Launch:
-    statements = [s for stage in stages for s in (*stage.row, *stage.lane)]
-    reads = tuple(dict.fromkeys(s.buffer for s in statements if isinstance(s, Reading)))
-    writes = tuple(dict.fromkeys(s.buffer for s in statements if isinstance(s, Writing)))
-    return Launch(name or kernel.name, form, kernel, stages, reads, writes, (blocks, 1, 1), block, scratch=scratch)
+def _magnitude(kernel: Kernel) -> DimLike:
+    """What no number is above that the text computes from sizes and positions, signs left aside."""
+    found: dict[DimLike, None] = {}
+    axes = {axis.name: axis.extent for axis in (*kernel.outer, *kernel.inner)}
+    found[product(axes.values())] = None
+    for statement in kernel.statements():
+        if isinstance(statement, Indexed):
+            found[_plus(statement.index.offset)] = None
+            for name, stride in statement.index.terms:
+                found[axes.get(name, 1) * _plus(stride)] = None
+        if isinstance(statement, Gather | Scatter):
+            for position in statement.positions:
+                found[_plus(position.limit) * _plus(position.stride)] = None
+        values = statement.operands if isinstance(statement, Compute) else (getattr(statement, "value", None),)
+        for value in values:
+            if isinstance(value, Extent):
+                found[_plus(value.value)] = None
+    total: DimLike = 0
+    for dimension in found:
+        total = total + dimension
+    return total
 
 
-# --- statements ------------------------------------------------------------------------------------------------------
+def _plus(value: DimLike) -> DimLike:
+    """A dimension with every sign made a plus."""
+    if isinstance(value, int):
+        return abs(value)
+    return sum(
+        (abs(factor) * product(_atom(atom) for atom in monomial) for monomial, factor in value.terms),
+        start=0,
+    )
 
 
-def _needed(statements: tuple[Statement, ...], wanted: set[str], *, stores: bool = False) -> tuple[Statement, ...]:
-    """The statements that define what is wanted and what that in turn needs; `stores` keeps stores as well."""
-    wanted = set(wanted)
-    kept: list[Statement] = []
-    for statement in reversed(statements):
-        if stores if isinstance(statement, Store) else getattr(statement, "target", None) in wanted:
-            kept.append(statement)
-            wanted.update(used(statement))
-    return tuple(reversed(kept))
-
-
-def _locals(statements: Iterable[Statement]) -> set[str]:
-    return {name for statement in statements for name in used(statement)}
-
-
-# --- dimensions ------------------------------------------------------------------------------------------------------
-
-
-def _count(axes: Iterable[Axis]) -> DimLike:
-    return product(axis.extent for axis in axes)
-
-
-def _portions(count: DimLike, size: int) -> DimLike:
-    return (count + (size - 1)) // size
-
-
-def _at_most(limit: int, count: DimLike) -> DimLike:
-    return opaque("min", limit, count)
-
-
-def _at_least(limit: int, count: DimLike) -> DimLike:
-    return opaque("max", limit, count)
+def _atom(atom: str | Opaque) -> DimLike:
+    """A name, or what an opaque form is at most: the sum of its operands without signs."""
+    if isinstance(atom, str):
+        return Dim((((atom,), 1),))
+    a, b = atom.operands
+    return _plus(a) if atom.function == "//" else _plus(a) + _plus(b)

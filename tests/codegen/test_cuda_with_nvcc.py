@@ -40,7 +40,8 @@ COMPILED = [
 def test_kernels_compile_without_warnings_or_spills(name, architecture):
     source = PROGRAMS[name]().source
     compiled = compile_cubin(source.flat, architecture)
-    assert compiled.registers.keys() == {launch.name for launch in source.launches if isinstance(launch, Launch)}
+    launches = [launch for launch in source.launches if isinstance(launch, Launch)]
+    assert compiled.registers.keys() == {instance.name for launch in launches for instance in launch.instances}
     assert {kernel: spilled for kernel, spilled in compiled.spills.items() if spilled} == {}
     assert max(compiled.registers.values()) <= EXCEPTIONS.get(name, REGISTERS)
     assert max(compiled.shared.values()) <= 16 * 1024
