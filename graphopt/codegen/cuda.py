@@ -20,7 +20,7 @@ from graphopt.schedule.kernels import runs_across
 from graphopt.schedule.launch import SIDE, TILE, launches
 from graphopt.schedule.launch_reductions import COLUMNS, STEPS
 from graphopt.schedule.program import Program
-from graphopt.schedule.statements import Gather, Indexed, Load, Reduce, Statement, Store, Writing
+from graphopt.schedule.statements import Indexed, Keep, Load, Reduce, Statement, Store
 from graphopt.schedule.steps import Axis, HostCall, MatrixProduct, Settle
 from graphopt.schedule.vectors import Vectors, is_wide
 
@@ -127,12 +127,25 @@ def _used_in(axes: Sequence[Axis], statements: Iterable[Statement]) -> set[str]:
 
 @dataclass(frozen=True)
 class _Wide:
-    """Statements whose accesses take several elements at once, and what is to be known of the others."""
+    """The statements whose accesses take several elements at once, and what is to be known of the others.
+
+    Attributes
+    ----------
+    loads, stores
+        Those statements.
+    held
+        The targets of loads that are held.
+    rest
+        All statements but those loads.
+    uses_axis
+        Whether another statement needs the position along the axis.
+    """
 
     loads: list[Load]
     stores: list[Store]
+    held: set[str]
+    rest: list[Statement]
     uses_axis: bool
-    is_guarded: bool
 
 
 def _wide_accesses(statements: Sequence[Statement], vectors: Vectors) -> _Wide:
@@ -141,13 +154,10 @@ def _wide_accesses(statements: Sequence[Statement], vectors: Vectors) -> _Wide:
     return _Wide(
         [s for s in wide if isinstance(s, Load)],
         [s for s in wide if isinstance(s, Store)],
-        any(_mentions(s, vectors.axis) for s in others),
-        any(isinstance(s, Gather | Writing | Reduce) or _mentions(s, vectors.axis) for s in others),
+        {s.target for s in wide if isinstance(s, Load)} & {s.slot for s in statements if isinstance(s, Keep)},
+        [s for s in statements if s not in wide or isinstance(s, Store)],
+        any(name == vectors.axis for s in others if isinstance(s, Indexed) for name, _ in s.index.terms),
     )
-
-
-def _mentions(statement: Statement, axis: str) -> bool:
-    return isinstance(statement, Indexed) and any(name == axis for name, _ in statement.index.terms)
 
 
 def _first_index(access: Load | Store, axis: str) -> str:

@@ -28,24 +28,30 @@ from graphopt.schedule.kernel_launch import (
     needed,
     portions,
 )
-from graphopt.schedule.statements import Store
+from graphopt.schedule.statements import Keep, Load, Store
 from graphopt.schedule.steps import Kernel, Stage
-from graphopt.schedule.vectors import Vectors, vectors
+from graphopt.schedule.vectors import Vectors, is_wide, vectors
 
 __all__ = ["COLUMNS", "columns", "rows"]
 
 BLOCK = 1024
 """Threads of a block, at most."""
-FEW, MANY = 4, 16
-"""Elements of a row that a thread holds in registers."""
-REGISTERS = 32_768
-"""Registers of 4 bytes that the held elements of a block may take: half of a multiprocessor's."""
-OF_A_THREAD = 96
-"""Registers that the held elements of a thread may take."""
+TEAMS = (128, 256, 512)
+"""Threads of a block that holds a row in registers."""
+FEW = 8
+"""Elements of a short row that a thread holds in registers."""
+HELD = 32
+"""Registers of 4 bytes for all that a thread holds of a long one."""
+OTHER = 40
+"""Registers for addresses, sizes and running results, besides one for each statement of a body."""
+REGISTERS = 65_536
+"""Registers of a multiprocessor."""
 SHARED = 160 * 1024
 """Bytes of shared memory that a block may take, on all devices since 8.0 that are made for computing."""
 ROWS_AT_ONCE = THREADS // WARP
 """Rows that a block does, a warp each."""
+EACH = 16
+"""Elements of a row that a thread goes through, at least, where nothing is held."""
 SHORT = 1024
 """Elements of a row for which a warp is enough where nothing is held."""
 COLUMNS = WARP
@@ -68,7 +74,7 @@ def rows(kernel: Kernel) -> tuple[Launch, ...]:
     if not _reduces_once(kernel):
         held = hold(kernel.stages)
         found = slots(held)
-        made = _held(kernel, found, wide) if found else _passing(kernel, wide)
+        made = _held(kernel, held, found, wide) if found else _passing(kernel, wide)
         return (launch(kernel, "rows", kernel.stages, made, vectors=wide, held=held if found else (), slots=found),)
     parts = _parts(at_least(1, PARTS // at_least(1, number)), width // PART)
     split: Extents = (number * parts, 1, 1)
@@ -112,40 +118,51 @@ def _reduces_once(kernel: Kernel) -> bool:
 # --- instances of row kernels ----------------------------------------------------------------------------------------
 
 
-def _held(kernel: Kernel, found: tuple[Slot, ...], wide: Vectors) -> Iterator[Instance]:
+def _held(kernel: Kernel, held: tuple[Stage, ...], found: tuple[Slot, ...], wide: Vectors) -> Iterator[Instance]:
     number, width = count(kernel.outer), count(kernel.inner)
     rooms = {slot.room: np.dtype(slot.dtype).itemsize for slot in found}
     bytes = sum(rooms.values())
-    words = sum(max(1, size // 4) for size in rooms.values())
+    words = sum(max(1, size // 4) for size in rooms.values()) + _loaded(held, wide)
     groups: Extents = (portions(number, ROWS_AT_ONCE), 1, 1)
     each: Extents = (number, 1, 1)
-    for items in (FEW, MANY):
-        if items * words <= OF_A_THREAD:
-            made = (AtMost(width, WARP * items),)
+    many = max(FEW, 1 << (HELD // words).bit_length() >> 1)
+    taken = many * words + OTHER + max(len(stage.lane) for stage in kernel.stages)
+    for items in dict.fromkeys((FEW, many)):
+        made = (AtMost(width, WARP * items),)
+        yield from _wide_or_not(
+            kernel, f"warp{items}", "registers", (WARP, items), groups, (WARP, ROWS_AT_ONCE, 1), THREADS, wide, made
+        )
+    for team in TEAMS:
+        if team * taken <= REGISTERS:
+            made = (AtMost(width, team * many),)
             yield from _wide_or_not(
-                kernel, f"warp{items}", "registers", (WARP, items), groups, (WARP, ROWS_AT_ONCE, 1), THREADS, wide, made
+                kernel, f"block{team}", "registers", (team, many), each, (team, 1, 1), team, wide, made
             )
-    most = BLOCK
-    while most >= THREADS and (MANY * words > OF_A_THREAD or most * MANY * words > REGISTERS):
-        most //= 2
-    if most >= THREADS:
-        team = at_least(2, portions(width, WARP * MANY)) * WARP
-        made = (AtMost(width, most * MANY),)
-        yield from _wide_or_not(kernel, f"block{MANY}", "registers", (0, MANY), each, (team, 1, 1), most, wide, made)
     made = (AtMost(width * bytes, SHARED),)
     shared = width * bytes
     yield from _wide_or_not(kernel, "shared", "shared", (0,), each, (BLOCK, 1, 1), BLOCK, wide, made, shared)
     yield from _wide_or_not(kernel, "long", "passing", (0,), each, (BLOCK, 1, 1), BLOCK, wide)
 
 
+def _loaded(held: tuple[Stage, ...], wide: Vectors) -> int:
+    """Registers for an element of each operand that a stage loads, all of a thread's before it begins, and drops."""
+    most = 0
+    for stage in held:
+        kept = {s.slot for s in stage.lane if isinstance(s, Keep)}
+        loads = [s for s in stage.lane if isinstance(s, Load) and is_wide(s, wide.axis, wide.lanes)]
+        most = max(most, sum(max(1, np.dtype(s.dtype).itemsize // 4) for s in loads if s.target not in kept))
+    return most
+
+
 def _passing(kernel: Kernel, wide: Vectors, conditions: tuple[Condition, ...] = ()) -> tuple[Instance, ...]:
     """Nothing is held: there is one stage, or each loads and computes again."""
     number, width = count(kernel.outer), count(kernel.inner)
-    team = at_least(2, at_most(THREADS // WARP, portions(width, WARP * MANY))) * WARP
+    team = at_least(2, at_most(THREADS // WARP, portions(width, WARP * EACH))) * WARP
     short = (*conditions, AtMost(width, SHORT))
     groups: Extents = (portions(number, ROWS_AT_ONCE), 1, 1)
+    warps = _wide_or_not(kernel, "warp", "passing", (WARP,), groups, (WARP, ROWS_AT_ONCE, 1), THREADS, wide, short)
     return (
-        *_wide_or_not(kernel, "warp", "passing", (WARP,), groups, (WARP, ROWS_AT_ONCE, 1), THREADS, wide, short),
+        *(warps if kernel.outer else ()),
         *_wide_or_not(kernel, "block", "passing", (0,), (number, 1, 1), (team, 1, 1), THREADS, wide, conditions),
     )
 
