@@ -5,7 +5,16 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from graphopt.bench.static_tables import (
+    Columns,
+    kernel_columns,
+    kernel_rows,
+    static_columns,
+    static_rows,
+    without_compiler,
+)
 
 if TYPE_CHECKING:
     from graphopt.bench.record import Comparison, Row
@@ -14,6 +23,7 @@ __all__ = ["percent", "seconds", "table"]
 
 WIDTH = 120
 FINE = ("source", "pipeline", "packages")  # how contestants were made, too long for a table; the record has it
+WORDS = ("contestant", "verdict", "kernel", "form")  # columns of text
 LONGEST = 24  # letters of a contestant's name on one line
 
 
@@ -34,21 +44,33 @@ def table(comparison: Comparison) -> str:
     from rich.table import Table
     from rich.text import Text
 
+    def grid(rows: Sequence[Any], columns: Columns) -> Table:
+        made = Table(box=SIMPLE, show_edge=False, pad_edge=False, collapse_padding=True)
+        for head, cell in columns:
+            least = min(LONGEST, max(len(cell(row)) for row in rows)) if head == "contestant" else None
+            side: Literal["left", "right"] = "left" if head in WORDS else "right"
+            made.add_column(head, justify=side, overflow="fold", min_width=least)
+        for row in rows:
+            made.add_row(*(Text(cell(row)) for _, cell in columns))
+        return made
+
     rows = [*comparison.rows, comparison.control]
     columns = [(head, cell) for head, cell, wanted in _columns(comparison) if wanted is None or any(map(wanted, rows))]
-    grid = Table(box=SIMPLE, show_edge=False, pad_edge=False, collapse_padding=True)
-    for head, _ in columns:
-        least = min(LONGEST, max(len(row.name) for row in rows)) if head == "contestant" else None
-        side: Literal["left", "right"] = "left" if head in ("contestant", "verdict") else "right"
-        grid.add_column(head, justify=side, overflow="fold", min_width=least)
-    for row in rows:
-        grid.add_row(*(Text(cell(row)) for _, cell in columns))
     stream = io.StringIO()
     console = Console(file=stream, width=WIDTH, color_system=None, markup=False, highlight=False, emoji=False)
-    console.print(grid)
-    for line in _footer(comparison):
+    console.print(grid(rows, columns))
+    if beside := static_rows(comparison):
+        console.print("Known without running:")
+        console.print(grid(beside, static_columns))
+        console.print(f"CUDA kernels, compiled for {_architectures(beside)}:")
+        console.print(grid(kernel_rows(comparison), kernel_columns))
+    for line in (*without_compiler(comparison), *_footer(comparison)):
         console.print(line)
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+
+
+def _architectures(rows: Sequence[Row]) -> str:
+    return ", ".join(dict.fromkeys(row.resources.architecture for row in rows if row.resources))
 
 
 def _columns(comparison: Comparison) -> list[tuple[str, Callable[[Row], str], Callable[[Row], object] | None]]:

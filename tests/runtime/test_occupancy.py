@@ -66,7 +66,7 @@ def test_the_larger_architecture_holds_no_less(r: int, t: int) -> None:
 
 
 def test_an_unknown_architecture_and_impossible_blocks_are_refused() -> None:
-    with pytest.raises(InvalidArgument, match="sm_20.*sm_80, sm_86"):
+    with pytest.raises(InvalidArgument, match=r"sm_20.*sm_80, sm_86"):
         occupancy(32, 0, 256, "sm_20")
     for r, s, t in ((-1, 0, 1), (0, -1, 1), (0, 0, 0)):
         with pytest.raises(InvalidArgument, match="at least one thread"):
