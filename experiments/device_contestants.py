@@ -129,6 +129,8 @@ def by_jax(device_case: DeviceCase, arguments: Arrays) -> Contestant:
     """Compiled by jit, with products in float32 proper."""
     import jax
 
+    if jax.default_backend() not in ("gpu", "cuda"):
+        raise RuntimeError(f"JAX has no GPU here; it computes on {jax.default_backend()}")
     jax.config.update("jax_default_matmul_precision", "highest")
     jitted = jax.jit(partial(device_case.case.program, namespace(JAX, dtype(arguments))))
     held = [jax.device_put(np.asarray(each)) for each in arguments]

@@ -1,4 +1,4 @@
-"""A race on a device: all are checked, run a batch a round in random order by the device's clock, and are checked again.
+"""A race on a device: all are checked, run a batch a round in random order by its clock, and are checked again.
 
 Samples are taken by `graphopt.bench.timing` and judged by `graphopt.bench.statistics`, as `graphopt.bench.compare` has
 it; a copy of as many bytes runs in the same rounds, as the yardstick.
@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from device_check import finding
 from device_contestants import Contestant
 from suite_device import COPY
 
@@ -18,7 +19,7 @@ from graphopt.bench.events import EventClock
 from graphopt.bench.statistics import paired_ratio
 from graphopt.bench.timing import garbage_collector_paused, interleave, warm_up
 from graphopt.bench.trial import timings
-from graphopt.bench.validate import Tolerance, check_values, describe
+from graphopt.bench.validate import describe
 
 __all__ = ["CONFIDENCE", "race"]
 
@@ -60,7 +61,8 @@ def race(
         yardstick's time over its own) with `share_interval`, `repetitions` in a batch. `control`: the baseline against
         itself. `copy`: the yardstick's median. `rounds`. Intervals are None where scipy is not installed.
     """
-    rows = {name: _checked(contestant, expected) for name, contestant in contestants.items()}
+    seen: dict[str, list[Any]] = {}  # what each computed that was right
+    rows = {name: _checked(name, contestant, expected, seen) for name, contestant in contestants.items()}
     able = {n: c for n, c in contestants.items() if "reason" not in rows[n] and c.record is not None}
     for name, contestant in contestants.items():
         if contestant.record is None:
@@ -74,9 +76,9 @@ def race(
     with garbage_collector_paused():
         for name, contestant in able.items():
             try:
-                clocks[name], rows.setdefault(name, {})["stable"] = warm_up(
-                    contestant.call, cap=min(1.0, seconds), of=partial(EventClock, record=contestant.record)
-                )  # type: ignore[assignment]
+                clock_of = partial(EventClock, record=contestant.record)
+                clocks[name], stable = warm_up(contestant.call, cap=min(1.0, seconds), of=clock_of)
+                rows.setdefault(name, {})["stable"] = stable
             except Exception as error:  # whatever a library raises
                 rows[name]["reason"] = f"raised {describe(error)}"
         control = f"{baseline}, again"
@@ -86,7 +88,7 @@ def race(
     for name, error in taken.failures.items():
         rows.setdefault(name, {})["reason"] = f"raised {describe(error)}"
     for name in contestants:
-        if name in taken.times and (reason := _checked(contestants[name], expected).get("reason")):
+        if name in taken.times and (reason := _checked(name, contestants[name], expected, seen).get("reason")):
             rows[name]["reason"] = f"after timing: {reason}"
             del taken.times[name]
     if not {baseline, control} <= taken.times.keys():
@@ -127,14 +129,16 @@ def _without_intervals(samples: Mapping[str, list[float]], name: str, baseline: 
     return found
 
 
-def _checked(contestant: Contestant, expected: Sequence[Any]) -> Record:
-    """The error of what a contestant computes, and why it is refused if it is."""
+def _checked(name: str, contestant: Contestant, expected: Sequence[Any], seen: dict[str, list[Any]]) -> Record:
+    """The error of what a contestant computes, and why it is refused if it is; what was seen to be right still is."""
     try:
         outputs = contestant.check()
     except Exception as error:  # whatever a library raises
         return {"reason": f"raised {describe(error)}"}
-    by_path = {f"output[{k}]": np.asarray(each) for k, each in enumerate(outputs)}
-    true = {f"output[{k}]": np.asarray(each) for k, each in enumerate(expected)}
-    finding = check_values(by_path, true, Tolerance())
-    row: Record = {"error": finding.error}
-    return row | {"reason": finding.reason} if finding.reason else row
+    if name in seen and all(map(np.array_equal, outputs, seen[name])):
+        return {}
+    found = finding(outputs, expected)
+    if found.reason:
+        return {"error": found.error, "reason": found.reason}
+    seen[name] = outputs
+    return {"error": found.error}

@@ -188,8 +188,10 @@ def written(record: Record, output: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--only", nargs="+", choices=list(DEVICE_CASES), metavar="CASE", help="some cases")
-    parser.add_argument("--peers", nargs="*", choices=PEERS, metavar="PEER", default=PEERS, help="some peers, or none")
+    parser.add_argument(
+        "--only", nargs="+", choices=list(DEVICE_CASES), metavar="CASE", help="some cases, not kept unless --output"
+    )
+    parser.add_argument("--peers", nargs="*", choices=PEERS, metavar="PEER", default=PEERS, help="some, or none")
     parser.add_argument("--seconds", type=float, default=3.0, help="of the rounds of a case")
     parser.add_argument("--small", action="store_true", help="small sizes, to see that it runs")
     parser.add_argument("--resume", action="store_true", help="keep the cases that the record already has")
@@ -218,6 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if "missing" in found or all(each["clean"] for each in found.values()) else 1
     if chosen.round:
         return 1 if round_of(cases) else 0
+    is_whole = not chosen.only and chosen.peers == PEERS
     missing = left_out(chosen.peers)
     record = head(chosen.small) | {"left_out": missing, "cases": []}
     record["cases"] = resumed(output, record) if chosen.resume else []
@@ -226,8 +229,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     peers = [name for name in chosen.peers if name not in missing]
     for entry in measured(todo, peers, seconds=chosen.seconds, divided=SMALL if chosen.small else 1):
         record["cases"].append(entry)
-        written(record, output)  # after each case: what has been measured is kept, whatever comes
-    print(f"written to {output}")
+        if is_whole or chosen.output or chosen.resume:
+            written(record, output)  # after each case: what has been measured is kept, whatever comes
     return 0
 
 

@@ -45,14 +45,14 @@ class EventClock(Clock):
         start = self.record()
         for _ in repeat(None, self.repetitions):
             call()
-        return self.record().seconds_since(start) / self.repetitions
+        return float(self.record().seconds_since(start)) / self.repetitions
 
     def cold(self, flush: Callable[[], None]) -> float:
         """Seconds of one call by itself, launched after the host's caches have been emptied; the device's are not."""
         flush()
         start = self.record()
         self.call()
-        return self.record().seconds_since(start)
+        return float(self.record().seconds_since(start))
 
 
 def recorder(outputs: object) -> Callable[[], Mark] | None:
