@@ -111,10 +111,10 @@ def by_torch(device_case: DeviceCase, arguments: Arrays, compiled: bool = False)
 
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-    function = partial(device_case.case.program, namespace(TORCH, dtype(arguments)))
+    written, kind = program(device_case.case, TORCH), dtype(arguments)
+    function: Callable[..., Any] = partial(written, namespace(TORCH, kind))
     if compiled:  # which reads names more easily where they are made
-        program_ = device_case.case.program
-        function = torch.compile(lambda *arrays: program_(namespace(TORCH, dtype(arguments)), *arrays), dynamic=False)
+        function = torch.compile(lambda *arrays: written(namespace(TORCH, kind), *arrays), dynamic=False)
 
     def called(*arrays: Any) -> list[Any]:
         with torch.no_grad():

@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from namespaces import TORCH
 from suite import CASES, Case, classified, images, matrices, normal, options, options_each, perceptron_step
 
 from graphopt.bench.statistics import MARGIN
@@ -93,8 +94,26 @@ def triad(xp: Any, a: Any, b: Any) -> Any:
     return a + 3 * b
 
 
+def fused_gelu(xp: Any, x: Any) -> Any:
+    """As PyTorch's users write it: one kernel, eagerly."""
+    return xp.gelu(x, approximate="tanh")
+
+
+def fused_layer_norm(xp: Any, x: Any, gain: Any, bias: Any) -> Any:
+    return xp.layer_norm(x, x.shape[1:], gain, bias, 1e-5)
+
+
+OWN = {"GELU": fused_gelu, "layer norm": fused_layer_norm}  # of PyTorch, where it has the whole as one kernel
+
+
+def _case(name: str, inputs: Any) -> Case:
+    case = CASES[name]
+    own = {**case.own, TORCH: OWN[name]} if name in OWN else case.own
+    return replace(case, inputs=inputs, own=own)
+
+
 def _sized(name: str, inputs: Any, *aims: str) -> DeviceCase:
-    return DeviceCase(name, replace(CASES[name], inputs=inputs), aims)
+    return DeviceCase(name, _case(name, inputs), aims)
 
 
 def _of_rows(name: str, vectors: int) -> list[DeviceCase]:
@@ -102,7 +121,7 @@ def _of_rows(name: str, vectors: int) -> list[DeviceCase]:
     return [
         DeviceCase(
             f"{name}, {columns // 1024}k columns",
-            replace(CASES[name], inputs=rows(columns, vectors)),
+            _case(name, rows(columns, vectors)),
             ("rows", "compiled") if columns <= 16_384 else ("compiled",),
         )
         for columns in COLUMNS
