@@ -204,6 +204,11 @@ class Comparison:
 
         return table(self)
 
+    def _repr_html_(self) -> str:
+        from graphopt.bench.report import page
+
+        return page(self)
+
     def plot(self, path: str | os.PathLike[str]) -> None:
         """Draw ratios with their intervals and, where bytes and operations are known, the roofline of this machine.
 

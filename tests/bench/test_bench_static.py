@@ -63,6 +63,8 @@ def test_cuda_without_a_gpu_is_compiled_and_shown_and_not_timed(tmp_path: Path) 
     assert "Known without running:" in text and "compiled for sm_90" in text
     (kernel,) = row.resources.kernels
     assert f"cuda {kernel.name} rows 32 64 {2 * X.nbytes}" in text
+    shown = result._repr_html_()  # in a notebook
+    assert shown.count("<table>") == 3 and f"<td>{kernel.name}</td>" in shown and "compiled for sm_90" in shown
     result.to_json(tmp_path / "both.json")
     assert Comparison.from_json(tmp_path / "both.json") == result
 
