@@ -92,7 +92,7 @@ def by_graphopt(device_case: DeviceCase, arguments: Arrays, target: str = CUDA) 
         from graphopt.runtime.device_array import put
 
         device = function(*held)[0].device
-        held, record = [put(device, np.ascontiguousarray(each)) for each in held], device.record
+        held, record = [put(device, np.asarray(each, order="C")) for each in held], device.record
 
     def check() -> list[Any]:
         if not state:

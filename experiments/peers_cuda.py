@@ -118,7 +118,7 @@ def head(small: bool = False) -> Record:
     return record_of("peers_cuda", small) | {
         "command": " ".join(["python experiments/peers_cuda.py", *sys.argv[1:]]) if _is_main() else "",
         "commit": commit,
-        "gpu": gpu,
+        "gpu": gpu.replace("\n", "; "),
         "nvcc": said("nvcc", "--version").rpartition("\n")[2],
         "versions": versions(),
     }
