@@ -21,11 +21,10 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mpmath
 import numpy as np
-from matplotlib.figure import Figure
 
 import graphopt as go
 from graphopt.bench import Comparison, compare
@@ -38,6 +37,9 @@ from graphopt.runtime.compile import build_library
 from graphopt.runtime.toolchain import default_flags, find_compiler
 from graphopt.schedule.program import Program
 from graphopt.schedule.schedule import schedule
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = [
     "RESULTS",
@@ -58,6 +60,7 @@ __all__ = [
     "race",
     "record_of",
     "save",
+    "save_record",
     "slope",
     "slopes_in_words",
     "stages",
@@ -97,12 +100,17 @@ def record_of(script: str, small: bool) -> Record:
     }
 
 
-def save(record: Record, picture: Figure, output: Path) -> Path:
-    """Write record and picture aside and rename them into place. Returns the path of the picture."""
+def save_record(record: Record, output: Path) -> None:
+    """Write a record aside and rename it into place."""
     output.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(record, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     with _aside(output) as aside:
         aside.write_text(text, encoding="utf-8")
+
+
+def save(record: Record, picture: Figure, output: Path) -> Path:
+    """Write record and picture aside and rename them into place. Returns the path of the picture."""
+    save_record(record, output)
     image = output.with_suffix(".png")
     with _aside(image) as aside:
         picture.savefig(aside, format="png", dpi=120)
@@ -323,6 +331,8 @@ def errors(values: Any, truth: Any, scale: Any) -> Record:
 
 def figure(columns: int, rows: int = 1, width: float = 5.2, height: float = 4.0) -> tuple[Figure, Any]:
     """A figure with a grid of axes, as a two-dimensional array."""
+    from matplotlib.figure import Figure
+
     picture = Figure(figsize=(width * columns, height * rows), layout="constrained")
     return picture, picture.subplots(rows, columns, squeeze=False)
 

@@ -1,14 +1,15 @@
-"""One text for graphopt, NumPy, JAX, PyTorch and PyTensor: namespaces with NumPy's names, and gradients in them.
+"""One text for graphopt, NumPy, JAX, PyTorch, CuPy and PyTensor: namespaces with NumPy's names, and gradients in them.
 
 A namespace looks a name up among its own few spellings, then in its library's modules, in order. A program in it uses
 NumPy's names for arrays, SciPy's for special functions, `linalg` as in NumPy, and `constant` for arrays that are no
 arguments, so that everything is of the one dtype asked for. `grad` and `value_and_grad` take a function of arrays with
-a scalar result and the numbers of its arguments, as JAX's do; NumPy has neither. Not for measuring: the experiments do
-that.
+a scalar result and the numbers of its arguments, as JAX's do; NumPy and CuPy have neither. Not for measuring: the
+experiments do that.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -18,10 +19,10 @@ import numpy as np
 import graphopt as go
 import graphopt.tensor as T
 
-__all__ = ["GRAPHOPT", "JAX", "NUMPY", "PACKAGES", "PYTENSOR", "TORCH", "Namespace", "compiled", "declared",
+__all__ = ["CUPY", "GRAPHOPT", "JAX", "NUMPY", "PACKAGES", "PYTENSOR", "TORCH", "Namespace", "compiled", "declared",
            "differentiated", "namespace"]  # fmt: skip
 
-GRAPHOPT, NUMPY, JAX, TORCH, PYTENSOR = "graphopt", "NumPy", "JAX", "PyTorch", "PyTensor"
+GRAPHOPT, NUMPY, JAX, TORCH, PYTENSOR, CUPY = "graphopt", "NumPy", "JAX", "PyTorch", "PyTensor", "CuPy"
 PACKAGES = {JAX: "jax", TORCH: "torch", PYTENSOR: "pytensor"}  # what has to be installed for a peer
 
 Program = Callable[..., Any]  # of a namespace and arrays
@@ -90,10 +91,24 @@ def _gradients(grad: Callable[[Any, list[Any]], Any]) -> dict[str, Any]:
 
 
 def of_numpy(dtype: str) -> Namespace:
-    from scipy import special
-
+    try:
+        from scipy import special
+    except ImportError:
+        special = SimpleNamespace(__name__="special", erf=np.vectorize(math.erf), log_softmax=_log_softmax)
     own = {"softplus": lambda x: np.logaddexp(0, x), "relu": lambda x: np.maximum(x, 0)}
     return Namespace(dtype, lambda array: array, [np, special], own)
+
+
+def _log_softmax(x: Any, axis: int) -> Any:
+    x = x - np.max(x, axis=axis, keepdims=True)
+    return x - np.log(np.sum(np.exp(x), axis=axis, keepdims=True))
+
+
+def of_cupy(dtype: str) -> Namespace:
+    import cupy
+    import cupyx.scipy.special
+
+    return Namespace(dtype, cupy.asarray, [cupy, cupyx.scipy.special], {})
 
 
 def of_jax(dtype: str) -> Namespace:
@@ -167,6 +182,7 @@ def of_pytensor(dtype: str) -> Namespace:
 
 NAMESPACES: Mapping[str, Callable[[str], Namespace]] = {
     GRAPHOPT: of_graphopt, NUMPY: of_numpy, JAX: of_jax, TORCH: of_torch, PYTENSOR: of_pytensor,
+    CUPY: of_cupy,
 }  # fmt: skip
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import erf, log_softmax
 
 __all__ = ["cross_entropy", "gelu_gradient", "greeks", "layer_norm_gradient", "logistic_step", "perceptron_step"]
 
@@ -24,7 +23,7 @@ def greeks(xp: Any, spot: Any, strike: Any, time: Any, rate: Any, volatility: An
     root = volatility * square
     d1 = (np.log(spot / strike) + (rate + volatility**2 / 2) * time) / root
     d2 = d1 - root
-    phi1, phi2 = ((1 + erf(d / np.sqrt(2))) / 2 for d in (d1, d2))
+    phi1, phi2 = ((1 + xp.erf(d / np.sqrt(2))) / 2 for d in (d1, d2))
     density = np.exp(-(d1**2) / 2) / np.sqrt(2 * np.pi)
     discounted = strike * np.exp(-rate * time) * phi2
     theta = spot * density * volatility / (2 * square) + rate * discounted
@@ -50,20 +49,20 @@ def gelu_gradient(xp: Any, x: Any) -> Any:
 
 def perceptron_step(xp: Any, w1: Any, b1: Any, w2: Any, b2: Any, x: Any, classes: Any) -> Any:
     hidden = np.tanh(x @ w1 + b1)
-    cost, logits = _cost(hidden @ w2 + b2, classes)
+    cost, logits = _cost(xp, hidden @ w2 + b2, classes)
     below = logits @ w2.T * (1 - hidden * hidden)
     gradients = (x.T @ below, below.sum(axis=0), hidden.T @ logits, logits.sum(axis=0))
     return cost, *_descended((w1, b1, w2, b2), gradients)
 
 
 def logistic_step(xp: Any, w: Any, b: Any, x: Any, classes: Any) -> Any:
-    cost, logits = _cost(x @ w + b, classes)
+    cost, logits = _cost(xp, x @ w + b, classes)
     return cost, *_descended((w, b), (x.T @ logits, logits.sum(axis=0)))
 
 
-def _cost(logits: Any, classes: Any) -> tuple[Any, Any]:
+def _cost(xp: Any, logits: Any, classes: Any) -> tuple[Any, Any]:
     """The cross-entropy and its gradient in the logits."""
-    logarithms = log_softmax(logits, axis=1)
+    logarithms = xp.log_softmax(logits, axis=1)
     return -np.mean(np.sum(classes * logarithms, axis=1)), (np.exp(logarithms) - classes) / np.float32(len(logits))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphopt.check import check_against_interpreter
 from graphopt.domain_check import check_domains
@@ -20,6 +20,7 @@ from graphopt.graph.draw import bundle
 from graphopt.graph.graph import Graph
 from graphopt.graph.lift import is_liftable, lift
 from graphopt.graph.mathematics import program_text
+from graphopt.interpret import bind_dimensions
 from graphopt.layouts import Forms, Layout, reading_blocks
 from graphopt.lowering import KernelFacts, Lowered, optimize
 from graphopt.modes import STEPPED, Step, Stepped
@@ -36,6 +37,9 @@ from graphopt.shared_variable import SharedVariable
 from graphopt.updates import arrays as held
 from graphopt.updates import land, spares, turns, values
 from graphopt.variant import Variant, flatten, unflatten
+
+if TYPE_CHECKING:
+    from graphopt.runtime.resources import Resources
 
 __all__ = ["Function"]
 
@@ -141,6 +145,27 @@ class Function:
             return {}
         _, vectors, arrays = self._arrays(arguments, by_name)
         return self._variant(vectors).counts(arrays)
+
+    def resources(self, /, *arguments: Any, **by_name: Any) -> Resources:
+        """What the kernels of such a call take on a GPU: registers, spills, shared memory, occupancy; without a GPU.
+
+        The text is compiled by nvcc; where there is none, `.missing` says so.
+
+        Raises
+        ------
+        InvalidArgument
+            If the function has no CUDA text, or is interpreted.
+        """
+        if not self.target.startswith("cuda") or self._mode in STEPPED:
+            raise InvalidArgument(
+                f"resources are those of CUDA kernels; this function has target={self.target!r}, mode={self._mode!r}"
+            )
+        from graphopt.runtime.resources import resources
+
+        _, vectors, arrays = self._arrays(arguments, by_name)
+        variant = self._variant(vectors)
+        sizes = bind_dimensions(variant.graph, arrays)
+        return resources(variant.program, sizes, templates=self.options.templates, text=self._text)
 
     def profile(self, /, *arguments: Any, **by_name: Any) -> Profile:
         """What a call with such arguments takes: time, bytes and operations by step, and memory.

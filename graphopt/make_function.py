@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from graphopt.errors import InvalidArgument, UnusedInput
+from graphopt.errors import InvalidArgument, TargetUnavailable, UnusedInput
 from graphopt.frontend.declare import declare
 from graphopt.function import Function
 from graphopt.graph.graph import Graph
@@ -82,6 +82,8 @@ def function(
     CompilerNotFound, CompilationFailed
         If there is no compiler or it fails.
     """
+    if target == "cuda":
+        raise TargetUnavailable("There is no driver for a GPU here. Say target='cuda-emulated' to run CUDA on the CPU.")
     if target not in TARGETS:
         raise InvalidArgument(f"unknown target {target!r}; expected one of {', '.join(TARGETS)}")
     if mode not in (None, "check", *STEPPED):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from typing import TypeVar
 
-__all__ = ["Listing", "Source"]
+__all__ = ["Listing", "Source", "html_table"]
 
 LONGEST = 200_000  # characters that are highlighted; longer texts are shown plain
 Row = TypeVar("Row")
@@ -50,7 +50,12 @@ class Listing(list[Row]):
         first = self[0] if self else None
         heads = [field.name for field in fields(first)] if is_dataclass(first) else ["value"]
         rows = [[str(getattr(row, head, row)) for head in heads] for row in self]
-        return f"<table>{''.join([_row('th', heads), *(_row('td', row) for row in rows)])}</table>"
+        return html_table(heads, rows)
+
+
+def html_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of texts, which are escaped."""
+    return f"<table>{''.join([_row('th', heads), *(_row('td', row) for row in rows)])}</table>"
 
 
 def _row(tag: str, cells: Sequence[str]) -> str:

@@ -17,13 +17,14 @@ from graphopt.options import Options
 from graphopt.runtime.arguments import contiguous
 from graphopt.runtime.extents import Extents
 from graphopt.runtime.host import Settling
+from graphopt.schedule.program import Program
 from graphopt.schedule.schedule import schedule
 from graphopt.schedule.steps import Branch
 
 if TYPE_CHECKING:
     from graphopt.runtime.profile import Profile
 
-__all__ = ["Interpreted", "Runner", "Variant", "flatten", "run", "unflatten"]
+__all__ = ["Interpreted", "Runner", "Variant", "counts", "flatten", "run", "unflatten"]
 
 Array = Any
 
@@ -79,14 +80,18 @@ class Variant:
 
     def counts(self, arrays: Mapping[str, Array]) -> dict[str, int]:
         """The "bytes" and "flops" of a call; empty if a condition chooses between kernels or the call counts a size."""
-        sizes = bind_dimensions(self.graph, arrays)
-        steps = self.program.steps
-        if self.program.counts or any(isinstance(step, Branch) for step in steps):
-            return {}
-        return {
-            "bytes": sum(evaluate(self.program.bytes(step), sizes) for step in steps),
-            "flops": sum(evaluate(step.flops, sizes) for step in steps),
-        }
+        return counts(self.program, bind_dimensions(self.graph, arrays))
+
+
+def counts(program: Program, sizes: Mapping[str, int]) -> dict[str, int]:
+    """The "bytes" and "flops" of a call at some sizes; empty if a condition chooses or the call counts a size."""
+    steps = program.steps
+    if program.counts or any(isinstance(step, Branch) for step in steps):
+        return {}
+    return {
+        "bytes": sum(evaluate(program.bytes(step), sizes) for step in steps),
+        "flops": sum(evaluate(step.flops, sizes) for step in steps),
+    }
 
 
 def run(

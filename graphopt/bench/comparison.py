@@ -12,8 +12,9 @@ from graphopt.bench.progress import Progress
 from graphopt.bench.record import Comparison, Row, Timing
 from graphopt.bench.statistics import MARGIN, judge, minimum_rounds
 from graphopt.bench.timing import WARM_UP_SECONDS, garbage_collector_paused, interleave
-from graphopt.bench.trial import EMULATED, EXACT, NothingMeasured, Trial, timings
+from graphopt.bench.trial import EXACT, NothingMeasured, Trial, timings
 from graphopt.bench.validate import Arguments, Tolerance
+from graphopt.bench.work import Facts
 from graphopt.errors import InvalidArgument, TypeMismatch
 
 __all__ = ["NothingMeasured", "compare"]
@@ -50,7 +51,8 @@ def compare(
     ----------
     contestants
         Callables by name. Each returns new arrays: one, or a list, tuple or dict of them. A `Worker` is timed in its
-        own process, while nobody else runs. What runs on an emulated device is validated and not timed.
+        own process, while nobody else runs. What runs on an emulated device is validated and not timed; what cannot
+        run here at all but can be compiled (`vary` with target "cuda") has the figures that need no run.
     arguments
         Positional arguments (a tuple or list) or keyword arguments (a dict), the same objects for all contestants;
         workers have copies.
@@ -91,7 +93,7 @@ def compare(
     TypeMismatch
         A contestant is not callable, or `arguments` is of no known form.
     NothingMeasured
-        The baseline was refused, raised while being timed, or is emulated: no ratio has a meaning.
+        The baseline was refused, raised while being timed, or is not timed: no ratio has a meaning.
     """
     baseline = _check_names(contestants, baseline, counts or {})
     fewest = minimum_rounds(confidence)
@@ -138,11 +140,13 @@ def compare(
         if name in trial.refused:
             return Row(name, "refused", trial.refused[name], error=trial.errors.get(name))
         found = trial.facts[baseline if name == control else name]
-        if name in trial.emulated:
-            return Row.of(name, found.counts, found.made, error=trial.errors.get(name), reason=EMULATED)
+        if name == control:
+            found = Facts()
+        if name in trial.untimed:
+            return Row.of(name, found, error=trial.errors.get(name), reason=trial.untimed[name])
         return Row.of(
-            name, {} if name == control else found.counts, {} if name == control else found.made, hot[name],
-            iced.get(name), error=trial.errors.get(name), repetitions=racers[name].repetitions,
+            name, found, hot[name], iced.get(name), error=trial.errors.get(name),
+            repetitions=racers[name].repetitions,
         )  # fmt: skip
 
     again = row(control)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from graphopt.bench.cold import flush
+from graphopt.bench.events import EventClock, recorder
 from graphopt.bench.timing import Clock, bind, warm_up
 from graphopt.bench.validate import Arguments, Array, Refused, describe, observe
 from graphopt.bench.variations import Unbuilt
@@ -65,7 +67,9 @@ class Here:
     def warm_up(self, cap: float) -> bool:
         try:
             call = bind(self._contestant, self._arguments.positional, self._arguments.keywords)
-            self._clock, stable = warm_up(call, cap=cap)
+            record = recorder(call())
+            clock = Clock if record is None else partial(EventClock, record=record)
+            self._clock, stable = warm_up(call, cap=cap, of=clock)
         except Exception as error:
             raise Refused(f"raised {describe(error)}") from error
         if written := self._arguments.written():

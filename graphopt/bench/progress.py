@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
+from typing import Any
 
 __all__ = ["Progress"]
 
@@ -25,6 +26,11 @@ class Progress:
     """
 
     def __init__(self, shown: bool | None = None) -> None:
+        self._text = ""
+        self._drawn = 0.0
+        self._bars: Any = None
+        if not (sys.stderr.isatty() if shown is None else shown):
+            return
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bars
@@ -35,24 +41,23 @@ class Progress:
             console=Console(stderr=True),
             auto_refresh=False,
             transient=True,
-            disable=not (sys.stderr.isatty() if shown is None else shown),
         )
         self._task = self._bars.add_task("", total=None)
-        self._text = ""
-        self._drawn = 0.0
 
     def __enter__(self) -> Progress:
-        self._bars.start()
+        if self._bars is not None:
+            self._bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._bars.stop()
+        if self._bars is not None:
+            self._bars.stop()
 
     def __call__(self, text: str, done: float | None = None) -> None:
         """Say what is being done, and which fraction of it is done if that is known."""
-        if self._bars.disable:
+        if self._bars is None:
             return
         now = time.monotonic()
         if text == self._text and now - self._drawn < SECONDS_BETWEEN:

@@ -12,11 +12,13 @@ from typing import Any
 
 from graphopt.bench.machine import IDENTITY
 from graphopt.bench.statistics import Estimate, Verdict, bias, judge
+from graphopt.bench.work import Facts
 from graphopt.errors import InvalidArgument
+from graphopt.runtime.resources import KernelResources, Resources
 
 __all__ = ["Change", "Comparison", "Row", "Timing"]
 
-FORMAT = 2  # of the JSON file; raised when an older reader could no longer understand it
+FORMAT = 3  # of the JSON file; raised when an older reader could no longer understand it
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,10 @@ class Row:
     made
         How it was made, as far as that is known: packages with versions; of graphopt's functions target, pipeline,
         compiler, flags, threads, and a digest of the source; of a worker the environment of its process.
+    kernels, lines
+        Of graphopt's functions that are compiled: kernels of a call, and lines of text.
+    resources
+        Of CUDA: what each kernel takes, and all of them together (`.registers`, `.spilled`, `.shared`, `.occupancy`).
     """
 
     name: str
@@ -91,13 +97,15 @@ class Row:
     repetitions: int = 0
     cold: Timing | None = None
     made: Mapping[str, Any] = field(default_factory=dict)
+    kernels: int | None = None
+    lines: int | None = None
+    resources: Resources | None = None
 
     @classmethod
     def of(
         cls,
         name: str,
-        counts: Mapping[str, float],
-        made: Mapping[str, Any],
+        facts: Facts,
         warm: Timing | None = None,
         cold: Timing | None = None,
         *,
@@ -107,12 +115,13 @@ class Row:
     ) -> Row:
         """The row of a contestant that computes the right thing; without a warm timing it was not timed."""
         row = cls(
-            name, "not timed", reason, error=error, cold=cold, made=made, repetitions=repetitions,
-            bytes=counts.get("bytes"), flops=counts.get("flops"),
+            name, "not timed", reason, error=error, cold=cold, made=facts.made, repetitions=repetitions,
+            bytes=facts.counts.get("bytes"), flops=facts.counts.get("flops"),
+            kernels=facts.kernels, lines=facts.lines, resources=facts.resources,
         )  # fmt: skip
         if warm is None:
             return row
-        rates = {key: value / warm.median * 1e-9 for key, value in counts.items()}
+        rates = {key: value / warm.median * 1e-9 for key, value in facts.counts.items()}
         return replace(row, **vars(warm), gbs=rates.get("bytes"), gflops=rates.get("flops"))
 
     def ratio_estimate(self) -> Estimate:
@@ -194,6 +203,11 @@ class Comparison:
         from graphopt.bench.report import table
 
         return table(self)
+
+    def _repr_html_(self) -> str:
+        from graphopt.bench.report import page
+
+        return page(self)
 
     def plot(self, path: str | os.PathLike[str]) -> None:
         """Draw ratios with their intervals and, where bytes and operations are known, the roofline of this machine.
@@ -312,8 +326,13 @@ def _quotient(over: Estimate, under: Estimate) -> Estimate:
 
 
 def _row(values: dict[str, Any]) -> Row:
-    cold = values["cold"]
-    return Row(**{**_with_pairs(values), "cold": None if cold is None else Timing(**_with_pairs(cold))})
+    cold, resources = values["cold"], values["resources"]
+    values = _with_pairs(values)
+    values["cold"] = None if cold is None else Timing(**_with_pairs(cold))
+    if resources is not None:
+        kernels = tuple(KernelResources(**kernel) for kernel in resources["kernels"])
+        values["resources"] = Resources(**{**resources, "kernels": kernels})
+    return Row(**values)
 
 
 def _with_pairs(values: dict[str, Any]) -> dict[str, Any]:

@@ -1,19 +1,34 @@
-"""A comparison as a table for a terminal, with what is needed to judge it below."""
+"""A comparison as tables for a terminal or a notebook, with what is needed to judge it below."""
 
 from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any, Literal
+
+from graphopt.bench.static_tables import (
+    Columns,
+    kernel_columns,
+    kernel_rows,
+    static_columns,
+    static_rows,
+    without_compiler,
+)
+from graphopt.notebook import html_table
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from graphopt.bench.record import Comparison, Row
 
-__all__ = ["percent", "seconds", "table"]
+__all__ = ["Grid", "page", "parts", "percent", "seconds", "table"]
 
 WIDTH = 120
 FINE = ("source", "pipeline", "packages")  # how contestants were made, too long for a table; the record has it
+WORDS = ("contestant", "verdict", "kernel", "form")  # columns of text
 LONGEST = 24  # letters of a contestant's name on one line
 
 
@@ -27,28 +42,69 @@ def seconds(value: float | None) -> str:
     return f"{value * 1e9:.3g} ns"
 
 
+@dataclass(frozen=True)
+class Grid:
+    """A table of texts."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def of(cls, rows: Sequence[Any], columns: Columns) -> Grid:
+        """Rows of anything, by what each column makes of them."""
+        return cls(tuple(head for head, _ in columns), tuple(tuple(cell(row) for _, cell in columns) for row in rows))
+
+
+def parts(comparison: Comparison) -> Iterator[Grid | str]:
+    """What is to be shown, in order: rows and control, what is known without running, what is needed to judge it."""
+    rows = [*comparison.rows, comparison.control]
+    columns = [(head, cell) for head, cell, wanted in _columns(comparison) if wanted is None or any(map(wanted, rows))]
+    yield Grid.of(rows, columns)
+    if beside := static_rows(comparison):
+        yield "Known without running:"
+        yield Grid.of(beside, static_columns)
+        yield f"CUDA kernels, compiled for {_architectures(beside)}:"
+        yield Grid.of(kernel_rows(comparison), kernel_columns)
+    yield from without_compiler(comparison)
+    yield from _footer(comparison)
+
+
 def table(comparison: Comparison) -> str:
-    """Rows and control as a table, followed by what is needed to judge them."""
-    from rich.box import SIMPLE
+    """A comparison for a terminal."""
     from rich.console import Console
+
+    stream = io.StringIO()
+    console = Console(file=stream, width=WIDTH, color_system=None, markup=False, highlight=False, emoji=False)
+    for part in parts(comparison):
+        console.print(part if isinstance(part, str) else _drawn(part))
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+
+
+def page(comparison: Comparison) -> str:
+    """A comparison as HTML, for a notebook."""
+    return "".join(
+        f"<p>{escape(part)}</p>" if isinstance(part, str) else html_table(part.heads, part.rows)
+        for part in parts(comparison)
+    )
+
+
+def _drawn(grid: Grid) -> Table:
+    from rich.box import SIMPLE
     from rich.table import Table
     from rich.text import Text
 
-    rows = [*comparison.rows, comparison.control]
-    columns = [(head, cell) for head, cell, wanted in _columns(comparison) if wanted is None or any(map(wanted, rows))]
-    grid = Table(box=SIMPLE, show_edge=False, pad_edge=False, collapse_padding=True)
-    for head, _ in columns:
-        least = min(LONGEST, max(len(row.name) for row in rows)) if head == "contestant" else None
-        side: Literal["left", "right"] = "left" if head in ("contestant", "verdict") else "right"
-        grid.add_column(head, justify=side, overflow="fold", min_width=least)
-    for row in rows:
-        grid.add_row(*(Text(cell(row)) for _, cell in columns))
-    stream = io.StringIO()
-    console = Console(file=stream, width=WIDTH, color_system=None, markup=False, highlight=False, emoji=False)
-    console.print(grid)
-    for line in _footer(comparison):
-        console.print(line)
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+    made = Table(box=SIMPLE, show_edge=False, pad_edge=False, collapse_padding=True)
+    for place, head in enumerate(grid.heads):
+        least = min(LONGEST, max(len(row[place]) for row in grid.rows)) if head == "contestant" else None
+        side: Literal["left", "right"] = "left" if head in WORDS else "right"
+        made.add_column(head, justify=side, overflow="fold", min_width=least)
+    for row in grid.rows:
+        made.add_row(*map(Text, row))
+    return made
+
+
+def _architectures(rows: Sequence[Row]) -> str:
+    return ", ".join(dict.fromkeys(row.resources.architecture for row in rows if row.resources))
 
 
 def _columns(comparison: Comparison) -> list[tuple[str, Callable[[Row], str], Callable[[Row], object] | None]]:

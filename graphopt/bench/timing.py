@@ -118,11 +118,14 @@ class Clock:
         Calls in a batch, chosen by `calibrate`.
     settle
         Whether a sample begins with an untimed call.
+    least
+        Seconds that a batch lasts at least.
     """
 
     call: Callable[[], object]
     repetitions: int = 1
     settle: bool = True
+    least: float = SAMPLE_SECONDS
 
     def batch(self) -> float:
         """Seconds a call, averaged over one batch; results are dropped as they come."""
@@ -154,13 +157,13 @@ class Clock:
         return undisturbed(take)
 
     def calibrate(self) -> None:
-        """Grow the batch from one call until it lasts `SAMPLE_SECONDS` and `TICKS` ticks of the clock.
+        """Grow the batch from one call until it lasts `least` seconds and `TICKS` ticks of the clock.
 
         The fastest of a few batches counts. One during which another process had the core would end the growth early,
         and contestants with batches of different lengths are not disturbed alike: on a busy machine the same work came
         out five times as fast in batches of one call.
         """
-        goal = max(SAMPLE_SECONDS, TICKS * clock_resolution())
+        goal = max(self.least, TICKS * clock_resolution())
         self.repetitions = 1
         while (seconds := self._fastest() * self.repetitions) < goal:
             growth = 1.2 * goal / max(seconds, 1e-9)
@@ -178,7 +181,9 @@ class Clock:
         return fastest
 
 
-def warm_up(call: Callable[[], object], *, cap: float = WARM_UP_SECONDS) -> tuple[Clock, bool]:
+def warm_up(
+    call: Callable[[], object], *, cap: float = WARM_UP_SECONDS, of: Callable[..., Clock] = Clock
+) -> tuple[Clock, bool]:
     """Call a contestant until its times are stable, and choose its batch.
 
     Samples are taken until the medians of the last two windows of five agree within 3 %.
@@ -189,6 +194,8 @@ def warm_up(call: Callable[[], object], *, cap: float = WARM_UP_SECONDS) -> tupl
         The contestant with its arguments bound.
     cap
         Seconds after which no further sample is begun.
+    of
+        Makes the clock of a call.
 
     Returns
     -------
@@ -197,7 +204,7 @@ def warm_up(call: Callable[[], object], *, cap: float = WARM_UP_SECONDS) -> tupl
     stable
         Whether the windows agreed before the cap.
     """
-    clock = Clock(call)
+    clock = of(call)
     start = time.perf_counter()
     clock.batch()  # what only the first call does: compiling, allocating, faulting pages in
     clock.calibrate()

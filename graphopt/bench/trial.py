@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from graphopt.bench.contestant import Here, Participant
 from graphopt.bench.record import Timing
+from graphopt.bench.static import Static
 from graphopt.bench.statistics import Estimate, judge, median, paired_ratio
 from graphopt.bench.validate import Arguments, Array, Refused, Tolerance, as_arrays, check_values, describe
 from graphopt.bench.work import Facts
@@ -29,8 +30,8 @@ class Trial:
     ----------
     refused
         Why contestants are out of the race.
-    emulated
-        Those that compute the right thing on an emulated device, and are not timed.
+    untimed
+        Why others, which are not out of the race, are not timed: they run on an emulated device, or not at all.
     errors
         The largest error seen of each whose values could be compared.
     facts
@@ -57,15 +58,15 @@ class Trial:
         }
         self.expected: dict[str, Array] = {}
         self.refused: dict[str, str] = {}
-        self.emulated: list[str] = []
+        self.untimed = {name: each.reason for name, each in contestants.items() if isinstance(each, Static)}
         self.errors: dict[str, float] = {}
         self.facts: dict[str, Facts] = {}
         self.restless: list[str] = []
 
     @property
     def racing(self) -> dict[str, Participant]:
-        """Those that are neither refused nor emulated."""
-        out = {*self.refused, *self.emulated}
+        """Those that are neither refused nor left untimed."""
+        out = {*self.refused, *self.untimed}
         return {name: each for name, each in self.participants.items() if name not in out}
 
     def refuse(self, name: str, reason: str) -> None:
@@ -92,7 +93,7 @@ class Trial:
     def validate(self, when: str = "") -> None:
         """Call every contestant, and refuse those that do not compute what is expected."""
         for name, participant in self.participants.items():
-            if name in self.refused:
+            if name in self.refused or self.untimed.get(name, EMULATED) != EMULATED:
                 continue
             self.tell(f"checking {name}")
             try:
@@ -107,15 +108,18 @@ class Trial:
                 self.refuse(name, f"{when}{finding.reason}")
 
     def look_up(self, counts: Mapping[str, Mapping[str, float]]) -> None:
-        """Learn what is known about those in the race; `counts` come before what a contestant says of itself."""
-        for name, participant in self.racing.items():
+        """Learn what is known about all but the refused; `counts` come before what a contestant says of itself."""
+        for name, participant in self.participants.items():
+            if name in self.refused:
+                continue
             facts = participant.facts()
             facts.counts.update(counts.get(name, {}))
             self.facts[name] = facts
             if facts.emulated:
-                self.emulated.append(name)
-        if self.baseline in self.emulated:
-            raise NothingMeasured(f"the baseline {self.baseline!r} {EMULATED}; choose another by baseline=")
+                self.untimed[name] = EMULATED
+        if self.baseline in self.untimed:
+            reason = self.untimed[self.baseline]
+            raise NothingMeasured(f"the baseline {self.baseline!r} {reason}; choose another by baseline=")
 
     def warm_up(self, cap: float) -> None:
         """Warm up everyone, for so many seconds each at most."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from graphopt.bench.static import Static
 from graphopt.errors import CompilationFailed, CompilerNotFound, InvalidArgument, TargetUnavailable
 from graphopt.function import Function
 from graphopt.lowering import as_pipeline
@@ -17,6 +18,7 @@ __all__ = ["Unbuilt", "vary", "without_each"]
 
 OPTIONS = tuple(field.name for field in fields(Options))
 ARGUMENTS = ("target", "pipeline", "mode", "name", "types", "on_unused_input")  # of go.function
+STATIC = ("pipeline", "name", "types")  # those that change what is compiled
 ABSENT = (CompilerNotFound, CompilationFailed, TargetUnavailable)
 
 
@@ -32,7 +34,7 @@ class Unbuilt:
 
 def vary(
     inputs: Any, outputs: Any, variations: Mapping[str, Mapping[str, Any]], **common: Any
-) -> dict[str, Function | Unbuilt]:
+) -> dict[str, Function | Static | Unbuilt]:
     """Compile the same expressions in several ways.
 
     Parameters
@@ -50,7 +52,8 @@ def vary(
     -------
     dict
         Contestants for `compare`, by name. Where the compiler is missing or refuses the text, it is one that raises
-        the reason, so that it stands in the table, refused.
+        the reason, so that it stands in the table, refused. Where there is no GPU for target "cuda", it is one that is
+        compiled and not run.
 
     Raises
     ------
@@ -70,7 +73,7 @@ def without_each(pipeline: str | Pipeline = "default") -> dict[str, dict[str, An
     }
 
 
-def _build(inputs: Any, outputs: Any, settings: Mapping[str, Any]) -> Function | Unbuilt:
+def _build(inputs: Any, outputs: Any, settings: Mapping[str, Any]) -> Function | Static | Unbuilt:
     if unknown := sorted(settings.keys() - {*OPTIONS, *ARGUMENTS, "source"}):
         raise InvalidArgument(
             f"{', '.join(unknown)} cannot be varied; known are {', '.join((*ARGUMENTS, *OPTIONS, 'source'))}"
@@ -78,10 +81,17 @@ def _build(inputs: Any, outputs: Any, settings: Mapping[str, Any]) -> Function |
     options = Options(**{key: value for key, value in settings.items() if key in OPTIONS})
     arguments = {key: value for key, value in settings.items() if key in ARGUMENTS}
     source = settings.get("source")
+    made: Function | Static
     try:
         made = function(inputs, outputs, options=options, **arguments)
-        if source is None:
-            return made
-        return made.with_source(source(made.source) if callable(source) else source)
+    except TargetUnavailable as error:
+        if arguments.get("target") != Static.target:
+            return Unbuilt(error)
+        known = {key: value for key, value in arguments.items() if key in STATIC}
+        made = Static(inputs, outputs, error, options=options, **known)
+    except ABSENT as error:
+        return Unbuilt(error)
+    try:
+        return made if source is None else made.with_source(source(made.source) if callable(source) else source)
     except ABSENT as error:
         return Unbuilt(error)

@@ -1,7 +1,7 @@
 """What is known about a contestant without running it: how it was made, of which packages, and what a call has to do.
 
-Of any callable its packages are known; of a graphopt function also target, pipeline, compiler, flags, threads, and the
-bytes and operations of a call.
+Of any callable its packages are known; of a graphopt function also target, pipeline, compiler, flags, threads, the
+bytes and operations of a call, how long its text is, and what its kernels take on a GPU.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, ver
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+from graphopt.bench.static import Static
 from graphopt.bench.validate import Arguments
 from graphopt.function import Function
+from graphopt.runtime.resources import Resources
 
 __all__ = ["Facts", "facts", "packages"]
 
@@ -36,26 +38,39 @@ class Facts:
         Bytes and operations ("flops") of one call; empty if unknown.
     emulated
         Whether it runs on an emulated device, so that its time says nothing.
+    kernels, lines
+        How many kernels a call launches, and how many lines the text has; None if unknown.
+    resources
+        What its CUDA kernels take.
     """
 
     made: dict[str, Any] = field(default_factory=dict)
     counts: dict[str, float] = field(default_factory=dict)
     emulated: bool = False
+    kernels: int | None = None
+    lines: int | None = None
+    resources: Resources | None = None
 
 
 def facts(contestant: object, arguments: Arguments) -> Facts:
     """What is known about a contestant and a call of it."""
-    if not isinstance(contestant, Function):
+    if not isinstance(contestant, Function | Static):
         found = packages(contestant)
         return Facts({"packages": found} if found else {})
     counts = contestant.counts(*arguments.positional, **arguments.keywords)
     made: dict[str, Any] = {"target": contestant.target, "pipeline": str(contestant.pipeline)}
+    kernels = lines = resources = None
     if contestant.target != "numpy":
         made |= _compiled(contestant)
-    return Facts(made, {key: float(value) for key, value in counts.items()}, contestant.target == "cuda-emulated")
+        kernels, lines = len(contestant.kernels), len(contestant.source.splitlines())
+    if contestant.target.startswith("cuda"):
+        resources = contestant.resources(*arguments.positional, **arguments.keywords)
+        kernels = len(resources.kernels)
+    emulated = contestant.target == "cuda-emulated"
+    return Facts(made, {key: float(value) for key, value in counts.items()}, emulated, kernels, lines, resources)
 
 
-def _compiled(function: Function) -> dict[str, Any]:
+def _compiled(function: Function | Static) -> dict[str, Any]:
     options = function.options
     made: dict[str, Any] = {"source": hashlib.sha256(function.source.encode()).hexdigest()[:12]}
     if function.is_edited:

@@ -30,7 +30,7 @@ from graphopt.cli.options import (
 from graphopt.cli.problem import Problem
 from graphopt.cli.rules import add_commands
 from graphopt.cli.show import FINDING, reported, say, say_json
-from graphopt.cli.variations import variations
+from graphopt.cli.variations import chosen_targets, variations
 from graphopt.errors import InvalidArgument
 from graphopt.lowering import as_pipeline, lower
 from graphopt.options import Options
@@ -75,7 +75,8 @@ def compare(
     """Optimize and compile a formula, check it, and time it against NumPy and against itself without each pass.
 
     Of several --pipeline, --compiler or --threads the first is everyone's; each further one makes a contestant that
-    differs in this alone, as do --flags, --templates, --source and --target.
+    differs in this alone, as do --flags, --templates, --source and --target. CUDA without a GPU, or emulated, has no
+    time, but what is known without running: registers, spills, shared memory, occupancy, bytes and operations.
     """
     if not 0 < seconds < float("inf"):
         raise InvalidArgument(f"--seconds is a positive time budget, found {seconds}")
@@ -91,8 +92,9 @@ def compare(
         prepared = study.prepare(
             problem, chosen, scale=scale, seed=seed, options=options, tell=progress, ablate=ablate, further=further
         )
-    texts = {"c": prepared.full.source} if show_c else {}
-    if show_cuda:
+    named = chosen_targets(target or [])
+    texts = {"c": prepared.full.source} if show_c or "c" in named else {}
+    if show_cuda or "cuda" in named:
         texts["cuda"] = lower(problem.inputs, problem.output, target="cuda", pipeline=chosen).source
     if not json:
         report.show_study(prepared, texts)
@@ -139,7 +141,7 @@ def compile_(
 def source(
     problem: Problem,
     pipeline: PipelineText = "default",
-    target: Annotated[str, typer.Option("--target", help="c, cuda, or both: c,cuda.")] = "c",
+    target: Annotated[str, typer.Option("--target", "--targets", help="c, cuda, or both: c,cuda.")] = "c",
     json: Json = False,
 ) -> None:
     """Print the generated C or CUDA; neither a compiler nor a device is needed."""

@@ -69,7 +69,10 @@ Sources = Annotated[
     list[Path] | None, typer.Option("--source", help="A contestant with the C in this file. Repeatable.")
 ]
 Targets = Annotated[
-    list[str] | None, typer.Option("--target", help="A contestant for numpy or cuda-emulated. Repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--target", "--targets", help="Contestants for numpy, cuda, cuda-emulated; 'c,cuda' also prints both texts."
+    ),
 ]
 Output = Annotated[Path | None, typer.Option("--output", help="Copy the library and its sources here.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn at random.")]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphopt.bench import Comparison, NothingMeasured, compare, vary
+from graphopt.bench.static import Static
 from graphopt.bench.validate import EPS_MULTIPLE, Arguments, Tolerance, as_arrays, describe, validate
 from graphopt.bench.variations import Unbuilt
 from graphopt.cli.agreement import Agreement, Truth, find_truth, measure, wide_reference
@@ -237,7 +238,7 @@ def _vary(name: str, problem: Problem, full: Pipeline, options: Options, setting
         return Contestant(name, reason=describe(error))
     if isinstance(found, Unbuilt):
         return Contestant(name, reason=describe(found.error))
-    return Contestant(name, found, found)
+    return Contestant(name, found, found if isinstance(found, Function) else None)
 
 
 def _numpy(written: Graph) -> Contestant:
@@ -248,7 +249,7 @@ def _numpy(written: Graph) -> Contestant:
 
 
 def _hold_against(contestant: Contestant, arguments: Sequence[Array], truth: Truth) -> None:
-    if contestant.call is None:
+    if contestant.call is None or isinstance(contestant.call, Static):
         return
     try:
         contestant.agreement = measure(np.asarray(contestant.call(*arguments)), truth)

@@ -9,9 +9,10 @@ from typing import Any
 
 from graphopt.errors import InvalidArgument
 
-__all__ = ["variations"]
+__all__ = ["chosen_targets", "variations"]
 
-TARGETS = ("numpy", "cuda-emulated")
+TARGETS = ("c", "numpy", "cuda", "cuda-emulated")
+OURS = "c"  # what all contestants are for, unless they say otherwise
 
 
 def variations(
@@ -45,11 +46,23 @@ def variations(
             found[f"source {path}"] = {"source": path.read_text(encoding="utf-8")}
         except (OSError, ValueError) as error:
             raise InvalidArgument(f"--source {path} cannot be read: {error}") from None
+    found |= {f"target {target}": {"target": target} for target in chosen_targets(targets) if target != OURS}
+    return found
+
+
+def chosen_targets(texts: Sequence[str]) -> list[str]:
+    """The targets of one or several lists with commas, each once.
+
+    Raises
+    ------
+    InvalidArgument
+        One is none of those that vary.
+    """
+    targets = list(dict.fromkeys(part.strip() for text in texts for part in text.split(",")))
     for target in targets:
         if target not in TARGETS:
-            raise InvalidArgument(f"--target is one of {', '.join(TARGETS)}; found {target!r}")
-        found[f"target {target}"] = {"target": target}
-    return found
+            raise InvalidArgument(f"--targets are {', '.join(TARGETS)}; found {target!r}")
+    return targets
 
 
 def _split(text: str) -> list[str]:

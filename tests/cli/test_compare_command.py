@@ -106,6 +106,27 @@ def test_what_may_differ_is_a_contestant_each(record, run, tmp_path):
     assert list(found["not_built"]) == ["compiler no-such-compiler"]
 
 
+def test_c_and_cuda_stand_side_by_side_and_without_a_gpu_cuda_has_no_time(run, monkeypatch, tmp_path):
+    monkeypatch.setattr("graphopt.bench.variations.function", without_a_gpu)
+    saved = tmp_path / "both.json"
+    text = run("compare", SOFTMAX, *SMALL, *QUICK, "--no-ablate", "--targets", "c,cuda", "--save", saved).stdout
+    for words in ("\nC\n-", "go_run", "\nCUDA\n----", "__global__", "Known without running:", "compiled and not run"):
+        assert words in text
+    assert "could not be built" not in text
+    rows = {row["name"]: row for row in json.loads(saved.read_text())["rows"]}
+    assert set(rows) == {study.NUMPY, study.PLAIN, "target cuda", study.FULL}
+    cuda = rows["target cuda"]
+    assert cuda["verdict"] == "not timed" and cuda["median"] is None
+    assert cuda["resources"]["architecture"] == "sm_90" and len(cuda["resources"]["kernels"]) == cuda["kernels"] == 1
+    assert cuda["bytes"] == rows[study.FULL]["bytes"] == 2 * 32 * 50 * 4
+
+
+def without_a_gpu(*arguments, **settings):
+    if settings.get("target") == "cuda":
+        raise go.TargetUnavailable("There is no GPU.")
+    return go.function(*arguments, **settings)
+
+
 def test_cold_caches_have_a_column_and_the_record_says_how_they_are_made_cold(record):
     found = record("compare", "x * 2", "--shape", "x=10", "--seconds", "0.02", "--no-ablate")["comparison"]
     assert all(row["cold"]["median"] > 0 for row in found["rows"])
@@ -170,7 +191,7 @@ def test_nothing_that_can_be_believed_is_exit_code_3(run):
         (("exp(x)", "--shape", "x=3", "--save", "/no/such/place/r.json"), "cannot write"),
         (("exp(x)", "--shape", "x=3", "--templates", "/no/such/place"), "no such folder"),
         (("exp(x)", "--shape", "x=3", "--source", "/no/such/place.c"), "cannot be read"),
-        (("exp(x)", "--shape", "x=3", "--target", "cuda"), "--target is one of"),
+        (("exp(x)", "--shape", "x=3", "--target", "fortran"), "--targets are c, numpy, cuda"),
         (("exp(x)", "--shape", "x=3", "--flags", "-D'x"), "cannot be split"),
     ],
 )
