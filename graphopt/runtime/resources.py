@@ -18,6 +18,7 @@ from graphopt.dimensions import DimLike, evaluate, product, symbols
 from graphopt.errors import CompilationFailed, TargetUnavailable
 from graphopt.runtime.nvcc import CompiledCuda, compile_cubin
 from graphopt.runtime.occupancy import LIMITS, occupancy
+from graphopt.schedule.instance import Instance, choose
 from graphopt.schedule.launch import Launch
 from graphopt.schedule.program import Program
 
@@ -160,18 +161,26 @@ def _kernel(
     sizes: Mapping[str, int],
     architecture: str,
 ) -> KernelResources:
-    threads, dynamic = _known(product(launch.block), sizes), _known(launch.shared, sizes)
+    instance = _instance(launch, sizes)
+    threads, dynamic = _known(product(instance.block), sizes), _known(instance.shared, sizes)
     registers = spilled = shared = share = None
-    if compiled is not None and launch.name in compiled.registers:
-        registers, spilled = compiled.registers[launch.name], compiled.spills[launch.name]
-        shared = None if dynamic is None else compiled.shared[launch.name] + dynamic
+    if compiled is not None and instance.name in compiled.registers:
+        registers, spilled = compiled.registers[instance.name], compiled.spills[instance.name]
+        shared = None if dynamic is None else compiled.shared[instance.name] + dynamic
         if shared is not None and threads and architecture in LIMITS:
             share = occupancy(registers, shared, threads, architecture)
     moved, computed = (None, None) if work is None else (_known(each, sizes) for each in work)
     return KernelResources(
-        launch.name, launch.form, _known(product(launch.grid), sizes), threads, registers, spilled, shared, share,
+        instance.name, launch.form, _known(product(instance.grid), sizes), threads, registers, spilled, shared, share,
         moved, computed,
     )  # fmt: skip
+
+
+def _instance(launch: Launch, sizes: Mapping[str, int]) -> Instance:
+    """What a call of these sizes takes if all buffers are aligned; the last, which serves all, if it cannot be told."""
+    known = {name for instance in launch.instances for condition in instance.conditions
+             for name in symbols(getattr(condition, "value", 0))} <= sizes.keys()  # fmt: skip
+    return choose(launch.instances, sizes, dict.fromkeys(launch.buffers, 0)) if known else launch.instances[-1]
 
 
 def _known(value: DimLike, sizes: Mapping[str, int]) -> int | None:
