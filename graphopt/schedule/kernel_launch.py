@@ -58,6 +58,8 @@ class Launch:
         The accesses that are wide.
     held, slots
         The stages for threads that hold what they have had, and what that is.
+    online
+        The stages for rows that nobody can hold.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Launch:
     vectors: Vectors = NARROW
     held: tuple[Stage, ...] = ()
     slots: tuple[Slot, ...] = ()
+    online: tuple[Stage, ...] = ()
 
     @property
     def buffers(self) -> tuple[str, ...]:
@@ -96,6 +99,7 @@ def launch(
     vectors: Vectors = NARROW,
     held: tuple[Stage, ...] = (),
     slots: tuple[Slot, ...] = (),
+    online: tuple[Stage, ...] = (),
 ) -> Launch:
     """A launch of a kernel's statements, with the instances that some call can take."""
     statements = [s for stage in stages for s in (*stage.row, *stage.lane)]
@@ -103,7 +107,7 @@ def launch(
     writes = tuple(dict.fromkeys(s.buffer for s in statements if isinstance(s, Writing)))
     return Launch(
         name or kernel.name, form, kernel, stages, reads, writes, possible(tuple(instances)), scratch, parts, vectors,
-        held, slots,
+        held, slots, online,
     )  # fmt: skip
 
 

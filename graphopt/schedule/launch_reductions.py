@@ -28,6 +28,7 @@ from graphopt.schedule.kernel_launch import (
     needed,
     portions,
 )
+from graphopt.schedule.online import online
 from graphopt.schedule.statements import Keep, Load, Store
 from graphopt.schedule.steps import Kernel, Stage
 from graphopt.schedule.vectors import Vectors, is_wide, vectors
@@ -74,8 +75,11 @@ def rows(kernel: Kernel) -> tuple[Launch, ...]:
     if not _reduces_once(kernel):
         held = hold(kernel.stages)
         found = slots(held)
-        made = _held(kernel, held, found, wide) if found else _passing(kernel, wide)
-        return (launch(kernel, "rows", kernel.stages, made, vectors=wide, held=held if found else (), slots=found),)
+        if not found:
+            return (launch(kernel, "rows", kernel.stages, _passing(kernel, wide), vectors=wide),)
+        long = online(kernel.stages)
+        made = _held(kernel, held, found, wide, "passing" if long == kernel.stages else "online")
+        return (launch(kernel, "rows", kernel.stages, made, vectors=wide, held=held, slots=found, online=long),)
     parts = _parts(at_least(1, PARTS // at_least(1, number)), width // PART)
     split: Extents = (number * parts, 1, 1)
     return _in_parts(
@@ -118,7 +122,9 @@ def _reduces_once(kernel: Kernel) -> bool:
 # --- instances of row kernels ----------------------------------------------------------------------------------------
 
 
-def _held(kernel: Kernel, held: tuple[Stage, ...], found: tuple[Slot, ...], wide: Vectors) -> Iterator[Instance]:
+def _held(
+    kernel: Kernel, held: tuple[Stage, ...], found: tuple[Slot, ...], wide: Vectors, long: str
+) -> Iterator[Instance]:
     number, width = count(kernel.outer), count(kernel.inner)
     rooms = {slot.room: np.dtype(slot.dtype).itemsize for slot in found}
     bytes = sum(rooms.values())
@@ -141,7 +147,7 @@ def _held(kernel: Kernel, held: tuple[Stage, ...], found: tuple[Slot, ...], wide
     made = (AtMost(width * bytes, SHARED),)
     shared = width * bytes
     yield from _wide_or_not(kernel, "shared", "shared", (0,), each, (BLOCK, 1, 1), BLOCK, wide, made, shared)
-    yield from _wide_or_not(kernel, "long", "passing", (0,), each, (BLOCK, 1, 1), BLOCK, wide)
+    yield from _wide_or_not(kernel, "long", long, (0,), each, (BLOCK, 1, 1), BLOCK, wide)
 
 
 def _loaded(held: tuple[Stage, ...], wide: Vectors) -> int:

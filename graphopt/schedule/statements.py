@@ -11,8 +11,8 @@ from graphopt.dimensions import DimLike
 from graphopt.op import Attributes, Op
 
 __all__ = ["Accumulate", "Append", "Compute", "Defining", "Extent", "Gather", "Index", "Indexed", "Keep", "Literal",
-           "Load", "Local", "Position", "Reading", "Recall", "Reduce", "Scan", "Scatter", "Statement", "Store",
-           "Value", "Within", "Writing", "used"]  # fmt: skip
+           "Load", "Local", "OnlineSum", "Position", "Reading", "Recall", "Reduce", "Scan", "Scatter", "Statement",
+           "Store", "Value", "Within", "Writing", "used"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +136,26 @@ class Reduce:
 
 
 @dataclass(frozen=True, slots=True)
+class OnlineSum:
+    """target = Σ exp(value - shift), beside a running maximum on which the shift depends.
+
+    `largest` is the maximum so far, which a `Reduce` after this makes that of `value` too; `shift` computes the local
+    `shifted` from it. Where the shift changes, so does all that was added before.
+
+    Source: Milakov and Gimelshein, Online normalizer calculation for softmax, 2018, algorithm 3.
+    """
+
+    target: str
+    dtype: str
+    value: Value
+    largest: str
+    shift: tuple[Compute, ...]
+    shifted: str
+    op: Op
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
 class Accumulate:
     """buffer[index] = buffer[index] ∘ value for the reduction `op`, over the kernel's outer loops."""
 
@@ -198,7 +218,21 @@ class Recall:
     slot: str
 
 
-Statement = Load | Gather | Position | Compute | Reduce | Accumulate | Scan | Append | Store | Scatter | Keep | Recall
+Statement = (
+    Load
+    | Gather
+    | Position
+    | Compute
+    | Reduce
+    | OnlineSum
+    | Accumulate
+    | Scan
+    | Append
+    | Store
+    | Scatter
+    | Keep
+    | Recall
+)
 Reading = Load | Gather
 Writing = Store | Scatter | Append | Accumulate
 Indexed = Load | Gather | Position | Store | Scatter | Accumulate
@@ -219,6 +253,12 @@ def used(statement: Statement) -> list[str]:
             values = (value, *(position.value for position in positions))
         case Append(value=value, condition=condition):
             values = (value, condition)
-        case Store(value=value) | Reduce(value=value) | Accumulate(value=value) | Keep(value=value):
+        case (
+            Store(value=value)
+            | Reduce(value=value)
+            | OnlineSum(value=value)
+            | Accumulate(value=value)
+            | Keep(value=value)
+        ):
             values = (value,)
     return [value.name for value in values if isinstance(value, Local)]

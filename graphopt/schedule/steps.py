@@ -13,6 +13,7 @@ from graphopt.schedule.statements import (
     Append,
     Compute,
     Keep,
+    OnlineSum,
     Reading,
     Reduce,
     Scan,
@@ -48,6 +49,11 @@ class Stage:
     def reductions(self) -> tuple[Reduce, ...]:
         """The reductions this stage completes."""
         return tuple(s for s in self.lane if isinstance(s, Reduce))
+
+    @property
+    def online(self) -> tuple[OnlineSum, ...]:
+        """The sums that go on beside a running maximum."""
+        return tuple(s for s in self.lane if isinstance(s, OnlineSum))
 
     @property
     def accumulators(self) -> tuple[Reduce | Scan | Append, ...]:
