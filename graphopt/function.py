@@ -38,8 +38,8 @@ from graphopt.schedule.schedule import schedule
 from graphopt.shared_variable import SharedVariable
 from graphopt.targets import device_for, is_device_target
 from graphopt.updates import arrays as held
-from graphopt.updates import land, spares, turns, values
-from graphopt.variant import Variant, flatten, unflatten
+from graphopt.updates import land, lent, spares, turns, values
+from graphopt.variant import Variant, check_apart, flatten, unflatten
 
 if TYPE_CHECKING:
     from graphopt.runtime.device_profile import DeviceProfile
@@ -298,6 +298,8 @@ class Function:
         if into is None and not by_name and (results := self._repeated(arguments)) is not None:
             return results
         shape, vectors, arrays = self._arrays(arguments, by_name)
+        for name, out in (into or {}).items():  # of shared variables, the call may be given copies
+            check_apart(name, out, lent(self._signature.shared).items())
         if self._mode in STEPPED:
             stepped = Stepped(self._as_written(vectors), self.name, str(self._mode), self._on_node)
             results = stepped.run(arrays, into)

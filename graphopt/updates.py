@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from graphopt.runtime.shared_device import Device
     from graphopt.shared_variable import SharedVariable
 
-__all__ = ["Turn", "arrays", "land", "spares", "turns", "values"]
+__all__ = ["Turn", "arrays", "land", "lent", "spares", "turns", "values"]
 
 Array = Any
 UNSHARED = sys.getrefcount(object())  # what an object has that only the caller of `getrefcount` refers to
@@ -82,6 +82,13 @@ def values(variables: Mapping[str, SharedVariable], place: Device | None = None)
     with _landing:
         found = {name: variable._value for name, variable in variables.items()}
     return {name: _read_only(value.at(place)) for name, value in found.items()}
+
+
+def lent(variables: Mapping[str, SharedVariable]) -> dict[str, Array]:
+    """The user's own arrays among the values of several variables."""
+    with _landing:
+        found = {name: variable._value for name, variable in variables.items()}
+    return {name: value.array for name, value in found.items() if not value.is_ours}
 
 
 def _read_only(array: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from graphopt.runtime.profile import Profile
     from graphopt.runtime.shared_device import Device
 
-__all__ = ["Interpreted", "Runner", "Variant", "flatten", "run", "unflatten"]
+__all__ = ["Interpreted", "Runner", "Variant", "check_apart", "flatten", "run", "unflatten"]
 
 Array = Any
 
@@ -246,9 +246,14 @@ def _check_into(
             raise InvalidArgument(f"output {name} needs an array {type.dtype}{list(shape)}{where}, found {found}")
         if isinstance(out, np.ndarray) and not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
             raise InvalidArgument(f"output {name} must be contiguous, aligned and writable")
-        for other, array in (*arrays.items(), *((n, a) for n, a in into.items() if n != name)):
-            if _share_memory(out, array):
-                raise InvalidArgument(f"output {name} shares memory with {other}; give it memory of its own")
+        check_apart(name, out, (*arrays.items(), *((n, a) for n, a in into.items() if n != name)))
+
+
+def check_apart(name: str, out: Array, others: Iterable[tuple[str, Array]]) -> None:
+    """Raise InvalidArgument if an array for an output shares memory with another array."""
+    for other, array in others:
+        if _share_memory(out, array):
+            raise InvalidArgument(f"output {name} shares memory with {other}; give it memory of its own")
 
 
 def _share_memory(one: Array, other: Array) -> bool:
