@@ -10,7 +10,7 @@ A call takes an arena and puts it back. So calls that run at once, in threads or
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 from graphopt.runtime.driver import Buffer
 from graphopt.runtime.shared_device import Device
@@ -26,7 +26,7 @@ WAITING = 16
 
 
 class Arena:
-    """Memory of one call. `lay(rooms)` says where everything lies.
+    """Memory of one call. `lay(key, rooms)` says where everything lies.
 
     Attributes
     ----------
@@ -38,24 +38,24 @@ class Arena:
         self.planned_bytes = 0
         self._device = device
         self._held: dict[str, Buffer] = {}  # the block, under no name; or the buffers by their names
-        self._laid: tuple[Rooms, dict[str, Buffer]] = ((), {})
+        self._laid: tuple[Hashable, dict[str, Buffer]] = (None, {})
 
     @property
     def bytes(self) -> int:
         """What it has of the device's memory."""
         return sum(buffer.nbytes for buffer in self._held.values())
 
-    def lay(self, rooms: Rooms) -> Mapping[str, Buffer]:
-        """A buffer for every tenant of the rooms.
+    def lay(self, key: Hashable, rooms: Callable[[], Rooms]) -> Mapping[str, Buffer]:
+        """A buffer for every tenant of the rooms, which are asked for if the key is another than last time.
 
         Raises
         ------
         DeviceFailed
             If there is not enough memory; the arena holds less then than before.
         """
-        if rooms != self._laid[0]:
-            self._laid = ((), {})
-            self._laid = (rooms, self._apart(rooms) if self._device.separates else self._in_block(rooms))
+        if key != self._laid[0]:
+            self._laid = (None, {})
+            self._laid = (key, (self._apart if self._device.separates else self._in_block)(rooms()))
         return self._laid[1]
 
     def _apart(self, rooms: Rooms) -> dict[str, Buffer]:
@@ -86,13 +86,13 @@ class Arena:
 
     def free(self) -> None:
         """Give all memory back."""
-        self._laid = ((), {})
+        self._laid = (None, {})
         while self._held:
             self._device.free(self._held.popitem()[1])
 
     def release(self) -> None:
         """The same, from anywhere."""
-        self._laid = ((), {})
+        self._laid = (None, {})
         while self._held:
             self._device.release(self._held.popitem()[1])
 

@@ -15,6 +15,8 @@ what kernels may read at once, is copied.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -64,7 +66,7 @@ def _lying_there(name: str, value: Any, device: Device) -> DeviceArray | None:
     if isinstance(value, np.ndarray | np.generic):
         return None
     if hasattr(value, "__dlpack_device__") and hasattr(value, "__dlpack__"):
-        kind, number = map(int, value.__dlpack_device__())
+        kind, number = _told(name, value.__dlpack_device__)
         here = device.dlpack_device
         if here[0] == CPU and kind == CPU:
             return _aligned(_by_dlpack(name, value, device))
@@ -91,18 +93,27 @@ def _by_dlpack(name: str, value: Any, device: Device) -> DeviceArray | None:
     """What a library hands over; None if it is the host's, and not row-major."""
     on_host = device.dlpack_device[0] == CPU
     stream = None if on_host else device.stream or 1  # 1: the default stream, which others wait for
+    capsule = _told(name, partial(value.__dlpack__, stream=stream))
     try:
-        result = dlpack.imported(value.__dlpack__(stream=stream), device)
+        result = dlpack.imported(capsule, device)
     except dlpack.Strided as error:
         if on_host:
             return None
         raise _refused(name, error) from None
     except TypeMismatch as error:
-        raise TypeMismatch(f"argument {name}: {error}, which has no meaning here") from None
-    except (BufferError, RuntimeError, InvalidArgument) as error:
-        raise InvalidArgument(f"argument {name} cannot be had through DLPack: {error}") from error
+        raise TypeMismatch(f"argument {name} {error}, which has no meaning here") from None
+    except InvalidArgument as error:
+        raise InvalidArgument(f"argument {name}: {error}") from None
     _check_device(name, result)
     return result
+
+
+def _told(name: str, ask: Callable[[], Any]) -> Any:
+    """What another library answers; its refusal is ours."""
+    try:
+        return ask()
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise InvalidArgument(f"argument {name} cannot be had through DLPack: {error}") from error
 
 
 def _by_interface(name: str, value: Any, device: Device) -> DeviceArray:

@@ -29,6 +29,7 @@ __all__ = ["Strided", "exported", "imported"]
 
 FRESH, USED = b"dltensor", b"used_dltensor"
 CODES = {"i": 0, "u": 1, "f": 2, "b": 6}  # DLDataTypeCode, by the kinds of NumPy's dtypes
+NAMES = {0: "int", 1: "uint", 2: "float", 4: "bfloat", 5: "complex", 6: "bool"}
 DTYPES = {(CODES[dtype.kind], 8 * dtype.itemsize): dtype for dtype in map(np.dtype, types.DTYPES)}
 
 
@@ -130,12 +131,14 @@ def imported(capsule: Any, device: Device) -> DeviceArray:
     from graphopt.runtime.device_array import DeviceArray
 
     if not _is_valid(id(capsule), FRESH):
-        raise InvalidArgument("it gave a DLPack capsule that is none, or is used already")
+        raise InvalidArgument("what it gave is no DLPack capsule, or one that was used already")
     managed = _Managed.from_address(_pointer(id(capsule), FRESH))
     tensor = managed.tensor
     kind = (tensor.code, tensor.bits)
     if kind not in DTYPES or tensor.lanes != 1:
-        raise TypeMismatch(f"it has the DLPack dtype of code {tensor.code} with {tensor.bits} bits")
+        raise TypeMismatch(
+            f"has dtype {NAMES.get(tensor.code, f'of code {tensor.code}')}{tensor.bits} in DLPack's words"
+        )
     dtype = DTYPES[kind]
     shape = tuple(tensor.shape[: tensor.ndim])
     steps = tuple(tensor.strides[: tensor.ndim]) if tensor.strides else None

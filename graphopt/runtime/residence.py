@@ -83,7 +83,8 @@ class Residence:
             elif name in self.stay and name not in into and buffer in early:
                 self.results[name] = self._result(buffer)
         self.held |= {program.outputs[name]: array.buffer for name, array in self.results.items()}
-        self.held |= arena.lay(self._rooms())
+        # The rest depends on nothing but the sizes and what the user and the results have taken over.
+        self.held |= arena.lay((tuple(self.sizes.values()), tuple(self.held)), self._rooms)
         for room in program.memory.rooms:
             for name in room.tenants:
                 if room.within is not None and name not in self.held:
