@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -254,9 +254,9 @@ class Function:
         return bundle(self.graph, f"{self!r}\n{program_text(self.graph)}", include, exclude)
 
     # --- calling -----------------------------------------------------------------------------------------------
-    @property
+    @cached_property
     def _device(self) -> Device | None:
-        """The device that calls run on; None where they run on the host."""
+        """The device that calls run on, looked for once; None where they run on the host."""
         if not is_device_target(self.target) or self._mode in STEPPED:
             return None
         return device_for(self.target, self.options)
