@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from graphopt.check import check_against_interpreter
 from graphopt.domain_check import check_domains
@@ -30,16 +32,20 @@ from graphopt.rewrite.passes import Context
 from graphopt.rewrite.pipeline import Pipeline
 from graphopt.runtime.arguments import as_array, bind
 from graphopt.runtime.caller import Call, Shortcut
+from graphopt.runtime.device_arguments import as_argument
 from graphopt.runtime.profile import Profile
 from graphopt.schedule.program import Program
 from graphopt.schedule.schedule import schedule
 from graphopt.shared_variable import SharedVariable
+from graphopt.targets import device_for, is_device_target
 from graphopt.updates import arrays as held
-from graphopt.updates import land, spares, turns, values
-from graphopt.variant import Variant, flatten, unflatten
+from graphopt.updates import land, lent, spares, turns, values
+from graphopt.variant import Variant, check_apart, flatten, unflatten
 
 if TYPE_CHECKING:
+    from graphopt.runtime.device_profile import DeviceProfile
     from graphopt.runtime.resources import Resources
+    from graphopt.runtime.shared_device import Device
 
 __all__ = ["Function"]
 
@@ -111,7 +117,7 @@ class Function:
     @property
     def lowered(self) -> Lowered:
         """The stages of the function; of a ufunc, those of the first form that was needed."""
-        text_target = "c" if self.target != "cuda-emulated" else "cuda"
+        text_target = "cuda" if is_device_target(self.target) else "c"
         if self._mode in STEPPED:  # nothing was compiled: the text can be had without a compiler
             program = schedule(self.graph, self.name, keep=text_target == "c", **self.options.schedule)
             return Lowered(self.graph, self.log, program, text_target, self.options)
@@ -167,24 +173,27 @@ class Function:
         sizes = bind_dimensions(variant.graph, arrays)
         return resources(variant.program, sizes, templates=self.options.templates, text=self._text)
 
-    def profile(self, /, *arguments: Any, **by_name: Any) -> Profile:
+    def profile(self, /, *arguments: Any, **by_name: Any) -> Profile | DeviceProfile:
         """What a call with such arguments takes: time, bytes and operations by step, and memory.
 
-        The function's generated text is compiled once more, with clocks in it, and called six times. Shared variables
-        keep their values.
+        The function's generated text is compiled once more, with clocks in it, and called six times; on a device, it is
+        the same text with events between launches, and copies to and from the host are counted as well. Shared
+        variables keep their values.
 
         Raises
         ------
         InvalidArgument
-            If the function runs no C that was generated: for other targets, modes that interpret, or an edited text.
+            If the function is interpreted, or runs C that was edited.
         """
-        if self.target != "c" or self._mode in STEPPED or self.is_edited:
+        clocked = self.target == "c" and not self.is_edited
+        if self._mode in STEPPED or not (clocked or is_device_target(self.target)):
             raise InvalidArgument(
-                "profile is for functions with target 'c' that run their own text; compile one without "
+                "profile is for functions with target 'c' that run their own text, and for those that run on a device; "
+                "compile one without "
                 + ("with_source" if self.is_edited else f"target={self.target!r}, mode={self._mode!r}")
             )
         _, vectors, arrays = self._arrays(arguments, by_name)
-        return self._variant(vectors).profile(arrays, self.options)
+        return self._variant(vectors).profile(arrays, self.options, self._signature.updates)
 
     def with_source(self, text: str) -> Function:
         """The same function with another text in place of the generated one.
@@ -268,11 +277,20 @@ class Function:
         return bundle(self.graph, f"{self!r}\n{program_text(self.graph)}", include, exclude)
 
     # --- calling -----------------------------------------------------------------------------------------------
+    @cached_property
+    def _device(self) -> Device | None:
+        """The device that calls run on, looked for once; None where they run on the host."""
+        if not is_device_target(self.target) or self._mode in STEPPED:
+            return None
+        return device_for(self.target, self.options)
+
     def __call__(self, /, *arguments: Any, **by_name: Any) -> Any:
         return self._signature.pack(self._call(arguments, by_name, None))
 
     def into(self, outs: Any, /, *arguments: Any, **by_name: Any) -> Any:
         """Compute into given arrays: contiguous, writable, of the outputs' shapes and dtypes, apart from the inputs.
+
+        A function of a device target takes arrays on its device as well.
 
         Raises
         ------
@@ -303,16 +321,18 @@ class Function:
         if into is None and not by_name and (results := self._repeated(arguments)) is not None:
             return results
         shape, vectors, arrays = self._arrays(arguments, by_name)
+        for name, out in (into or {}).items():  # of shared variables, the call may be given copies
+            check_apart(name, out, lent(self._signature.shared).items())
         if self._mode in STEPPED:
             stepped = Stepped(self._as_written(vectors), self.name, str(self._mode), self._on_node)
             results = stepped.run(arrays, into)
         else:
             layouts = self._forms.of(arrays) if self.target == "c" and not vectors and self._text is None else {}
             variant = self._variant(vectors, layouts)
-            results = variant.run(arrays, into, spares(updates))
+            results = variant.run(arrays, into, spares(updates, self._device))
         results = require(self.name, self.graph, results)
         if self._mode == "check":
-            check_against_interpreter(self.name, self._as_written(vectors), arrays, results)
+            check_against_interpreter(self.name, self._as_written(vectors), _on_host(arrays), _on_host(results))
         if shape is not None:
             results = {name: unflatten(value, shape, self.graph, name) for name, value in results.items()}
         if updates:
@@ -359,13 +379,15 @@ class Function:
         """The arrays of a call, shared ones included; for a ufunc also its shape, and which of them are vectors."""
         signature = self._signature
         bound = bind(signature.arguments, arguments, by_name, signature.defaults)
+        device = self._device
+        converted = as_array if device is None else partial(as_argument, device=device)
         arrays = {
-            name: as_array(name, value, self.graph.type(self.graph.inputs[name]).dtype, self._downcast)
+            name: converted(name, value, self.graph.type(self.graph.inputs[name]).dtype, self._downcast)
             for name, value in bound.items()
         }
-        arrays |= values(signature.shared)
+        arrays |= values(signature.shared, device)
         if self._mode == "check":
-            check_domains(self.name, self._written, arrays)
+            check_domains(self.name, self._written, _on_host(arrays))
         if not self._ufunc:
             return None, (), arrays
         shape, arrays = flatten(arrays)
@@ -389,8 +411,13 @@ class Function:
                 for step in self.pipeline.steps:
                     if step.name == Fuse.name:
                         step.run(graph, Context(graph))
-            self._variants[key] = Variant(graph, self.name, self.target, self.options, self._text, blocks)
+            stay = graph.results if self.options.device_outputs else self._signature.updates
+            self._variants[key] = Variant(graph, self.name, self.target, self.options, self._text, blocks, tuple(stay))
         return self._variants[key]
+
+
+def _on_host(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: np.asarray(array) for name, array in arrays.items()}
 
 
 def _nothing(*arguments: Any) -> None:

@@ -17,10 +17,9 @@ from graphopt.lowering import as_pipeline
 from graphopt.modes import STEPPED, Step
 from graphopt.options import Options
 from graphopt.rewrite.pipeline import Pipeline
+from graphopt.targets import TARGETS, is_device_target
 
 __all__ = ["function"]
-
-TARGETS = ("numpy", "c", "cuda-emulated")
 
 
 def function(
@@ -90,6 +89,8 @@ def function(
         raise InvalidArgument(f"unknown mode {mode!r}; expected None, 'check', 'debug' or 'nan'")
     if on_node is not None and mode != "debug":
         raise InvalidArgument(f"on_node is for mode='debug', which visits nodes one by one; found mode={mode!r}")
+    if options is not None and options.device_outputs and not is_device_target(target):
+        raise InvalidArgument(f"device_outputs is for targets that run on a device; {target!r} runs on the host")
     label = name or "program"
     if not label.isidentifier() or not label.isascii():
         raise InvalidArgument(f"a function's name must be an ASCII identifier, found {label!r}")

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from graphopt.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from graphopt.runtime.driver import Driver
 
 __all__ = ["SCHEDULE", "Options"]
 
@@ -40,9 +44,16 @@ class Options:
         results are written over temporaries that they are computed from; "reuse", temporaries that are not needed at
         the same time share memory, and memory that updates of shared variables no longer need takes the next ones.
     kept_bytes
-        For target "c": how much memory for temporaries a function may keep from call to call. What is more goes back
-        to the system after a call, and comes fresh, page by page, at the next. All of it goes with the function. With
-        0, large results are not made in memory that earlier ones had, either: the system has it back when they go.
+        How much memory for temporaries a function may keep from call to call, on a device what it copies in and out
+        included. What is more goes back to the system or the device after a call, and comes fresh at the next. All of
+        it goes with the function. With 0, large results of target "c" are not made in memory that earlier ones had,
+        either: the system has it back when they go.
+    device_outputs
+        For targets that run on a device: whether results are returned as arrays there (`DeviceArray`) rather than
+        copied to the host.
+    driver
+        For targets that run on a device: what runs them (`graphopt.runtime.driver.Driver`); None takes the target's
+        own.
     """
 
     threads: int | None = None
@@ -54,6 +65,8 @@ class Options:
     check_bounds: bool = True
     schedule: Mapping[str, bool] = field(default_factory=dict)
     kept_bytes: int = 2**30
+    device_outputs: bool = False
+    driver: Driver | None = None
 
     def __post_init__(self) -> None:
         if self.threads is not None and (not isinstance(self.threads, int) or self.threads < 1):

@@ -16,6 +16,7 @@ from graphopt.errors import InvalidArgument, ShapeMismatch
 from graphopt.op import Attributes
 from graphopt.ops.leaves import input_
 from graphopt.runtime.arguments import as_array, contiguous
+from graphopt.runtime.copies import Value
 from graphopt.types import TensorType, check_dtype
 from graphopt.updates import Turn, turns
 from graphopt.variable import Variable, caller
@@ -26,20 +27,23 @@ Array = Any
 
 
 class SharedVariable(Variable):
-    """A variable with a value of its own. What goes in and out is copied: no array is shared with the user unasked."""
+    """A variable with a value of its own. What goes in and out is copied: no array is shared with the user unasked.
 
-    __slots__ = ("_is_ours", "_spare", "_turn", "_value")
+    The value lies where it was last made: after an update by a function of a device target, on the device. Who needs
+    it elsewhere has a copy, which is kept until the value changes.
+    """
+
+    __slots__ = ("_spare", "_turn", "_value")
 
     def __init__(self, value: Array, type: TensorType, name: str | None) -> None:
         attributes = Attributes(dtype=type.dtype, shape=type.shape)
         super().__init__(type, input_, (), attributes, name, caller())
-        self._value = value
-        self._is_ours = False  # whether the array was made here, and not lent by the user
-        self._spare: Array | None = None  # an array of ours for a value to come
+        self._value = Value(value, is_ours=False)
+        self._spare: Array | None = None  # an array of ours for a value to come, where the value lies
         self._turn = Turn()
 
     def get_value(self, borrow: bool = False) -> Array:
-        """The value now.
+        """The value now, on the host: copied there once, if a device has it.
 
         Parameters
         ----------
@@ -47,9 +51,10 @@ class SharedVariable(Variable):
             Give the array itself, read-only, rather than a copy. It is the value until the next update or `set_value`,
             which put another array in its place.
         """
+        array = self._value.at(None)
         if not borrow:
-            return self._value.copy()
-        view = self._value.view()
+            return array.copy()
+        view = array.view()
         view.flags.writeable = False
         return view
 
@@ -61,7 +66,8 @@ class SharedVariable(Variable):
         value
             An array or nested lists of the variable's rank and sizes, of a dtype that converts without loss.
         borrow
-            Keep the array itself, if it is row-major and of the right dtype, rather than a copy.
+            Keep the array itself, if it is row-major and of the right dtype, rather than a copy. (A device has a copy
+            in any case, made when a function needs it there: what becomes of the array afterwards is not seen there.)
 
         Raises
         ------
@@ -73,7 +79,7 @@ class SharedVariable(Variable):
         given = self._checked(as_array(str(self.name or "of a shared variable"), value, self.dtype))
         kept = contiguous(given) if borrow else np.array(given, order="C")
         with turns([self]):
-            self._value, self._is_ours, self._spare = kept, not borrow, None
+            self._value, self._spare = Value(kept, is_ours=not borrow), None
 
     def _checked(self, given: Array) -> Array:
         """An array of this dtype, if it has a shape that this type may have."""
@@ -84,7 +90,7 @@ class SharedVariable(Variable):
 
     def __reduce__(self) -> tuple[object, ...]:
         """A pickle holds type, name and value; shared by what is pickled together, it is shared again afterwards."""
-        return (SharedVariable, (self._value, self.type, self.name))
+        return (SharedVariable, (self._value.at(None), self.type, self.name))
 
     def __repr__(self) -> str:
         return f"<shared {self.name or ''}: {self.type}>".replace(" :", ":")

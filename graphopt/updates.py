@@ -14,10 +14,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from graphopt.runtime.copies import Value, place_of
+
 if TYPE_CHECKING:
+    from graphopt.runtime.shared_device import Device
     from graphopt.shared_variable import SharedVariable
 
-__all__ = ["Turn", "arrays", "land", "spares", "turns", "values"]
+__all__ = ["Turn", "arrays", "land", "lent", "spares", "turns", "values"]
 
 Array = Any
 UNSHARED = sys.getrefcount(object())  # what an object has that only the caller of `getrefcount` refers to
@@ -66,23 +71,39 @@ def turns(variables: Iterable[SharedVariable]) -> Iterator[None]:
 
 
 def arrays(variables: Iterable[SharedVariable]) -> list[Array]:
-    """The arrays that are the values of several variables at one moment: not to be written."""
+    """The host's arrays with the values of several variables at one moment: not to be written."""
     with _landing:
-        return [variable._value for variable in variables]
+        found = [variable._value for variable in variables]
+    return [value.at(None) for value in found]
 
 
-def values(variables: Mapping[str, SharedVariable]) -> dict[str, Array]:
-    """The values of several variables at one moment; read-only."""
+def values(variables: Mapping[str, SharedVariable], place: Device | None = None) -> dict[str, Array]:
+    """The values of several variables at one moment, as arrays on a device or on the host; read-only."""
     with _landing:
-        return {name: variable.get_value(borrow=True) for name, variable in variables.items()}
+        found = {name: variable._value for name, variable in variables.items()}
+    return {name: _read_only(value.at(place)) for name, value in found.items()}
 
 
-def spares(variables: Mapping[str, SharedVariable]) -> dict[str, Array]:
+def lent(variables: Mapping[str, SharedVariable]) -> dict[str, Array]:
+    """The user's own arrays among the values of several variables."""
+    with _landing:
+        found = {name: variable._value for name, variable in variables.items()}
+    return {name: value.array for name, value in found.items() if not value.is_ours}
+
+
+def _read_only(array: Array) -> Array:
+    if isinstance(array, np.ndarray):
+        array = array.view()
+        array.flags.writeable = False
+    return array
+
+
+def spares(variables: Mapping[str, SharedVariable], place: Device | None = None) -> dict[str, Array]:
     """Memory for new values, where there is some that nobody refers to any more. Who asks has the variables' turns."""
     found = {}
     for name, variable in variables.items():
         spare, variable._spare = variable._spare, None
-        if spare is not None and sys.getrefcount(spare) <= UNSHARED + 1:
+        if spare is not None and place_of(spare) is place and sys.getrefcount(spare) <= UNSHARED + 1:
             found[name] = spare
     return found
 
@@ -92,6 +113,5 @@ def land(variables: Mapping[str, SharedVariable], results: Mapping[str, Array], 
     fitting = {name: variable._checked(results[name]) for name, variable in variables.items()}
     with _landing:
         for name, variable in variables.items():
-            old, was_ours = variable._value, variable._is_ours
-            variable._value, variable._is_ours = fitting[name], True
-            variable._spare = old if reuse and was_ours else None
+            old, variable._value = variable._value, Value(fitting[name], is_ours=True)
+            variable._spare = old.spare(place_of(fitting[name])) if reuse else None

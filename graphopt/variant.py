@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -15,16 +15,20 @@ from graphopt.interpret import bind_dimensions, interpret
 from graphopt.layouts import block_of
 from graphopt.options import Options
 from graphopt.runtime.arguments import contiguous
+from graphopt.runtime.device_array import DeviceArray, put
 from graphopt.runtime.extents import Extents
 from graphopt.runtime.host import Settling
 from graphopt.schedule.program import Program
 from graphopt.schedule.schedule import schedule
 from graphopt.schedule.steps import Branch
+from graphopt.targets import device_for, is_device_target
 
 if TYPE_CHECKING:
+    from graphopt.runtime.device_profile import DeviceProfile
     from graphopt.runtime.profile import Profile
+    from graphopt.runtime.shared_device import Device
 
-__all__ = ["Interpreted", "Runner", "Variant", "counts", "flatten", "run", "unflatten"]
+__all__ = ["Interpreted", "Runner", "Variant", "check_apart", "counts", "flatten", "run", "unflatten"]
 
 Array = Any
 
@@ -44,7 +48,8 @@ class Runner(Protocol):
 class Variant:
     """One graph, scheduled and compiled for one target.
 
-    `blocks` are the inputs that stand for others: for each of these, its block; see `graphopt.layouts`.
+    `blocks` are the inputs that stand for others: for each of these, its block; see `graphopt.layouts`. `stay` are the
+    outputs that a device target leaves on the device.
     """
 
     def __init__(
@@ -55,11 +60,13 @@ class Variant:
         options: Options,
         text: str | None,
         blocks: Mapping[str, str] | None = None,
+        stay: Collection[str] = (),
     ) -> None:
         self.graph = graph
         self._blocks = blocks or {}
-        self.program = schedule(graph, name, keep=target != "cuda-emulated", **options.schedule)
-        self.runner = _runner(self, target, options, text)
+        self._target, self._text, self._stay = target, text, stay
+        self.program = schedule(graph, name, keep=not is_device_target(target), **options.schedule)
+        self.runner = _runner(self, target, options, text, stay)
         self._extents = Extents(graph)
 
     def run(
@@ -67,8 +74,12 @@ class Variant:
     ) -> dict[str, Array]:
         return run(self.graph, self.runner, self._extents, arrays, into, spares, blocks=self._blocks)
 
-    def profile(self, arrays: Mapping[str, Array], options: Options) -> Profile:
-        """What a call of the program takes; it is called several times."""
+    def profile(
+        self, arrays: Mapping[str, Array], options: Options, updated: Collection[str] = ()
+    ) -> Profile | DeviceProfile:
+        """What a call of the program takes; it is called several times, and writes over outputs `updated`."""
+        if is_device_target(self._target):
+            return self._profile_on_device(arrays, options, updated)
         from graphopt.runtime.profile import profile
 
         def called(runner: Runner) -> dict[str, int]:
@@ -77,6 +88,20 @@ class Variant:
             return sizes
 
         return profile(self.program, options, called)
+
+    def _profile_on_device(
+        self, arrays: Mapping[str, Array], options: Options, updated: Collection[str]
+    ) -> DeviceProfile:
+        from graphopt.runtime.device_profile import Watched, profile
+
+        watched = Watched(self.program, device_for(self._target, options), options, self._text, self._stay)
+
+        def called(earlier: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, int]]:
+            sizes: dict[str, int] = {}
+            spares = {name: earlier[name] for name in updated if name in earlier}
+            return run(self.graph, watched, self._extents, arrays, None, spares, sizes), sizes
+
+        return profile(watched, called)
 
     def counts(self, arrays: Mapping[str, Array]) -> dict[str, int]:
         """The "bytes" and "flops" of a call; empty if a condition chooses between kernels or the call counts a size."""
@@ -113,9 +138,10 @@ def run(
     standing = {block: block_of(arrays[name]) for name, block in blocks.items()}
     sizes |= bind_dimensions(graph, {**arrays, **standing})
     extents.check(sizes)
-    held = {name: array if name in blocks else contiguous(array, name) for name, array in arrays.items()}
+    held = {name: array if _is_read_in_place(array, name, blocks) else contiguous(array, name)
+            for name, array in arrays.items()}  # fmt: skip
     if into is not None:
-        _check_into(graph, into, held, sizes)
+        _check_into(graph, into, held, sizes, getattr(runner, "driver", None))
     fitting = {name: array for name, array in (spares or {}).items() if _shape(graph, name, sizes) == array.shape}
 
     def settled(node: int, count: int) -> None:
@@ -123,6 +149,10 @@ def run(
         extents.check(sizes)
 
     return runner.run({**held, **standing}, sizes, {**(into or {}), **fitting} or None, settled)
+
+
+def _is_read_in_place(array: Array, name: str, blocks: Mapping[str, str]) -> bool:
+    return name in blocks or isinstance(array, DeviceArray)
 
 
 def _shape(graph: Graph, output: str, sizes: Mapping[str, int]) -> tuple[int, ...] | None:
@@ -158,7 +188,7 @@ class Interpreted:
         return {name: given[name] if name in given else np.array(value, order="C") for name, value in values.items()}
 
 
-def _runner(variant: Variant, target: str, options: Options, text: str | None) -> Runner:
+def _runner(variant: Variant, target: str, options: Options, text: str | None, stay: Collection[str]) -> Runner:
     if target == "numpy":
         return Interpreted(variant.graph)
     if target == "c":
@@ -166,9 +196,8 @@ def _runner(variant: Variant, target: str, options: Options, text: str | None) -
 
         return NativeProgram(variant.program, options, text)
     from graphopt.runtime.device import DeviceProgram
-    from graphopt.runtime.emulation import EmulatedDriver
 
-    return DeviceProgram(variant.program, EmulatedDriver(options.seed), options, text)
+    return DeviceProgram(variant.program, device_for(target, options), options, text, stay)
 
 
 def flatten(arrays: dict[str, Array]) -> tuple[tuple[int, ...], dict[str, Array]]:
@@ -185,7 +214,8 @@ def flatten(arrays: dict[str, Array]) -> tuple[tuple[int, ...], dict[str, Array]
         return shape, arrays
     flat = {}
     for name, array in arrays.items():
-        flat[name] = array.reshape(()) if array.size == 1 else np.broadcast_to(array, shape).reshape(-1)
+        whole = array.size == 1 or array.shape == shape
+        flat[name] = (array if whole else np.broadcast_to(array, shape)).reshape(() if array.size == 1 else -1)
     return shape, flat
 
 
@@ -194,11 +224,18 @@ def unflatten(value: Array, shape: tuple[int, ...], graph: Graph, name: str) -> 
     trailing = graph.type(graph.outputs[name]).ndim
     own = value.shape[value.ndim - trailing :]
     if value.ndim == trailing:  # it depends on no vector
-        return np.broadcast_to(value, (*shape, *own)).copy()
+        whole = np.broadcast_to(value, (*shape, *own)).copy()
+        return put(value.device, whole) if isinstance(value, DeviceArray) else whole
     return value.reshape(*shape, *own)
 
 
-def _check_into(graph: Graph, into: Mapping[str, Array], arrays: Mapping[str, Array], sizes: Mapping[str, int]) -> None:
+def _check_into(
+    graph: Graph,
+    into: Mapping[str, Array],
+    arrays: Mapping[str, Array],
+    sizes: Mapping[str, int],
+    device: Device | None,
+) -> None:
     for name, out in into.items():
         type = graph.type(graph.outputs[name])
         if late := sorted(symbols(type.size) - sizes.keys()):
@@ -207,11 +244,24 @@ def _check_into(graph: Graph, into: Mapping[str, Array], arrays: Mapping[str, Ar
                 "call the function instead, which returns a new one"
             )
         shape = tuple(evaluate(size, sizes) for size in type.shape)
-        if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != type.dtype:
+        fits = isinstance(out, np.ndarray) or (isinstance(out, DeviceArray) and out.device is device)
+        if not fits or out.shape != shape or out.dtype != type.dtype:
             found = f"{out.dtype}{list(out.shape)}" if isinstance(out, np.ndarray) else repr(out)
-            raise InvalidArgument(f"output {name} needs an array {type.dtype}{list(shape)}, found {found}")
-        if not out.flags.c_contiguous or not out.flags.writeable or not out.flags.aligned:
+            where = "" if device is None else f", on the host or on {device!r}"
+            raise InvalidArgument(f"output {name} needs an array {type.dtype}{list(shape)}{where}, found {found}")
+        if isinstance(out, np.ndarray) and not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
             raise InvalidArgument(f"output {name} must be contiguous, aligned and writable")
-        for other, array in (*arrays.items(), *((n, a) for n, a in into.items() if n != name)):
-            if np.may_share_memory(out, array):
-                raise InvalidArgument(f"output {name} shares memory with {other}; give it memory of its own")
+        check_apart(name, out, (*arrays.items(), *((n, a) for n, a in into.items() if n != name)))
+
+
+def check_apart(name: str, out: Array, others: Iterable[tuple[str, Array]]) -> None:
+    """Raise InvalidArgument if an array for an output shares memory with another array."""
+    for other, array in others:
+        if _share_memory(out, array):
+            raise InvalidArgument(f"output {name} shares memory with {other}; give it memory of its own")
+
+
+def _share_memory(one: Array, other: Array) -> bool:
+    if isinstance(one, DeviceArray) or isinstance(other, DeviceArray):
+        return type(one) is type(other) and one.shares_memory(other)
+    return np.may_share_memory(one, other)

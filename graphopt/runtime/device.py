@@ -1,33 +1,49 @@
 """Running a program's CUDA text through a driver: a GPU's, or the emulation's.
 
-Every call allocates what it needs, copies in, launches, copies out and frees. What stays on the device between calls
-is constants alone. A host call between two launches waits for the device, and takes its operands out and its result in.
+What lies where is for `graphopt.runtime.residence`; here it is compiled, launched and, between two launches, handed to
+the host, which waits for the device, and takes operands out and a result in.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from graphopt.codegen.cuda import CudaSource, cuda_source
-from graphopt.dimensions import DimLike, evaluate
+from graphopt.dimensions import evaluate
 from graphopt.options import Options
+from graphopt.runtime.arena import Arenas
+from graphopt.runtime.device_array import DeviceArray
 from graphopt.runtime.driver import Argument, Buffer, Dimensions, Driver
+from graphopt.runtime.driver import Kernel as DeviceKernel
 from graphopt.runtime.host import Settling, compute
+from graphopt.runtime.residence import Residence, shape_of
+from graphopt.runtime.shared_device import Device, device_of
 from graphopt.schedule.instance import choose
 from graphopt.schedule.launch import Choice, Extents, Launch, sequence
 from graphopt.schedule.program import Program
 from graphopt.schedule.steps import HostCall, Settle
-from graphopt.types import TensorType
+from graphopt.schedule.vectors import WIDEST
 
 __all__ = ["DeviceProgram"]
 
 Array = Any
 RESIDENT = 2048  # threads that a multiprocessor has at a time
+MOST_SHAPES = 4096  # of launches that are remembered
+
+
+class _Shape(NamedTuple):
+    """What a launch comes to at some sizes and alignments: which of its functions, and how."""
+
+    kernel: DeviceKernel
+    grid: Dimensions
+    block: Dimensions
+    shared: int
+    numbers: tuple[np.int64, ...]
 
 
 class DeviceProgram:
@@ -40,9 +56,11 @@ class DeviceProgram:
     driver
         What compiles, holds memory and launches.
     options
-        Template folders; the rest is for other targets.
+        Template folders, and how much memory may be kept; the rest is for other targets.
     text
         CUDA text to run in place of the generated one. Its kernels have the generated names and parameters.
+    stay
+        The names of outputs that are returned as arrays on the device.
 
     Raises
     ------
@@ -50,20 +68,37 @@ class DeviceProgram:
         If the compiler rejects the text.
     InvalidArgument
         If the text lacks a kernel.
+    DeviceFailed
+        If there is no memory for its constants.
     """
 
-    def __init__(self, program: Program, driver: Driver, options: Options, text: str | None = None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        driver: Driver | Device,
+        options: Options,
+        text: str | None = None,
+        stay: Collection[str] = (),
+    ) -> None:
         self.program = program
-        self.driver = driver
+        self.driver = device_of(driver)
         source = cuda_source(program, templates=options.templates)
         self.source: CudaSource = source if text is None else replace(source, text=text)
-        module = driver.compile(self.source.flat)
-        launches = [launch for launch in self.source.launches if isinstance(launch, Launch)]
-        self._kernels = {i.name: module.kernel(i.name) for launch in launches for i in launch.instances}
+        module = self.driver.compile(self.source.flat)
+        self._shapes: dict[tuple[object, ...], _Shape] = {}
+        self._sequence = sequence(program.steps)
+        launched = [launch for launch in self.source.launches if isinstance(launch, Launch)]
+        self._kernels = {i.name: module.kernel(i.name) for launch in launched for i in launch.instances}
+        self._read = frozenset([*(name for launch in launched for name in launch.reads), *_conditions(self._sequence)])
+        self._scratch = tuple(dict.fromkeys(scratch for launch in launched for scratch in launch.scratch))
+        self._stay = frozenset(stay)
+        self._arenas = Arenas(self.driver, options.kept_bytes)
+        self._values = {buffer.name: np.asarray(buffer.value, order="C") for buffer in program.of_role("constant")}
         self._constants: dict[str, Buffer] = {}
-        weakref.finalize(self, _free, driver, self._constants)
-        for buffer in program.of_role("constant"):
-            self._constants[buffer.name] = self._upload(buffer.name, np.asarray(buffer.value, order="C"))
+        weakref.finalize(self, _release, self.driver, self._arenas, self._constants).atexit = False
+        for name, value in self._values.items():
+            if name in self._read:
+                self._constants[name] = self.driver.uploaded(value, name)
 
     def run(
         self,
@@ -76,67 +111,85 @@ class DeviceProgram:
 
         Parameters
         ----------
+        arrays
+            Arrays of the host's, or arrays on this device.
+        into
+            The same, for outputs.
         settle
             Is told what the program counts, and enters it into `sizes`.
 
         Raises
         ------
         DeviceFailed
-            If memory runs out or a kernel does wrong; what the call had allocated is freed.
+            If memory runs out or a kernel does wrong; what the call had allocated is freed, its arena too.
         Exception
             Whatever a host call or `settle` raises; freed likewise.
         """
-        program = self.program
-        held: dict[str, Buffer] = {}
+        given = into or {}
+        call = Residence(
+            self.driver, self.program, self._read, self._scratch, self._stay, sizes, {**self._constants},
+            {**self._values},
+        )  # fmt: skip
+        arena = self._arenas.take()
         try:
-            for name, buffer in program.inputs.items():
-                held[buffer] = self._upload(buffer, arrays[name])
-            for made in (*program.early("output"), *program.early("temporary")):
-                held[made.name] = self._allocate(made.name, made.type.dtype, made.type.size, sizes)
-            self._run(sequence(program.steps), held, sizes, settle)
-            return self._download(held, sizes, into)
+            call.begin(arrays, given, arena)
+            self._run(self._sequence, call, settle)
+            results = call.outputs(given)
+            if any(isinstance(array, DeviceArray) and array.is_foreign for array in arrays.values()):
+                self.driver.synchronize()  # who owns it does not know of our stream
+        except BaseException:
+            call.failed(given)
+            arena.release()
+            raise
         finally:
-            _free(self.driver, held)
+            call.end()
+        self._arenas.put(arena)
+        return results
 
     def _run(
-        self,
-        todo: Iterable[Launch | HostCall | Choice | Settle],
-        held: dict[str, Buffer],
-        sizes: dict[str, int],
-        settle: Settling | None,
+        self, todo: Iterable[Launch | HostCall | Choice | Settle], call: Residence, settle: Settling | None
     ) -> None:
         for item in todo:
             if isinstance(item, Choice):
                 taken = np.zeros((), np.bool_)
-                self.driver.copy_out({**self._constants, **held}[item.condition], taken)
-                self._run(item.then if taken else item.otherwise, held, sizes, settle)
+                self.driver.copy_out(call.held[item.condition], taken)
+                self._run(item.then if taken else item.otherwise, call, settle)
             elif isinstance(item, Settle):
                 assert settle is not None, f"{self.program.name} counts; whoever runs it has to be told"
-                settle(item.node, self._counted(held[item.counter]))
-                for made in self.program.settled_by[item.name]:
-                    held[made.name] = self._allocate(made.name, made.type.dtype, made.type.size, sizes)
+                settle(item.node, self._counted(call.held[item.counter]))
+                call.settled(item)
             elif isinstance(item, HostCall):
-                self._call(item, {**self._constants, **held}, sizes)
+                self._call(item, call)
             else:
-                for scratch in item.scratch:
-                    if scratch.name not in held:
-                        held[scratch.name] = self._allocate(scratch.name, scratch.dtype, scratch.count, sizes)
-                self._launch(item, {**self._constants, **held}, sizes)
+                call.reached(item.scratch)
+                self._launch(item, call.held, call.sizes)
 
-    def _launch(self, launch: Launch, buffers: Mapping[str, Buffer], sizes: Mapping[str, int]) -> None:
-        addresses = {name: buffers[name].address for name in launch.buffers}
+    def _launch(self, launch: Launch, buffers: Mapping[str, Buffer], sizes: Mapping[str, int]) -> bool:
+        """Launch it, unless there is nothing to do; whether it was."""
+        given = [buffers[name] for name in launch.buffers]
+        numbers = tuple([sizes.get(name, 0) for name in self.program.sizes])
+        key = (launch.name, numbers, tuple([buffer.address % WIDEST for buffer in given]))
+        shape = self._shapes.get(key)
+        if shape is None:
+            if len(self._shapes) == MOST_SHAPES:
+                self._shapes.clear()
+            shape = self._shapes[key] = self._shape(launch, given, sizes, numbers)
+        if 0 in shape.grid:
+            return False
+        arguments: list[Argument] = [*given, *(buffers[scratch.name] for scratch in launch.scratch), *shape.numbers]
+        self.driver.launch(shape.kernel, shape.grid, shape.block, shape.shared, arguments)
+        return True
+
+    def _shape(
+        self, launch: Launch, given: Sequence[Buffer], sizes: Mapping[str, int], numbers: tuple[int, ...]
+    ) -> _Shape:
+        addresses = {name: buffer.address for name, buffer in zip(launch.buffers, given, strict=True)}
         instance = choose(launch.instances, sizes, addresses)
         grid, block = _extents(instance.grid, sizes), _extents(instance.block, sizes)
-        if 0 in grid:
-            return
         if instance.is_resident:
             grid = (min(grid[0], self.driver.multiprocessors * (RESIDENT // instance.threads)), *grid[1:])
-        arguments: list[Argument] = [
-            *(buffers[name] for name in launch.buffers),
-            *(buffers[scratch.name] for scratch in launch.scratch),
-            *(np.int64(sizes.get(name, 0)) for name in self.program.sizes),
-        ]
-        self.driver.launch(self._kernels[instance.name], grid, block, evaluate(instance.shared, sizes), arguments)
+        shared = evaluate(instance.shared, sizes)
+        return _Shape(self._kernels[instance.name], grid, block, shared, tuple(map(np.int64, numbers)))
 
     def _counted(self, counter: Buffer) -> int:
         """What a kernel has counted: the device is waited for."""
@@ -145,43 +198,19 @@ class DeviceProgram:
         self.driver.copy_out(counter, count)
         return int(count)
 
-    def _call(self, step: HostCall, buffers: Mapping[str, Buffer], sizes: Mapping[str, int]) -> None:
+    def _call(self, step: HostCall, call: Residence) -> None:
         self.driver.synchronize()
-        operands = tuple(_empty(type, sizes) for type in step.types)
-        for name, operand in zip(step.operands, operands, strict=True):
-            self.driver.copy_out(buffers[name], operand)
-        result = _empty(step.type, sizes)
-        compute(step, operands, result, sizes)
-        self.driver.copy_in(buffers[step.result], result)
-
-    def _upload(self, name: str, array: Array) -> Buffer:
-        buffer = self.driver.allocate(array.nbytes, name)
-        try:
-            self.driver.copy_in(buffer, array)
-        except BaseException:
-            self.driver.free(buffer)
-            raise
-        return buffer
-
-    def _allocate(self, name: str, dtype: str, count: DimLike, sizes: Mapping[str, int]) -> Buffer:
-        return self.driver.allocate(evaluate(count, sizes) * np.dtype(dtype).itemsize, name)
-
-    def _download(
-        self, held: Mapping[str, Buffer], sizes: Mapping[str, int], into: Mapping[str, Array] | None
-    ) -> dict[str, Array]:
-        results: dict[str, Array] = {}
-        self.driver.synchronize()  # a fault shows here, before any array of the caller's is written
-        for name, buffer in self.program.outputs.items():
-            if into is not None and name in into:
-                results[name] = into[name]
-            else:
-                results[name] = _empty(self.program.buffers[buffer].type, sizes)
-            self.driver.copy_out(held[buffer], results[name])
-        return results
+        operands = tuple(call.fetched(name, type) for name, type in zip(step.operands, step.types, strict=True))
+        result = np.empty(shape_of(step.type, call.sizes), step.type.dtype)
+        compute(step, operands, result, call.sizes)
+        self.driver.copy_in(call.held[step.result], result)
 
 
-def _empty(type: TensorType, sizes: Mapping[str, int]) -> Array:
-    return np.empty([evaluate(size, sizes) for size in type.shape], type.dtype)
+def _conditions(todo: Iterable[Launch | HostCall | Choice | Settle]) -> Iterator[str]:
+    for item in todo:
+        if isinstance(item, Choice):
+            yield item.condition
+            yield from _conditions((*item.then, *item.otherwise))
 
 
 def _extents(extents: Extents, sizes: Mapping[str, int]) -> Dimensions:
@@ -189,6 +218,7 @@ def _extents(extents: Extents, sizes: Mapping[str, int]) -> Dimensions:
     return x, y, z
 
 
-def _free(driver: Driver, buffers: Mapping[str, Buffer]) -> None:
-    for buffer in buffers.values():
-        driver.free(buffer)
+def _release(device: Device, arenas: Arenas, constants: Mapping[str, Buffer]) -> None:
+    arenas.release()
+    for buffer in constants.values():
+        device.release(buffer)

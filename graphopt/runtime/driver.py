@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from graphopt.errors import InvalidArgument
 
-__all__ = ["Argument", "Buffer", "Dimensions", "Driver", "Event", "Kernel", "Module", "check_copy", "check_launch"]
+__all__ = ["FOREIGN", "Argument", "Buffer", "Dimensions", "Driver", "Event", "Kernel", "Module", "check_copy",
+           "check_launch"]  # fmt: skip
 
 Dimensions = tuple[int, int, int]
 
@@ -25,6 +26,9 @@ MAX_THREADS = 1024  # in a block
 MAX_BLOCK: Dimensions = (1024, 1024, 64)
 MAX_GRID: Dimensions = (2**31 - 1, 65535, 65535)
 MAX_SHARED = 227 * 1024  # bytes of shared memory in a block (compute capability 9.0)
+
+FOREIGN = "of another library"
+"""The `handle` of a buffer whose memory no driver has allocated: it is read, and never freed."""
 
 
 @dataclass(frozen=True, eq=False)

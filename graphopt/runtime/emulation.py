@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from graphopt.errors import DeviceFailed, InvalidArgument
 from graphopt.runtime.cache import Cache
-from graphopt.runtime.driver import Argument, Buffer, Dimensions, Kernel, check_copy, check_launch
+from graphopt.runtime.driver import FOREIGN, Argument, Buffer, Dimensions, Kernel, check_copy, check_launch
 from graphopt.runtime.emulator import (
     FAILED,
     IN_DYNAMIC_SHARED,
@@ -91,6 +91,9 @@ class EmulatedDriver:
         Seconds of processor time after which a launch is ended.
     use_ucontext : bool
         Switch between threads through the C library, as on processors other than x86-64.
+    separates : bool
+        Have programs take a buffer for each of their arrays, so that one that is left is noticed. Otherwise they take
+        one for all, as on a GPU.
     cache : Cache, optional
         Where compiled texts are kept.
 
@@ -109,6 +112,7 @@ class EmulatedDriver:
     name = "cuda-emulated"
     times_mean_something = False
     multiprocessors = 2  # so that blocks have several portions to do
+    dlpack_device = (1, 0)  # kDLCPU: its memory is the host's
 
     def __init__(
         self,
@@ -117,6 +121,7 @@ class EmulatedDriver:
         *,
         time_limit: float = 60.0,
         use_ucontext: bool = False,
+        separates: bool = True,
         cache: Cache | None = None,
     ) -> None:
         if guard not in ("end", "start"):
@@ -126,6 +131,7 @@ class EmulatedDriver:
         self.seed = seed
         self.guard = guard
         self.time_limit = time_limit
+        self.separates = separates
         self._cache = cache
         self._emulator = load_emulator(("-DGRAPHOPT_USE_UCONTEXT",) if use_ucontext else (), cache)
         self._live: dict[int, Buffer] = {}
@@ -248,6 +254,8 @@ class EmulatedDriver:
         return EmulatedEvent(time.perf_counter())
 
     def _check_live(self, buffer: Buffer) -> None:
+        if buffer.handle is FOREIGN:  # the host's memory, lent by another library
+            return
         for live in self._live.values():
             if live.address <= buffer.address and buffer.address + buffer.nbytes <= live.address + live.nbytes:
                 return

@@ -16,7 +16,7 @@ from graphopt.schedule.instance import Aligned, Condition, MultipleOf
 from graphopt.schedule.statements import Load, Statement, Store
 from graphopt.schedule.steps import Axis
 
-__all__ = ["Vectors", "is_wide", "vectors"]
+__all__ = ["WIDEST", "Vectors", "is_wide", "vectors"]
 
 WIDEST = 16
 """Bytes of an access."""

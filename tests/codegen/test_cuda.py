@@ -241,9 +241,10 @@ def test_messages_name_the_line_of_the_text():
 
 def test_a_failed_call_frees_its_memory_and_the_function_stays_usable():
     x = go.variable("x", "float64[n]")
-    f = go.function([x], x + T.constant(np.array([1.0, 2.0, 3.0])), target="cuda-emulated")
+    driver = EmulatedDriver()
+    options = go.Options(driver=driver)
+    f = go.function([x], x + T.constant(np.array([1.0, 2.0, 3.0])), target="cuda-emulated", options=options)
     broken = f.with_source(f.source.replace("positions = 3", "positions = 3 + (x_in[0] > 5.0 ? 99 : 0)"))
-    driver = next(iter(broken._variants.values())).runner.driver
     held = len(driver._live)
     for _ in range(3):
         with pytest.raises(DeviceFailed):

@@ -128,9 +128,8 @@ def test_no_frame_of_a_kept_error_holds_memory_of_the_run():
 
 def test_device_memory_is_freed_when_a_host_call_fails():
     v = go.variable("v", "float64[3]")
-    f = go.function([v], T.exp(refusing(2 * v)), target="cuda-emulated")
-    driver = next(iter(f._variants.values())).runner.driver
-    assert isinstance(driver, EmulatedDriver)
+    driver = EmulatedDriver()
+    f = go.function([v], T.exp(refusing(2 * v)), target="cuda-emulated", options=go.Options(driver=driver))
     before = len(driver._live)
     with pytest.raises(ValueError, match="negative"):
         f([1.0, -1.0, 1.0])
