@@ -203,4 +203,4 @@ def _moved(program: Watched, item: Launch | HostCall) -> DimLike:
 def _computed(item: Launch | HostCall) -> DimLike:
     if not isinstance(item, Launch):
         return item.flops
-    return 0 if item.form == "join" else item.step.flops
+    return 0 if item.form.endswith("join") else item.step.flops
