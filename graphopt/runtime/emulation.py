@@ -350,11 +350,11 @@ def _stack(todo: Multiplication, operand: Operand, shape: tuple[int, int]) -> np
     if 0 in (todo.batch, *shape):
         return np.empty((todo.batch, *shape), dtype)
     strides = (1, operand.leading) if operand.transposed else (operand.leading, 1)
-    memory = (ctypes.c_char * operand.buffer.nbytes).from_address(operand.buffer.address)
+    memory: Any = (ctypes.c_char * operand.buffer.nbytes).from_address(operand.buffer.address)
     return np.ndarray(
         (todo.batch, *shape),
         dtype,
-        np.frombuffer(memory, np.uint8),
+        memory,
         operand.offset * dtype.itemsize,
         tuple(stride * dtype.itemsize for stride in (operand.stride, *strides)),
     )
