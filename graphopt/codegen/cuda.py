@@ -12,7 +12,8 @@ from typing import Any
 import jinja2
 
 from graphopt.codegen.environment import SUFFIX, environment, template_folders
-from graphopt.schedule.launch import COLUMNS, STEPS, THREADS, TILE, Launch, launches
+from graphopt.schedule.device_product import tiling
+from graphopt.schedule.launch import COLUMNS, STEPS, THREADS, Launch, launches
 from graphopt.schedule.program import Program
 from graphopt.schedule.statements import Indexed, Reduce, Statement
 from graphopt.schedule.steps import Axis, HostCall, MatrixProduct, Settle
@@ -81,7 +82,7 @@ def cuda_source(program: Program, *, templates: Sequence[str | Path] = ()) -> Cu
         threads=THREADS,
         columns_of_block=COLUMNS,
         steps_of_block=STEPS,
-        tile_size=TILE,
+        tiling=tiling,
     )
     return CudaSource(text, headers, todo, f"{program.name}.cu")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,10 @@ from graphopt.dimensions import DimLike, evaluate
 from graphopt.options import Options
 from graphopt.runtime.driver import Argument, Buffer, Dimensions, Driver
 from graphopt.runtime.host import Settling, compute
-from graphopt.schedule.launch import Choice, Extents, Launch, sequence
+from graphopt.runtime.multiplication import MultipliesMatrices
+from graphopt.runtime.products import multiplications
+from graphopt.schedule.device_product import Multiply, Routes
+from graphopt.schedule.launch import Choice, Extents, Item, Launch, Scratch, sequence
 from graphopt.schedule.program import Program
 from graphopt.schedule.steps import HostCall, Settle
 from graphopt.types import TensorType
@@ -99,7 +103,7 @@ class DeviceProgram:
 
     def _run(
         self,
-        todo: Iterable[Launch | HostCall | Choice | Settle],
+        todo: Iterable[Item],
         held: dict[str, Buffer],
         sizes: dict[str, int],
         settle: Settling | None,
@@ -116,11 +120,29 @@ class DeviceProgram:
                     held[made.name] = self._allocate(made.name, made.type.dtype, made.type.size, sizes)
             elif isinstance(item, HostCall):
                 self._call(item, {**self._constants, **held}, sizes)
+            elif isinstance(item, Routes):
+                self._run(item.taken(sizes, self._multiplies), held, sizes, settle)
+            elif isinstance(item, Multiply):
+                self._hold(item.scratch, held, sizes)
+                self._multiply(item, {**self._constants, **held}, sizes)
             else:
-                for scratch in item.scratch:
-                    if scratch.name not in held:
-                        held[scratch.name] = self._allocate(scratch.name, scratch.dtype, scratch.count, sizes)
+                self._hold(item.scratch, held, sizes)
                 self._launch(item, {**self._constants, **held}, sizes)
+
+    @cached_property
+    def _multiplies(self) -> frozenset[str]:
+        """The dtypes of matrices that the driver multiplies itself."""
+        return self.driver.multiplies if isinstance(self.driver, MultipliesMatrices) else frozenset()
+
+    def _multiply(self, item: Multiply, buffers: Mapping[str, Buffer], sizes: Mapping[str, int]) -> None:
+        assert isinstance(self.driver, MultipliesMatrices)
+        for todo in multiplications(item.step, buffers, sizes):
+            self.driver.multiply(todo)
+
+    def _hold(self, needed: Iterable[Scratch], held: dict[str, Buffer], sizes: Mapping[str, int]) -> None:
+        for scratch in needed:
+            if scratch.name not in held:
+                held[scratch.name] = self._allocate(scratch.name, scratch.dtype, scratch.count, sizes)
 
     def _launch(self, launch: Launch, buffers: Mapping[str, Buffer], sizes: Mapping[str, int]) -> None:
         grid = _extents(launch.grid, sizes)

@@ -9,14 +9,15 @@ Not for the text of kernels, which the templates write, nor for the best geometr
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graphopt.dimensions import DimLike, opaque, product
+from graphopt.schedule.device_product import Multiply, Routes, apart, is_by_element, routes_left_open, tiling
 from graphopt.schedule.program import Program
 from graphopt.schedule.statements import Reading, Statement, Store, Writing, used
 from graphopt.schedule.steps import Axis, Branch, HostCall, Kernel, MatrixProduct, Settle, Stage, Step
 
-__all__ = ["BLOCKS", "COLUMNS", "PARTS", "STEPS", "THREADS", "TILE", "Choice", "Launch", "Scratch", "launches",
+__all__ = ["BLOCKS", "COLUMNS", "PARTS", "STEPS", "THREADS", "Choice", "Item", "Launch", "Scratch", "launches",
            "sequence"]  # fmt: skip
 
 THREADS = 256
@@ -32,9 +33,6 @@ PARTS = 512
 """Partial results of a full reduction, at most."""
 PER_PART = 8 * THREADS
 """Elements for which a full reduction makes one more part."""
-TILE = 16
-"""Rows and columns of the tiles of a matrix product."""
-
 Extents = tuple[DimLike, DimLike, DimLike]
 
 
@@ -56,15 +54,16 @@ class Launch:
     name
         The kernel's name in the text.
     form
-        "map", "rows", "columns", "ordered", "product"; or "parts", then "join", the two launches of a full reduction.
+        "map", "rows", "columns", "ordered"; "parts", then "join", the two launches of a full reduction; "product" or
+        "small_product", in large or small tiles.
     step
         The step of the program that this does, or half of.
     stages
-        The statements that this launch runs, for a step that is loops.
+        The statements that this launch runs, for a step that is loops; of a product, those of its epilogue.
     reads, writes
         The buffers it touches.
     scratch
-        What passes from "parts" to "join", one for each reduction.
+        What passes from "parts" to "join", one for each reduction; or from a product to a launch of its epilogue.
     grid, block
         Blocks and threads in x, y and z.
     threads
@@ -101,29 +100,35 @@ class Choice:
     """The launches `then` if the element of the buffer `condition` is true, the launches `otherwise` if not."""
 
     condition: str
-    then: tuple[Launch | HostCall | Settle | Choice, ...]
-    otherwise: tuple[Launch | HostCall | Settle | Choice, ...]
+    then: tuple[Item, ...]
+    otherwise: tuple[Item, ...]
+
+
+Item = Launch | HostCall | Settle | Choice | Routes | Multiply
+"""What a call does: the last is on routes only, and never in the text."""
 
 
 def launches(program: Program) -> tuple[Launch | HostCall | Settle, ...]:
     """The launches of a program that keeps nothing between stages (`schedule(graph, keep=False)`), all of them."""
-    return tuple(_all(sequence(program.steps)))
+    return tuple({item.name: item for item in _all(sequence(program.steps))}.values())
 
 
-def _all(sequence: Iterable[Launch | HostCall | Settle | Choice]) -> Iterator[Launch | HostCall | Settle]:
+def _all(sequence: Iterable[Item]) -> Iterator[Launch | HostCall | Settle]:
     for item in sequence:
         if isinstance(item, Choice):
             yield from _all((*item.then, *item.otherwise))
-        else:
+        elif isinstance(item, Routes):
+            yield from _all((*item.large, *item.small, *item.library))
+        elif not isinstance(item, Multiply):
             yield item
 
 
-def sequence(steps: Iterable[Step]) -> tuple[Launch | HostCall | Settle | Choice, ...]:
+def sequence(steps: Iterable[Step]) -> tuple[Item, ...]:
     """What is launched for steps, in order, and where it depends on what was computed.
 
     What the host computes or is told between two launches stands between them.
     """
-    result: list[Launch | HostCall | Settle | Choice] = []
+    result: list[Item] = []
     for step in steps:
         if isinstance(step, Branch):
             result.append(Choice(step.condition, sequence(step.then), sequence(step.otherwise)))
@@ -181,10 +186,40 @@ def _total(kernel: Kernel) -> tuple[Launch, Launch]:
     )
 
 
-def _product(step: MatrixProduct) -> Launch:
-    tiles = product(step.batch) * _portions(step.rows, TILE) * _portions(step.columns, TILE)
+def _product(step: MatrixProduct) -> Routes:
+    """The launches of all routes. An epilogue that is not done element by element is always a launch of its own."""
+    name = f"{step.name}_whole"
+    stored, after = apart(step, name)
+    scratch = (Scratch(name, step.dtype, product((*step.batch, step.rows, step.columns))),) * (stored.result == name)
+    loops = tuple(_passing(_map(kernel), scratch) for kernel in after)
+    by_library, in_large, in_small = routes_left_open(step)
+
+    def tiled(form: str) -> tuple[Launch, ...]:
+        if is_by_element(step):
+            return (_tiled(form, step, step.epilogue.stages if step.epilogue is not None else ()),)
+        return (_passing(_tiled(form, stored, ()), scratch), *loops)
+
+    return Routes(
+        step,
+        (Multiply(stored, scratch), *loops) if by_library else (),
+        tiled("product") if in_large else (),
+        tiled("small_product") if in_small else (),
+    )
+
+
+def _tiled(form: str, step: MatrixProduct, stages: tuple[Stage, ...]) -> Launch:
+    size = tiling(form, step.dtype).size
+    tiles = product(step.batch) * _portions(step.rows, size) * _portions(step.columns, size)
+    name = step.name if form == "product" else f"{step.name}_small"
     grid = (_at_most(BLOCKS, tiles), 1, 1)
-    return Launch(step.name, "product", step, (), step.reads, step.writes, grid, (TILE, TILE, 1), TILE * TILE)
+    return Launch(name, form, step, stages, step.reads, step.writes, grid, (THREADS, 1, 1))
+
+
+def _passing(launch: Launch, scratch: tuple[Scratch, ...]) -> Launch:
+    """A launch that reads or writes scratch memory in place of a buffer of that name."""
+    names = {memory.name for memory in scratch}
+    reads, writes = (tuple(name for name in names_of if name not in names) for names_of in (launch.reads, launch.writes))
+    return replace(launch, reads=reads, writes=writes, scratch=scratch)
 
 
 def _launch(

@@ -1,0 +1,131 @@
+"""How a device does a matrix product: by a library of the driver's, or by a kernel in larger or smaller tiles.
+
+Sizes may be known only at the call, so all ways that they leave open are data, and `Routes.taken` chooses. Not for the
+text of the kernels, nor for what the driver does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from graphopt.dimensions import DimLike, evaluate, product
+from graphopt.schedule.kernels import make_kernel
+from graphopt.schedule.stages import PANEL
+from graphopt.schedule.statements import Load, Statement, Store
+from graphopt.schedule.steps import Kernel, MatrixProduct, Stage
+
+if TYPE_CHECKING:
+    from graphopt.schedule.launch import Launch, Scratch
+
+__all__ = ["LARGE", "MANY_TILES", "TILINGS", "Multiply", "Routes", "Tiling", "apart", "is_by_element",
+           "routes_left_open", "tiling"]  # fmt: skip
+
+LARGE = 64
+"""Rows, columns and depth from which on a library multiplies."""
+MANY_TILES = 64
+"""Large tiles from which on there is work for a whole device."""
+FLOATS = ("float32", "float64")
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """Tiles of a product: `size` rows and columns, of which each of 16 × 16 threads does `each` × `each` elements.
+
+    `depth` rows and columns of the operands are in shared memory at a time, in rows that are `padding` longer: so the
+    threads of a warp that go down a column meet in few banks, and with 4 neighbours to each thread rows stay aligned.
+    """
+
+    size: int
+    each: int
+    depth: int
+    padding: int
+
+
+TILINGS = {
+    "product": {"wide": Tiling(64, 4, 8, 4), "narrow": Tiling(64, 4, 16, 4)},
+    "small_product": {"wide": Tiling(16, 1, 32, 1), "narrow": Tiling(16, 1, 32, 1)},
+}
+"""By form of launch, and whether elements have eight bytes."""
+
+
+def tiling(form: str, dtype: str) -> Tiling:
+    """The tiles of a launch."""
+    return TILINGS[form]["wide" if dtype.endswith("64") else "narrow"]
+
+
+@dataclass(frozen=True, slots=True)
+class Multiply:
+    """A product that the driver does itself. Its result is a buffer of the program or the one in `scratch`."""
+
+    step: MatrixProduct
+    scratch: tuple[Scratch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """One product: through the driver's library, in large tiles, or in small ones; none where sizes rule it out."""
+
+    step: MatrixProduct
+    library: tuple[Multiply | Launch, ...]
+    large: tuple[Launch, ...]
+    small: tuple[Launch, ...]
+
+    def taken(self, sizes: Mapping[str, int], multiplies: Collection[str]) -> tuple[Multiply | Launch, ...]:
+        """What is done at a call, for a driver that multiplies matrices of these dtypes.
+
+        Which tiles are taken changes no bit of the result: each element is summed in order of depth.
+        """
+        step = self.step
+        if self.library and step.dtype in multiplies and all(evaluate(size, sizes) >= LARGE for size in _sizes(step)):
+            return self.library
+        if self.large and (not self.small or evaluate(_tiles(step), sizes) >= MANY_TILES):
+            return self.large
+        return self.small
+
+
+def routes_left_open(step: MatrixProduct) -> tuple[bool, bool, bool]:
+    """Whether there may be calls that go through the library, take large tiles, take small ones."""
+    library = step.dtype in FLOATS and all(not isinstance(size, int) or size >= LARGE for size in _sizes(step))
+    tiles = _tiles(step)
+    if isinstance(tiles, int):
+        return library, tiles >= MANY_TILES, tiles < MANY_TILES
+    return library, True, True
+
+
+def is_by_element(step: MatrixProduct) -> bool:
+    """Whether the epilogue, if there is one, is done for each element by itself: a row's own results are not."""
+    stages = () if step.epilogue is None else step.epilogue.stages
+    return len(stages) <= 1 and not any(isinstance(s, Store) for stage in stages for s in stage.row)
+
+
+def apart(step: MatrixProduct, whole: str) -> tuple[MatrixProduct, tuple[Kernel, ...]]:
+    """A product that is stored as a whole, in the buffer `whole` if it has none, and the loops that follow it."""
+    if step.epilogue is None:
+        return step, ()
+    result = step.result or whole
+
+    def moved(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
+        return tuple(
+            replace(s, buffer=whole) if isinstance(s, Load) and s.buffer == PANEL else s for s in statements
+        )
+
+    loops = step.epilogue
+    stages = tuple(Stage(moved(stage.row), moved(stage.lane)) for stage in loops.stages)
+    axes = [(axis.name, axis.extent) for axis in (*loops.outer, *loops.inner)]
+    if is_by_element(step):
+        kernel = make_kernel(loops.name, stages, axes, None, loops.note)
+    else:
+        kernel = replace(loops, stages=stages, reads=(result, *(name for name in loops.reads if name != result)))
+    return replace(step, result=result, epilogue=None), (kernel,)
+
+
+def _sizes(step: MatrixProduct) -> tuple[DimLike, ...]:
+    return step.rows, step.columns, step.depth
+
+
+def _tiles(step: MatrixProduct) -> DimLike:
+    size = tiling("product", step.dtype).size
+    down, across = ((extent + (size - 1)) // size for extent in (step.rows, step.columns))
+    return product(step.batch) * down * across
