@@ -26,6 +26,8 @@ LARGE = 64
 """Rows, columns and depth from which on a library multiplies."""
 MANY_TILES = 64
 """Large tiles from which on there is work for a whole device."""
+HALF = 32
+"""Rows and columns from which on a large tile is not mostly empty."""
 FLOATS = ("float32", "float64")
 
 
@@ -80,18 +82,18 @@ class Routes:
         step = self.step
         if self.library and step.dtype in multiplies and all(evaluate(size, sizes) >= LARGE for size in _sizes(step)):
             return self.library
-        if self.large and (not self.small or evaluate(_tiles(step), sizes) >= MANY_TILES):
-            return self.large
-        return self.small
+        rows, columns, tiles = (evaluate(size, sizes) for size in (step.rows, step.columns, _tiles(step)))
+        is_large = min(rows, columns) >= HALF and tiles >= MANY_TILES
+        return self.large if self.large and (is_large or not self.small) else self.small
 
 
 def routes_left_open(step: MatrixProduct) -> tuple[bool, bool, bool]:
     """Whether there may be calls that go through the library, take large tiles, take small ones."""
-    library = step.dtype in FLOATS and all(not isinstance(size, int) or size >= LARGE for size in _sizes(step))
-    tiles = _tiles(step)
-    if isinstance(tiles, int):
-        return library, tiles >= MANY_TILES, tiles < MANY_TILES
-    return library, True, True
+    least = ((step.rows, HALF), (step.columns, HALF), (_tiles(step), MANY_TILES))
+    too_small = any(isinstance(size, int) and size < limit for size, limit in least)
+    known = all(isinstance(size, int) for size, _ in least)
+    by_library = step.dtype in FLOATS and all(not isinstance(size, int) or size >= LARGE for size in _sizes(step))
+    return by_library, not too_small, too_small or not known
 
 
 def is_by_element(step: MatrixProduct) -> bool:
@@ -107,9 +109,7 @@ def apart(step: MatrixProduct, whole: str) -> tuple[MatrixProduct, tuple[Kernel,
     result = step.result or whole
 
     def moved(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        return tuple(
-            replace(s, buffer=whole) if isinstance(s, Load) and s.buffer == PANEL else s for s in statements
-        )
+        return tuple(replace(s, buffer=whole) if isinstance(s, Load) and s.buffer == PANEL else s for s in statements)
 
     loops = step.epilogue
     stages = tuple(Stage(moved(stage.row), moved(stage.lane)) for stage in loops.stages)

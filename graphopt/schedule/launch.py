@@ -218,7 +218,9 @@ def _tiled(form: str, step: MatrixProduct, stages: tuple[Stage, ...]) -> Launch:
 def _passing(launch: Launch, scratch: tuple[Scratch, ...]) -> Launch:
     """A launch that reads or writes scratch memory in place of a buffer of that name."""
     names = {memory.name for memory in scratch}
-    reads, writes = (tuple(name for name in names_of if name not in names) for names_of in (launch.reads, launch.writes))
+    reads, writes = (
+        tuple(name for name in names_of if name not in names) for names_of in (launch.reads, launch.writes)
+    )
     return replace(launch, reads=reads, writes=writes, scratch=scratch)
 
 

@@ -62,8 +62,8 @@ def with_epilogue(builder: ProgramBuilder, node: int, epilogue: Kernel, name: st
 def with_elements(builder: ProgramBuilder, node: int, epilogue: Kernel, name: str, note: str) -> MatrixProduct:
     """The step of a product and of what is computed from each of its elements: that of a device.
 
-    The outer axes of the epilogue are those of rows, of all matrices of a batch, and its inner one is that of columns. A
-    product that nobody else needs is read from `PANEL`, where it lies as a whole.
+    The outer axes of the epilogue are those of rows, of all matrices of a batch, and its inner one is that of columns.
+    A product that nobody else needs is read from `PANEL`, where it lies as a whole.
     """
     step = _product(builder, node, name, note)
     if not epilogue.writes:
