@@ -43,7 +43,7 @@ def total(templates):
 
 
 def product(templates):
-    """Sizes that leave large tiles alone: 64 of them, one for each matrix of a stack, with rows and columns to spare."""
+    """Sizes that leave large tiles alone: 64 of them, one for each matrix of a stack, beyond whose edges they reach."""
     a, b = go.variable("a", "float32[64, 43, 21]"), go.variable("b", "float32[64, 21, 37]")
     c = go.variable("c", "float32[37]")
     case = Case([a, b, c], T.maximum(a[:, 2:] @ b + c, 0), templates=templates, multiplies=())
