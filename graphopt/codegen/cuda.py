@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 
 from graphopt.codegen.environment import SUFFIX, environment, template_folders
-from graphopt.schedule.device_product import tiling
+from graphopt.schedule.device_product import BLOCKS_OF_PARTS, PART, tiling
 from graphopt.schedule.launch import COLUMNS, STEPS, THREADS, Launch, launches
 from graphopt.schedule.program import Program
 from graphopt.schedule.statements import Indexed, Reduce, Statement
@@ -83,6 +83,8 @@ def cuda_source(program: Program, *, templates: Sequence[str | Path] = ()) -> Cu
         columns_of_block=COLUMNS,
         steps_of_block=STEPS,
         tiling=tiling,
+        part=PART,
+        blocks_of_parts=BLOCKS_OF_PARTS,
     )
     return CudaSource(text, headers, todo, f"{program.name}.cu")
 

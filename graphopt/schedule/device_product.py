@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from graphopt.dimensions import DimLike, evaluate, product
+from graphopt.dimensions import DimLike, evaluate, opaque, product
 from graphopt.schedule.kernels import make_kernel
 from graphopt.schedule.stages import PANEL
 from graphopt.schedule.statements import Load, Statement, Store
@@ -19,8 +19,8 @@ from graphopt.schedule.steps import Kernel, MatrixProduct, Stage
 if TYPE_CHECKING:
     from graphopt.schedule.launch import Launch, Scratch
 
-__all__ = ["LARGE", "MANY_TILES", "TILINGS", "Multiply", "Routes", "Tiling", "apart", "is_by_element",
-           "routes_left_open", "tiling"]  # fmt: skip
+__all__ = ["BLOCKS_OF_PARTS", "LARGE", "MANY_TILES", "PART", "TILINGS", "Multiply", "Routes", "Tiling", "apart",
+           "is_by_element", "parts", "routes_left_open", "tiles", "tiling"]  # fmt: skip
 
 LARGE = 64
 """Rows, columns and depth from which on a library multiplies."""
@@ -28,6 +28,10 @@ MANY_TILES = 64
 """Large tiles from which on there is work for a whole device."""
 HALF = 32
 """Rows and columns from which on a large tile is not mostly empty."""
+BLOCKS_OF_PARTS = 256
+"""Small tiles, each in several parts of the depth, that are worked on at a time."""
+PART = 512
+"""Depth of a part, at least."""
 FLOATS = ("float32", "float64")
 
 
@@ -57,6 +61,13 @@ def tiling(form: str, dtype: str) -> Tiling:
     return TILINGS[form]["wide" if dtype.endswith("64") else "narrow"]
 
 
+def tiles(form: str, step: MatrixProduct) -> DimLike:
+    """How many tiles the result has."""
+    size = tiling(form, step.dtype).size
+    down, across = ((extent + (size - 1)) // size for extent in (step.rows, step.columns))
+    return product(step.batch) * down * across
+
+
 @dataclass(frozen=True, slots=True)
 class Multiply:
     """A product that the driver does itself. Its result is a buffer of the program or the one in `scratch`."""
@@ -77,23 +88,31 @@ class Routes:
     def taken(self, sizes: Mapping[str, int], multiplies: Collection[str]) -> tuple[Multiply | Launch, ...]:
         """What is done at a call, for a driver that multiplies matrices of these dtypes.
 
-        Which tiles are taken changes no bit of the result: each element is summed in order of depth.
+        Which tiles are taken changes no bit of a result whose depth is not in parts: elements are summed in order.
         """
         step = self.step
         if self.library and step.dtype in multiplies and all(evaluate(size, sizes) >= LARGE for size in _sizes(step)):
             return self.library
-        rows, columns, tiles = (evaluate(size, sizes) for size in (step.rows, step.columns, _tiles(step)))
-        is_large = min(rows, columns) >= HALF and tiles >= MANY_TILES
+        rows, columns, count = (evaluate(size, sizes) for size in (step.rows, step.columns, tiles("product", step)))
+        is_large = min(rows, columns) >= HALF and count >= MANY_TILES
         return self.large if self.large and (is_large or not self.small) else self.small
 
 
 def routes_left_open(step: MatrixProduct) -> tuple[bool, bool, bool]:
     """Whether there may be calls that go through the library, take large tiles, take small ones."""
-    least = ((step.rows, HALF), (step.columns, HALF), (_tiles(step), MANY_TILES))
+    least = ((step.rows, HALF), (step.columns, HALF), (tiles("product", step), MANY_TILES))
     too_small = any(isinstance(size, int) and size < limit for size, limit in least)
     known = all(isinstance(size, int) for size, _ in least)
     by_library = step.dtype in FLOATS and all(not isinstance(size, int) or size >= LARGE for size in _sizes(step))
     return by_library, not too_small, too_small or not known
+
+
+def parts(form: str, step: MatrixProduct) -> DimLike:
+    """Into how many parts the depth is cut: more than one where small tiles are few and the depth is long."""
+    if form != "small_product":
+        return 1
+    at_once = opaque("//", BLOCKS_OF_PARTS, opaque("max", 1, tiles(form, step)))
+    return opaque("max", 1, opaque("min", step.depth // PART, at_once))
 
 
 def is_by_element(step: MatrixProduct) -> bool:
@@ -123,9 +142,3 @@ def apart(step: MatrixProduct, whole: str) -> tuple[MatrixProduct, tuple[Kernel,
 
 def _sizes(step: MatrixProduct) -> tuple[DimLike, ...]:
     return step.rows, step.columns, step.depth
-
-
-def _tiles(step: MatrixProduct) -> DimLike:
-    size = tiling("product", step.dtype).size
-    down, across = ((extent + (size - 1)) // size for extent in (step.rows, step.columns))
-    return product(step.batch) * down * across

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from graphopt.dimensions import DimLike, opaque, product
-from graphopt.schedule.device_product import Multiply, Routes, apart, is_by_element, routes_left_open, tiling
+from graphopt.schedule.device_product import Multiply, Routes, apart, is_by_element, parts, routes_left_open, tiles
 from graphopt.schedule.program import Program
 from graphopt.schedule.statements import Reading, Statement, Store, Writing, used
 from graphopt.schedule.steps import Axis, Branch, HostCall, Kernel, MatrixProduct, Settle, Stage, Step
@@ -55,7 +55,7 @@ class Launch:
         The kernel's name in the text.
     form
         "map", "rows", "columns", "ordered"; "parts", then "join", the two launches of a full reduction; "product" or
-        "small_product", in large or small tiles.
+        "small_product", in large or small tiles, after the latter "product_join".
     step
         The step of the program that this does, or half of.
     stages
@@ -63,7 +63,8 @@ class Launch:
     reads, writes
         The buffers it touches.
     scratch
-        What passes from "parts" to "join", one for each reduction; or from a product to a launch of its epilogue.
+        What passes from "parts" to "join", one for each reduction; from a product to its "product_join", and to
+        launches of its epilogue.
     grid, block
         Blocks and threads in x, y and z.
     threads
@@ -196,8 +197,8 @@ def _product(step: MatrixProduct) -> Routes:
 
     def tiled(form: str) -> tuple[Launch, ...]:
         if is_by_element(step):
-            return (_tiled(form, step, step.epilogue.stages if step.epilogue is not None else ()),)
-        return (_passing(_tiled(form, stored, ()), scratch), *loops)
+            return _tiled(form, step, step.epilogue.stages if step.epilogue is not None else ())
+        return (*(_passing(launch, scratch) for launch in _tiled(form, stored, ())), *loops)
 
     return Routes(
         step,
@@ -207,12 +208,22 @@ def _product(step: MatrixProduct) -> Routes:
     )
 
 
-def _tiled(form: str, step: MatrixProduct, stages: tuple[Stage, ...]) -> Launch:
-    size = tiling(form, step.dtype).size
-    tiles = product(step.batch) * _portions(step.rows, size) * _portions(step.columns, size)
+def _tiled(form: str, step: MatrixProduct, stages: tuple[Stage, ...]) -> tuple[Launch, ...]:
+    """The launch in tiles; and one that joins the parts of the depth, for sizes that have several."""
+    count, pieces = tiles(form, step), parts(form, step)
     name = step.name if form == "product" else f"{step.name}_small"
-    grid = (_at_most(BLOCKS, tiles), 1, 1)
-    return Launch(name, form, step, stages, step.reads, step.writes, grid, (THREADS, 1, 1))
+    block = (THREADS, 1, 1)
+    grid = (_at_most(BLOCKS, count), pieces, 1)
+    launch = Launch(name, form, step, stages, step.reads, step.writes, grid, block)
+    if pieces == 1:
+        return (launch,)
+    several = _at_most(1, pieces - 1)  # 1 or 0
+    elements = product((*step.batch, step.rows, step.columns))
+    memory = (Scratch(f"{step.name}_parts", step.dtype, several * pieces * elements),)
+    reads = tuple(name for name in step.reads if step.epilogue is not None and name in step.epilogue.reads)
+    grid = (several * _at_most(BLOCKS, _portions(elements, THREADS)), 1, 1)
+    join = Launch(f"{step.name}_join", "product_join", step, stages, reads, step.writes, grid, block, scratch=memory)
+    return replace(launch, scratch=memory), join
 
 
 def _passing(launch: Launch, scratch: tuple[Scratch, ...]) -> Launch:
@@ -221,7 +232,7 @@ def _passing(launch: Launch, scratch: tuple[Scratch, ...]) -> Launch:
     reads, writes = (
         tuple(name for name in names_of if name not in names) for names_of in (launch.reads, launch.writes)
     )
-    return replace(launch, reads=reads, writes=writes, scratch=scratch)
+    return replace(launch, reads=reads, writes=writes, scratch=(*launch.scratch, *scratch))
 
 
 def _launch(

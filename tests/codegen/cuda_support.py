@@ -4,6 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
+from graphopt.codegen.cuda import cuda_source
 from graphopt.frontend.declare import declare
 from graphopt.graph import Graph
 from graphopt.graph.counts import settle
@@ -37,7 +38,7 @@ class Case:
 
     @cached_property
     def source(self):
-        return self.on(0, "end").source
+        return cuda_source(self.program, templates=self.options.templates)
 
     def on(self, seed, guard):
         driver = EmulatedDriver(seed, guard, multiplies=self.multiplies)

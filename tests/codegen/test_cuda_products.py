@@ -78,6 +78,22 @@ def test_tilings_make_the_same_bits(monkeypatch):
     assert {name for name in small if small[name].tobytes() != large[name].tobytes()} == set()
 
 
+@pytest.mark.parametrize(("least", "k"), [(512, 1300), (8, 33), (8, 24), (8, 1)])
+def test_a_long_depth_in_parts_agrees(least, k, monkeypatch):
+    monkeypatch.setattr(device_product, "PART", least)
+    monkeypatch.setattr("graphopt.codegen.cuda.PART", least)
+    a, b = go.variable("a", "float32[n, k]"), go.variable("b", "float32[k, m]")
+    c, p = go.variable("c", "float32[m]"), go.variable("p", "float32[g, n, k]")
+    outputs = {"dense": T.tanh(a @ b + c), "product": a @ b, "softmax": T.softmax(p @ b, axis=-1)}
+    case = Case([a, b, c, p], outputs, multiplies=())
+    assert "product_join" in case.forms()
+    given = arrays(18, k, 7, 2)
+    del given["r"], given["y"]
+    case.check(given, DRIVERS[1:4], tolerance=256)
+    again = [case.run(given, seed)["dense"].tobytes() for seed in (0, 1, 2)]
+    assert again == again[:1] * 3
+
+
 def test_a_call_takes_large_tiles_when_there_are_many():
     a, b = go.variable("a", "float32[n, k]"), go.variable("b", "float32[k, m]")
     case = Case([a, b], a @ b, multiplies=())

@@ -12,6 +12,7 @@ from graphopt.schedule.schedule import schedule
 from graphopt.schedule.statements import Load, Reduce, Store
 
 X = go.variable("x", "float32[n, m]")
+A, B = go.variable("a", "float32[n, k]"), go.variable("b", "float32[k, m]")
 
 
 def launched(inputs, outputs):
@@ -61,6 +62,26 @@ def test_a_full_reduction_is_reduced_in_parts_which_one_block_joins():
     assert [s.buffer for s in parts.stages[0].row if isinstance(s, Store)] == []
 
 
+@pytest.mark.parametrize(
+    ("n", "k", "m", "pieces"),
+    [
+        (5, 1023, 5, 1),
+        (5, 1024, 5, 2),
+        (5, 10**6, 5, 256),
+        (99, 10**6, 99, 5),
+        (256, 10**6, 256, 1),
+        (0, 10**6, 5, 256),
+    ],
+)
+def test_a_long_depth_is_cut_into_parts_where_tiles_are_few(n, k, m, pieces):
+    small, join = routes([A, B], A @ B).small
+    sizes = {"n": n, "k": k, "m": m}
+    assert evaluate(small.grid[1], sizes) == pieces
+    assert small.scratch == join.scratch
+    assert evaluate(small.scratch[0].count, sizes) == (pieces * n * m if pieces > 1 else 0)
+    assert evaluate(join.grid[0], sizes) == (-(-n * m // 256) if pieces > 1 else 0)
+
+
 def routes(inputs, output):
     (found,) = sequence(go.lower(inputs, output, target="cuda", pipeline="lower,cse,fuse").program.steps)
     assert isinstance(found, Routes)
@@ -69,14 +90,11 @@ def routes(inputs, output):
 
 def test_a_product_gets_a_block_for_each_tile_of_each_batch():
     a = go.variable("a", "float32[g, n, k]")
-    (large, small) = launched([a], a @ T.transpose(a, (0, 2, 1)))
-    assert (large.form, small.form) == ("product", "small_product")
+    large, small, join = launched([a], a @ T.transpose(a, (0, 2, 1)))
+    assert (large.form, small.form, join.form) == ("product", "small_product", "product_join")
     assert shape(large, g=3, n=65, k=5) == (12, 256, 1) and shape(small, g=3, n=17, k=5) == (12, 256, 1)
     for launch in (large, small):
         assert shape(launch, g=3, n=0, k=5)[0] == 0 and shape(launch, g=3, n=1, k=0)[0] == 3
-
-
-A, B = go.variable("a", "float32[n, k]"), go.variable("b", "float32[k, m]")
 
 
 @pytest.mark.parametrize(
@@ -122,8 +140,8 @@ def test_whole_numbers_and_truth_values_are_multiplied_by_kernels():
 def test_an_epilogue_stays_with_a_tiled_product_and_follows_one_of_the_library():
     b = go.variable("c", "float32[m]")
     found = routes([A, B, b], T.tanh(A @ B + b))
-    (large,), (small,), (multiply, after) = found.large, found.small, found.library
-    assert large.writes == small.writes == ("output_out",) and large.scratch == small.scratch == ()
+    (large,), (small, join), (multiply, after) = found.large, found.small, found.library
+    assert large.writes == small.writes == join.writes == ("output_out",) and large.scratch == ()
     assert after.form == "map" and after.scratch == multiply.scratch and multiply.step.result == after.scratch[0].name
     assert evaluate(after.scratch[0].count, {"n": 3, "m": 5}) == 15
 
@@ -131,7 +149,7 @@ def test_an_epilogue_stays_with_a_tiled_product_and_follows_one_of_the_library()
 def test_a_product_that_is_wanted_itself_needs_no_memory_beside_it():
     found = routes([A, B], {"product": A @ B, "tanh": T.tanh(A @ B)})
     assert set(found.large[0].writes) == {"product_out", "tanh_out"}
-    assert all(not item.scratch for item in (*found.library, *found.large, *found.small))
+    assert all(not item.scratch for item in (*found.library, *found.large))
 
 
 def test_what_an_epilogue_stores_once_a_row_is_stored_by_a_launch_of_its_own():
@@ -140,7 +158,7 @@ def test_what_an_epilogue_stores_once_a_row_is_stored_by_a_launch_of_its_own():
     g.fusion.group([node for node in g.order() if g.op(node).arity])
     (found,) = sequence(schedule(g, keep=False).steps)
     forms = [[item.form for item in way] for way in (found.large, found.small)]
-    assert forms == [["product", "rows"], ["small_product", "rows"]]
+    assert forms == [["product", "rows"], ["small_product", "product_join", "rows"]]
 
 
 def test_a_map_with_a_result_for_each_row_is_done_in_rows():
