@@ -16,10 +16,10 @@ import os
 import threading
 import weakref
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from graphopt.errors import DeviceFailed, TargetUnavailable
 from graphopt.runtime.multiplication import Multiplication, Operand, check_multiplication
@@ -35,6 +35,7 @@ NUMBERS: dict[str, type[ctypes.c_float] | type[ctypes.c_double]] = {
     "float32": ctypes.c_float,
     "float64": ctypes.c_double,
 }
+UNITS = {dtype: (number(1), number(0)) for dtype, number in NUMBERS.items()}
 FUNCTIONS = {"float32": "cublasSgemm", "float64": "cublasDgemm"}
 
 STATUS = {
@@ -48,6 +49,9 @@ STATUS = {
     15: "NOT_SUPPORTED",
     16: "LICENSE_ERROR",
 }
+
+Signature = tuple[tuple[Any, ...], str]
+"""The types of a function's parameters, and what its name ends with."""
 
 
 class CublasProducts:
@@ -75,9 +79,10 @@ class CublasProducts:
         self.math = math
         self._stream = stream
         self._library = library
-        self._handle: ctypes.c_void_p | None = None
+        self._functions: dict[str, Any] = {}
+        self._handle: int | None = None
         self._finalizer: weakref.finalize[..., CublasProducts] | None = None
-        self._opening = threading.Lock()
+        self._lock = threading.Lock()
 
     @cached_property
     def multiplies(self) -> frozenset[str]:
@@ -103,35 +108,30 @@ class CublasProducts:
         check_multiplication(todo, frozenset(NUMBERS))
         if not todo.batch or not todo.rows or not todo.columns:
             return
-        number = NUMBERS[todo.dtype]
         sides = [_placed(side, todo.dtype) for side in (todo.right, todo.left, todo.result)]
         largest = max(todo.batch, todo.rows, todo.columns, todo.depth, *(leading for _, leading, _ in sides))
-        wide = largest > LARGEST_INT
-        size = ctypes.c_int64 if wide else ctypes.c_int
-        batched = todo.batch > 1
-        name = f"{FUNCTIONS[todo.dtype]}{'StridedBatched' if batched else '_v2'}{'_64' if wide else ''}"
-
-        right, left, result = (
-            [ctypes.c_void_p(address), size(leading), *([ctypes.c_longlong(stride)] if batched else [])]
-            for address, leading, stride in sides
-        )
-        self._call(
-            name,
-            self._opened(),
-            ctypes.c_int(TRANSPOSED if todo.right.transposed else PLAIN),
-            ctypes.c_int(TRANSPOSED if todo.left.transposed else PLAIN),
-            *(size(extent) for extent in (todo.columns, todo.rows, todo.depth)),
-            ctypes.byref(number(1)),
-            *right,
-            *left,
-            ctypes.byref(number(0)),
-            *result,
-            *([size(todo.batch)] if batched else []),
-        )
+        is_batched = todo.batch > 1
+        right, left, result = (side if is_batched else side[:2] for side in sides)
+        one, zero = UNITS[todo.dtype]
+        with self._lock:  # a handle serves one thread at a time
+            self._call(
+                f"{FUNCTIONS[todo.dtype]}{'StridedBatched' if is_batched else '_v2'}",
+                _signature(is_batched, largest > LARGEST_INT),
+                self._opened(),
+                TRANSPOSED if todo.right.transposed else PLAIN,
+                TRANSPOSED if todo.left.transposed else PLAIN,
+                *(todo.columns, todo.rows, todo.depth),
+                ctypes.addressof(one),
+                *right,
+                *left,
+                ctypes.addressof(zero),
+                *result,
+                *((todo.batch,) if is_batched else ()),
+            )
 
     def close(self) -> None:
         """Give cuBLAS's handle and workspace back. The next product opens another."""
-        with self._opening:
+        with self._lock:
             if self._finalizer is not None:
                 self._finalizer()
             self._handle = self._finalizer = None
@@ -141,30 +141,46 @@ class CublasProducts:
             self._library = load_cublas()
         return self._library
 
-    def _opened(self) -> ctypes.c_void_p:
-        with self._opening:
-            if self._handle is None:
-                handle = ctypes.c_void_p()
-                self._call("cublasCreate_v2", ctypes.byref(handle))
-                finalizer = weakref.finalize(self, _destroy, self._loaded(), handle)
-                finalizer.atexit = False  # the context may be gone before
-                try:
-                    self._call("cublasSetStream_v2", handle, ctypes.c_void_p(self._stream))
-                    self._call("cublasSetMathMode", handle, ctypes.c_int(MATH_MODES[self.math]))
-                except DeviceFailed:
-                    finalizer()
-                    raise
-                self._handle, self._finalizer = handle, finalizer
-            return self._handle
+    def _opened(self) -> int:
+        if self._handle is None:
+            handle = ctypes.c_void_p()
+            self._call("cublasCreate_v2", ((ctypes.c_void_p,), ""), ctypes.addressof(handle))
+            assert handle.value is not None
+            finalizer = weakref.finalize(self, _destroy, self._loaded(), handle)
+            finalizer.atexit = False  # the context may be gone before
+            try:
+                self._call("cublasSetStream_v2", ((ctypes.c_void_p, ctypes.c_void_p), ""), handle.value, self._stream)
+                mode = MATH_MODES[self.math]
+                self._call("cublasSetMathMode", ((ctypes.c_void_p, ctypes.c_int), ""), handle.value, mode)
+            except DeviceFailed:
+                finalizer()
+                raise
+            self._handle, self._finalizer = handle.value, finalizer
+        return self._handle
 
-    def _call(self, name: str, *arguments: object) -> None:
-        function = getattr(self._loaded(), name, None)
+    def _call(self, stem: str, signature: Signature, *arguments: int) -> None:
+        types, suffix = signature
+        name = stem + suffix
+        function = self._functions.get(name)
         if function is None:
-            raise DeviceFailed(f"This cuBLAS lacks {name}; sizes beyond 2³¹ - 1 need version 12 or newer.")
-        function.restype = ctypes.c_int
+            function = getattr(self._loaded(), name, None)
+            if function is None:
+                raise DeviceFailed(f"This cuBLAS lacks {name}; sizes beyond 2³¹ - 1 need version 12 or newer.")
+            function.restype, function.argtypes = ctypes.c_int, types
+            self._functions[name] = function
         status = function(*arguments)
         if status != 0:
             raise DeviceFailed(f"cuBLAS failed in {name}: {STATUS.get(status, 'an unknown status')} ({status}).")
+
+
+@cache
+def _signature(is_batched: bool, is_wide: bool) -> Signature:
+    """What a product takes: handle, two operations, three sizes, a factor, two operands, a factor, the result."""
+    size = ctypes.c_int64 if is_wide else ctypes.c_int
+    operand = (ctypes.c_void_p, size, *((ctypes.c_longlong,) if is_batched else ()))
+    head = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int, size, size, size)
+    tail = (ctypes.c_void_p, *operand, *operand, ctypes.c_void_p, *operand)
+    return (*head, *tail, *((size,) if is_batched else ())), "_64" if is_wide else ""
 
 
 def _placed(operand: Operand, dtype: str) -> tuple[int, int, int]:
