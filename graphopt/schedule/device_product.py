@@ -91,7 +91,7 @@ class Routes:
         Which tiles are taken changes no bit of a result whose depth is not in parts: elements are summed in order.
         """
         step = self.step
-        if self.library and step.dtype in multiplies and all(evaluate(size, sizes) >= LARGE for size in _sizes(step)):
+        if self.library and step.dtype in multiplies and _is_for_library(step, sizes):
             return self.library
         rows, columns, count = (evaluate(size, sizes) for size in (step.rows, step.columns, tiles("product", step)))
         is_large = min(rows, columns) >= HALF and count >= MANY_TILES
@@ -138,6 +138,15 @@ def apart(step: MatrixProduct, whole: str) -> tuple[MatrixProduct, tuple[Kernel,
     else:
         kernel = replace(loops, stages=stages, reads=(result, *(name for name in loops.reads if name != result)))
     return replace(step, result=result, epilogue=None), (kernel,)
+
+
+def _is_for_library(step: MatrixProduct, sizes: Mapping[str, int]) -> bool:
+    """Whether a product is large, and its operands have rows beside each other, not over each other."""
+    rows, columns, depth = (evaluate(size, sizes) for size in _sizes(step))
+    stored = ((step.left, (rows, depth)), (step.right, (depth, columns)))
+    return min(rows, columns, depth) >= LARGE and all(
+        evaluate(matrix.leading, sizes) >= shape[0 if matrix.transposed else 1] for matrix, shape in stored
+    )
 
 
 def _sizes(step: MatrixProduct) -> tuple[DimLike, ...]:

@@ -51,6 +51,14 @@ def test_small_tiles_agree_at_ragged_sizes(sizes):
     corpus.product_epilogues().check(arrays(*sizes), DRIVERS[3:7], tolerance=128)
 
 
+def test_large_tiles_multiply_every_dtype(large_tiles, monkeypatch):
+    case = corpus.products()
+    monkeypatch.setattr(case, "multiplies", ())
+    given = {name: array for name, array in arrays(35, 70, 66, 2).items() if name in "abp"}
+    given["i"] = np.random.default_rng(0).integers(-1000, 1000, (35, 70)).astype(np.int32)
+    case.check(given, DRIVERS[4:6], tolerance=128)
+
+
 def test_both_tiles_agree_in_float64(monkeypatch):
     case = corpus.product_epilogues("float64")
     for least in (10**9, 0):

@@ -33,6 +33,11 @@ def products(library):
     return CublasProducts(STREAM, library)
 
 
+@pytest.fixture(scope="module")
+def driver():
+    return EmulatedDriver(1)
+
+
 def memory_of(array):
     return Buffer(array.ctypes.data, array.nbytes, "memory")
 
@@ -89,9 +94,8 @@ def test_a_row_major_product_is_told_to_a_column_major_library(products, drawn):
 
 @settings(max_examples=60, deadline=None)
 @given(drawn=products_to_do())
-def test_the_emulated_driver_multiplies_what_the_library_would(drawn):
+def test_the_emulated_driver_multiplies_what_the_library_would(driver, drawn):
     todo, arrays = drawn
-    driver = EmulatedDriver(1)
     held = [driver.allocate(array.nbytes, name) for array, name in zip(arrays, "abc", strict=True)]
     for buffer, array in zip(held, arrays, strict=True):
         driver.copy_in(buffer, array)
@@ -103,6 +107,8 @@ def test_the_emulated_driver_multiplies_what_the_library_would(drawn):
     driver.multiply(Multiplication(todo.dtype, todo.batch, todo.rows, todo.columns, todo.depth, **placed))
     found = np.empty_like(arrays[2])
     driver.copy_out(held[2], found)
+    for buffer in held:
+        driver.free(buffer)
     np.testing.assert_array_equal(found, expected(todo, arrays))
 
 

@@ -1,5 +1,7 @@
 """How many blocks and threads each form of kernel gets, and how a full reduction becomes two launches."""
 
+from dataclasses import replace
+
 import pytest
 
 import graphopt as go
@@ -130,6 +132,14 @@ def test_sizes_that_are_known_leave_out_what_they_rule_out():
     assert ways(1024, 3, 1024) == {"large"}
     assert ways("n", 3, 31) == {"small"}
     assert ways("n", 64, 64) == {"library", "large", "small"}
+
+
+def test_rows_that_lie_over_each_other_are_not_for_the_library():
+    found = routes([A, B], A @ B)
+    sizes = {"n": 99, "k": 99, "m": 99}
+    for side in ("left", "right"):
+        windows = replace(found.step, **{side: replace(getattr(found.step, side), leading=1)})
+        assert replace(found, step=windows).taken(sizes, ("float32",)) is found.small
 
 
 def test_whole_numbers_and_truth_values_are_multiplied_by_kernels():
