@@ -109,7 +109,7 @@ def routes_left_open(step: MatrixProduct) -> tuple[bool, bool, bool]:
 
 def parts(form: str, step: MatrixProduct) -> DimLike:
     """Into how many parts the depth is cut: more than one where small tiles are few and the depth is long."""
-    if form != "small_product":
+    if form != "small_product" or (isinstance(step.depth, int) and step.depth < 2 * PART):
         return 1
     at_once = opaque("//", BLOCKS_OF_PARTS, opaque("max", 1, tiles(form, step)))
     return opaque("max", 1, opaque("min", step.depth // PART, at_once))

@@ -31,7 +31,7 @@ PROGRAMS = {
 REGISTERS = 80  # of a thread: three blocks of 256 share a multiprocessor
 IN_LARGE_TILES = 128  # 16 results to a thread: two blocks
 EXCEPTIONS = {"every_op": 96}
-BOTH = ("rows", "product_epilogues_64", "moved")  # reductions within a block, shared tiles, plain indexing
+BOTH = ("rows", "products", "moved")  # reductions within a block, shared tiles, plain indexing
 COMPILED = [
     pytest.param(name, architecture, marks=pytest.mark.long if architecture == "sm_80" and name not in BOTH else ())
     for name in PROGRAMS
