@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -131,13 +131,13 @@ class DeviceProgram:
 
     @cached_property
     def _multiplies(self) -> frozenset[str]:
-        """The dtypes of matrices that the driver multiplies itself."""
-        return self.driver.multiplies if isinstance(self.driver, MultipliesMatrices) else frozenset()
+        """The dtypes of matrices that the driver multiplies itself, or another that it passes products on to."""
+        return getattr(self.driver, "multiplies", frozenset())
 
     def _multiply(self, item: Multiply, buffers: Mapping[str, Buffer], sizes: Mapping[str, int]) -> None:
-        assert isinstance(self.driver, MultipliesMatrices)
+        driver = cast(MultipliesMatrices, self.driver)
         for todo in multiplications(item.step, buffers, sizes):
-            self.driver.multiply(todo)
+            driver.multiply(todo)
 
     def _hold(self, needed: Iterable[Scratch], held: dict[str, Buffer], sizes: Mapping[str, int]) -> None:
         for scratch in needed:

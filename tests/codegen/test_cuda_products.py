@@ -8,6 +8,7 @@ from cuda_support import DRIVERS, Case, normal
 import graphopt as go
 import graphopt.tensor as T
 from graphopt.errors import DeviceFailed
+from graphopt.runtime.device import DeviceProgram
 from graphopt.runtime.emulation import EmulatedDriver
 from graphopt.schedule import device_product
 
@@ -108,6 +109,36 @@ def test_batches_of_several_axes_reach_the_library_as_even_stacks(monkeypatch):
     for g, h in ((2, 3), (1, 4), (3, 1), (0, 2)):
         given = {"x": normal((g, h, 3, 4), "float64"), "w": normal((h, 4, 5), "float64")}
         case.check(given, DRIVERS[2:3], tolerance=64)
+
+
+class Passing:
+    """A driver that leaves everything to another, as one that counts or takes turns does."""
+
+    def __init__(self, driver):
+        self.driver, self.asked = driver, []
+
+    def __getattr__(self, name):
+        self.asked.append(name)
+        return getattr(self.driver, name)
+
+
+class Plain(Passing):
+    """A driver without a library."""
+
+    def __getattr__(self, name):
+        if name.startswith("multipl"):
+            raise AttributeError(name)
+        return super().__getattr__(name)
+
+
+def test_any_driver_that_multiplies_is_asked_to_and_one_that_does_not_needs_no_part_of_it():
+    a = go.variable("a", "float64[n, n]")
+    case, given = Case([a], a @ a), normal((64, 64), "float64")
+    for kind, asked in ((Passing, True), (Plain, False)):
+        driver = kind(EmulatedDriver())
+        (found,) = DeviceProgram(case.program, driver, case.options).run({"a": given}, {"n": 64}).values()
+        np.testing.assert_allclose(found, given @ given, rtol=1e-12, atol=1e-12)
+        assert ("multiply" in driver.asked) == asked
 
 
 def test_a_product_that_the_driver_refuses_leaves_nothing_behind(monkeypatch):
