@@ -13,11 +13,12 @@ import jinja2
 import numpy as np
 
 from graphopt.codegen.environment import SUFFIX, environment, index_text, template_folders
+from graphopt.schedule.device_product import BLOCKS_OF_PARTS, PART, tiling
 from graphopt.schedule.held import Slot
 from graphopt.schedule.instance import Aligned, AtMost, Condition, Instance, MultipleOf
 from graphopt.schedule.kernel_launch import THREADS, Launch
 from graphopt.schedule.kernels import runs_across
-from graphopt.schedule.launch import SIDE, TILE, launches
+from graphopt.schedule.launch import SIDE, launches
 from graphopt.schedule.launch_reductions import COLUMNS, STEPS
 from graphopt.schedule.program import Program
 from graphopt.schedule.statements import Indexed, Keep, Load, Reduce, Statement, Store
@@ -87,7 +88,9 @@ def cuda_source(program: Program, *, templates: Sequence[str | Path] = ()) -> Cu
         threads=THREADS,
         columns_of_block=COLUMNS,
         steps_of_block=STEPS,
-        tile_size=TILE,
+        tiling=tiling,
+        part=PART,
+        blocks_of_parts=BLOCKS_OF_PARTS,
         side=SIDE,
     )
     return CudaSource(text, headers, todo, f"{program.name}.cu")

@@ -9,7 +9,8 @@ from __future__ import annotations
 import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -21,10 +22,13 @@ from graphopt.runtime.device_array import DeviceArray
 from graphopt.runtime.driver import Argument, Buffer, Dimensions, Driver
 from graphopt.runtime.driver import Kernel as DeviceKernel
 from graphopt.runtime.host import Settling, compute
+from graphopt.runtime.multiplication import MultipliesMatrices
+from graphopt.runtime.products import multiplications
 from graphopt.runtime.residence import Residence, shape_of
 from graphopt.runtime.shared_device import Device, device_of
+from graphopt.schedule.device_product import Multiply, Routes
 from graphopt.schedule.instance import choose
-from graphopt.schedule.launch import Choice, Extents, Launch, sequence
+from graphopt.schedule.launch import Choice, Extents, Item, Launch, sequence
 from graphopt.schedule.program import Program
 from graphopt.schedule.steps import HostCall, Settle
 from graphopt.schedule.vectors import WIDEST
@@ -146,9 +150,7 @@ class DeviceProgram:
         self._arenas.put(arena)
         return results
 
-    def _run(
-        self, todo: Iterable[Launch | HostCall | Choice | Settle], call: Residence, settle: Settling | None
-    ) -> None:
+    def _run(self, todo: Iterable[Item], call: Residence, settle: Settling | None) -> None:
         for item in todo:
             if isinstance(item, Choice):
                 taken = np.zeros((), np.bool_)
@@ -160,13 +162,18 @@ class DeviceProgram:
                 call.settled(item)
             elif isinstance(item, HostCall):
                 self._call(item, call)
+            elif isinstance(item, Routes):
+                self._run(item.taken(call.sizes, self._multiplies), call, settle)
+            elif isinstance(item, Multiply):
+                call.reached(item.scratch)
+                self._multiply(item, call.held, call.sizes)
             else:
                 call.reached(item.scratch)
                 self._launch(item, call.held, call.sizes)
 
     def _launch(self, launch: Launch, buffers: Mapping[str, Buffer], sizes: Mapping[str, int]) -> bool:
         """Launch it, unless there is nothing to do; whether it was."""
-        given = [buffers[name] for name in launch.buffers]
+        given = [buffers[name] for name in (*launch.buffers, *(scratch.name for scratch in launch.scratch))]
         numbers = tuple([sizes.get(name, 0) for name in self.program.sizes])
         key = (launch.name, numbers, tuple([buffer.address % WIDEST for buffer in given]))
         shape = self._shapes.get(key)
@@ -176,20 +183,31 @@ class DeviceProgram:
             shape = self._shapes[key] = self._shape(launch, given, sizes, numbers)
         if 0 in shape.grid:
             return False
-        arguments: list[Argument] = [*given, *(buffers[scratch.name] for scratch in launch.scratch), *shape.numbers]
+        arguments: list[Argument] = [*given, *shape.numbers]
         self.driver.launch(shape.kernel, shape.grid, shape.block, shape.shared, arguments)
         return True
 
     def _shape(
         self, launch: Launch, given: Sequence[Buffer], sizes: Mapping[str, int], numbers: tuple[int, ...]
     ) -> _Shape:
-        addresses = {name: buffer.address for name, buffer in zip(launch.buffers, given, strict=True)}
+        names = (*launch.buffers, *(scratch.name for scratch in launch.scratch))
+        addresses = {name: buffer.address for name, buffer in zip(names, given, strict=True)}
         instance = choose(launch.instances, sizes, addresses)
         grid, block = _extents(instance.grid, sizes), _extents(instance.block, sizes)
         if instance.is_resident:
             grid = (min(grid[0], self.driver.multiprocessors * (RESIDENT // instance.threads)), *grid[1:])
         shared = evaluate(instance.shared, sizes)
         return _Shape(self._kernels[instance.name], grid, block, shared, tuple(map(np.int64, numbers)))
+
+    @cached_property
+    def _multiplies(self) -> frozenset[str]:
+        """The dtypes of matrices that the driver multiplies itself, or another that it passes products on to."""
+        return getattr(self.driver, "multiplies", frozenset())
+
+    def _multiply(self, item: Multiply, buffers: Mapping[str, Buffer], sizes: Mapping[str, int]) -> None:
+        driver = cast(MultipliesMatrices, self.driver)
+        for todo in multiplications(item.step, buffers, sizes):
+            driver.multiply(todo)
 
     def _counted(self, counter: Buffer) -> int:
         """What a kernel has counted: the device is waited for."""
@@ -206,7 +224,7 @@ class DeviceProgram:
         self.driver.copy_in(call.held[step.result], result)
 
 
-def _conditions(todo: Iterable[Launch | HostCall | Choice | Settle]) -> Iterator[str]:
+def _conditions(todo: Iterable[Item]) -> Iterator[str]:
     for item in todo:
         if isinstance(item, Choice):
             yield item.condition

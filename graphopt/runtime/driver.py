@@ -99,6 +99,8 @@ class Event(Protocol):
 class Driver(Protocol):
     """What runs CUDA C.
 
+    A driver may also multiply matrices itself: `graphopt.runtime.multiplication.MultipliesMatrices`.
+
     All calls act on one stream: they take effect in order, and may return before they are finished, except
     `copy_out`, `synchronize` and `Event.seconds_since`.
 

@@ -16,7 +16,7 @@ import signal
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -41,6 +41,7 @@ from graphopt.runtime.emulator import (
     load_emulator,
 )
 from graphopt.runtime.memory import memory
+from graphopt.runtime.multiplication import Multiplication, Operand, check_multiplication
 from graphopt.runtime.sourceline import source_line
 
 __all__ = ["EmulatedDriver", "EmulatedEvent", "EmulatedKernel", "EmulatedModule"]
@@ -94,6 +95,8 @@ class EmulatedDriver:
     separates : bool
         Have programs take a buffer for each of their arrays, so that one that is left is noticed. Otherwise they take
         one for all, as on a GPU.
+    multiplies : collection of str
+        The dtypes of matrices that NumPy multiplies, as a library would on a GPU. Kernels do the others.
     cache : Cache, optional
         Where compiled texts are kept.
 
@@ -122,6 +125,7 @@ class EmulatedDriver:
         time_limit: float = 60.0,
         use_ucontext: bool = False,
         separates: bool = True,
+        multiplies: Collection[str] = ("float32", "float64"),
         cache: Cache | None = None,
     ) -> None:
         if guard not in ("end", "start"):
@@ -132,6 +136,7 @@ class EmulatedDriver:
         self.guard = guard
         self.time_limit = time_limit
         self.separates = separates
+        self.multiplies = frozenset(multiplies)
         self._cache = cache
         self._emulator = load_emulator(("-DGRAPHOPT_USE_UCONTEXT",) if use_ucontext else (), cache)
         self._live: dict[int, Buffer] = {}
@@ -246,6 +251,23 @@ class EmulatedDriver:
                 f"thread nor the line is known.)"
             )
 
+    def multiply(self, todo: Multiplication) -> None:
+        """Multiply matrices by NumPy.
+
+        Raises
+        ------
+        DeviceFailed
+            The product would read or write outside its buffers.
+        InvalidArgument
+            It is none of those in `multiplies`, its sizes contradict each other, or a buffer is not in use.
+        """
+        check_multiplication(todo, self.multiplies)
+        for operand in (todo.left, todo.right, todo.result):
+            self._check_live(operand.buffer)
+        left = _stack(todo, todo.left, (todo.rows, todo.depth))
+        right = _stack(todo, todo.right, (todo.depth, todo.columns))
+        np.matmul(left, right, out=_stack(todo, todo.result, (todo.rows, todo.columns)))
+
     def synchronize(self) -> None:
         """Nothing to wait for: a launch returns when it is finished."""
 
@@ -329,6 +351,22 @@ def _pack(kernel: EmulatedKernel, arguments: Sequence[Argument]) -> list[npt.NDA
             )
         values.append(value)
     return values
+
+
+def _stack(todo: Multiplication, operand: Operand, shape: tuple[int, int]) -> npt.NDArray[Any]:
+    """The matrices of an operand as an array of shape [batch, *shape] over its buffer."""
+    dtype = np.dtype(todo.dtype)
+    if 0 in (todo.batch, *shape):
+        return np.empty((todo.batch, *shape), dtype)
+    strides = (1, operand.leading) if operand.transposed else (operand.leading, 1)
+    memory: Any = (ctypes.c_char * operand.buffer.nbytes).from_address(operand.buffer.address)
+    return np.ndarray(
+        (todo.batch, *shape),
+        dtype,
+        memory,
+        operand.offset * dtype.itemsize,
+        tuple(stride * dtype.itemsize for stride in (operand.stride, *strides)),
+    )
 
 
 def _place(buffer: Buffer, address: int) -> str:

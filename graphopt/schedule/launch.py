@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from graphopt.dimensions import Dim, DimLike, Opaque, product
+from graphopt.schedule.device_product import Multiply, Routes
 from graphopt.schedule.instance import AtMost, Condition, Extents, Instance
 from graphopt.schedule.kernel_launch import (
     NARROW,
@@ -24,16 +25,15 @@ from graphopt.schedule.kernel_launch import (
     needed,
     portions,
 )
+from graphopt.schedule.launch_products import routes
 from graphopt.schedule.launch_reductions import columns, rows
 from graphopt.schedule.program import Program
 from graphopt.schedule.statements import Compute, Extent, Gather, Indexed, Scatter, Store
 from graphopt.schedule.steps import Branch, HostCall, Kernel, MatrixProduct, Settle, Stage, Step
 from graphopt.schedule.vectors import vectors
 
-__all__ = ["SIDE", "TILE", "Choice", "Extents", "Launch", "Scratch", "launches", "sequence"]
+__all__ = ["SIDE", "Choice", "Extents", "Item", "Launch", "Scratch", "launches", "sequence"]
 
-TILE = 16
-"""Rows and columns of the tiles of a matrix product."""
 SIDE = 32
 """Rows and columns of the tiles of a map whose accesses run across."""
 LONG = 100
@@ -47,36 +47,42 @@ class Choice:
     """The launches `then` if the element of the buffer `condition` is true, the launches `otherwise` if not."""
 
     condition: str
-    then: tuple[Launch | HostCall | Settle | Choice, ...]
-    otherwise: tuple[Launch | HostCall | Settle | Choice, ...]
+    then: tuple[Item, ...]
+    otherwise: tuple[Item, ...]
+
+
+Item = Launch | HostCall | Settle | Choice | Routes | Multiply
+"""What a call does: the last is on routes only, and never in the text."""
 
 
 def launches(program: Program) -> tuple[Launch | HostCall | Settle, ...]:
     """The launches of a program that keeps nothing between stages (`schedule(graph, keep=False)`), all of them."""
-    return tuple(_all(sequence(program.steps)))
+    return tuple({item.name: item for item in _all(sequence(program.steps))}.values())
 
 
-def _all(sequence: Iterable[Launch | HostCall | Settle | Choice]) -> Iterator[Launch | HostCall | Settle]:
+def _all(sequence: Iterable[Item]) -> Iterator[Launch | HostCall | Settle]:
     for item in sequence:
         if isinstance(item, Choice):
             yield from _all((*item.then, *item.otherwise))
-        else:
+        elif isinstance(item, Routes):
+            yield from _all((*item.large, *item.small, *item.library))
+        elif not isinstance(item, Multiply):
             yield item
 
 
-def sequence(steps: Iterable[Step]) -> tuple[Launch | HostCall | Settle | Choice, ...]:
+def sequence(steps: Iterable[Step]) -> tuple[Item, ...]:
     """What is launched for steps, in order, and where it depends on what was computed.
 
     What the host computes or is told between two launches stands between them.
     """
-    result: list[Launch | HostCall | Settle | Choice] = []
+    result: list[Item] = []
     for step in steps:
         if isinstance(step, Branch):
             result.append(Choice(step.condition, sequence(step.then), sequence(step.otherwise)))
         elif isinstance(step, HostCall | Settle):
             result.append(step)
         elif isinstance(step, MatrixProduct):
-            result.append(_product(step))
+            result.append(routes(step, _map))
         elif step.is_ordered:
             result.append(_ordered(step))
         else:
@@ -143,12 +149,6 @@ def _ordered(kernel: Kernel) -> Launch:
 
 FORMS = {"map": _map, "rows": rows, "total": rows, "columns": columns}
 """What makes the launches of each form of kernel."""
-
-
-def _product(step: MatrixProduct) -> Launch:
-    tiles = product(step.batch) * portions(step.rows, TILE) * portions(step.columns, TILE)
-    made = Instance(step.name, "product", (), (tiles, 1, 1), (TILE, TILE, 1), TILE * TILE, is_resident=True)
-    return Launch(step.name, "product", step, (), step.reads, step.writes, (made,))
 
 
 def _magnitude(kernel: Kernel) -> DimLike:

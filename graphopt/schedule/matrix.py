@@ -12,7 +12,7 @@ from graphopt.schedule.stages import PANEL
 from graphopt.schedule.statements import Index, Load, Statement
 from graphopt.schedule.steps import Kernel, Matrix, MatrixProduct, Stage
 
-__all__ = ["matrix_base", "product", "with_epilogue"]
+__all__ = ["matrix_base", "product", "with_elements", "with_epilogue"]
 
 PANEL_ROW, PANEL_ELEMENT = "panel_row", "panel_element"
 """The axes of rows and of elements within a panel."""
@@ -59,6 +59,18 @@ def with_epilogue(builder: ProgramBuilder, node: int, epilogue: Kernel, name: st
     return replace(_product(builder, node, name, note), epilogue=epilogue)
 
 
+def with_elements(builder: ProgramBuilder, node: int, epilogue: Kernel, name: str, note: str) -> MatrixProduct:
+    """The step of a product and of what is computed from each of its elements: that of a device.
+
+    The outer axes of the epilogue are those of rows, of all matrices of a batch, and its inner one is that of columns.
+    A product that nobody else needs is read from `PANEL`, where it lies as a whole.
+    """
+    step = _product(builder, node, name, note)
+    if not epilogue.writes:
+        return step
+    return replace(step, epilogue=replace(epilogue, reads=tuple(name for name in epilogue.reads if name != PANEL)))
+
+
 def _product(builder: ProgramBuilder, node: int, name: str, note: str) -> MatrixProduct:
     graph = builder.graph
     left, right = graph.operands(node)
@@ -75,7 +87,7 @@ def _product(builder: ProgramBuilder, node: int, name: str, note: str) -> Matrix
         depth=graph.type(left).shape[-1],
         note=note,
     )
-    return _as_one_matrix(step) if builder.keep else step
+    return _as_one_matrix(step)
 
 
 def _as_one_matrix(step: MatrixProduct) -> MatrixProduct:

@@ -44,7 +44,7 @@ class Part:
 def partition(graph: Graph, order: list[int], found: dict[int, View], keep: bool = True) -> list[Part]:
     """The parts in an order in which they can run.
 
-    `keep` is that of `schedule`: without it, there are no epilogues of products and no reductions along both axes.
+    `keep` is that of `schedule`: without it, there are no reductions in epilogues of products, nor along both axes.
 
     A group of the plan that one nest of loops cannot compute is split where it fails; groups that need results of
     each other are dissolved. A node outside every group is a part of its own; conditionals of one condition are one
@@ -95,9 +95,13 @@ def _single(graph: Graph, node: int) -> Part:
 
 def _legal(graph: Graph, members: list[int], keep: bool) -> Iterable[Part]:
     hosts = [node for node in members if can_host(graph, node)]
-    if keep and len(hosts) == 1 and len(members) <= LONGEST_EPILOGUE and not _operands(graph, *hosts) & set(members):
-        members = [*hosts, *(node for node in members if node not in hosts)]
-        hosts = []
+    if len(hosts) == 1 and len(members) <= LONGEST_EPILOGUE and not _operands(graph, *hosts) & set(members):
+        first = [*hosts, *(node for node in members if node not in hosts)]
+        if keep:
+            members, hosts = first, []
+        elif (whole := IterationSpace.of(graph, first, crossing=False)) is not None and not whole.reductions:
+            yield _part(first, whole)
+            return
     space = IterationSpace(graph, crossing=keep)
     accepted: list[int] = []
     for node in members:

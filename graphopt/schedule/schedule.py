@@ -296,6 +296,10 @@ class _Scheduler:
         stages = StageBuilder(self.builder, space, part.members, destinations).stages()
         outer, inner = _named_axes(space, space.outer), _named_axes(space, space.inner or ())
         said = (f"{name}_epilogue", stages)
+        if not self.builder.keep:
+            epilogue = make_kernel(*said, outer, inner, f"{note}; of a product")
+            self.builder.steps.append(matrix.with_elements(self.builder, space.host, epilogue, name, note))
+            return
         epilogue = make_kernel(*said, (*outer, *inner), None, f"{note}; for rows of the product")
         if epilogue.outer or len(stages) > 1:  # not one loop over all elements
             epilogue = make_kernel(*said, outer, inner, epilogue.note)

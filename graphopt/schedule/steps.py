@@ -137,8 +137,9 @@ class Matrix:
 class MatrixProduct:
     """result = left @ right for every batch; `result` is contiguous.
 
-    An epilogue is computed from rows of the result while they are in cache. `result` is None if nothing else needs
-    them: they are then in memory of the step's own, a panel of rows at a time.
+    An epilogue is computed from rows of the result while they are in cache, or, on a device, from each element while it
+    is in a register. `result` is None if nothing else needs them: they are then in memory of the step's own, a panel of
+    rows at a time, or in none.
     """
 
     name: str

@@ -200,6 +200,27 @@ def products(templates=()):
 
 
 @cache
+def product_epilogues(dtype="float32", multiplies=()):
+    """What follows a product element by element, and what only seems to."""
+    a, b = go.variable("a", f"{dtype}[n, k]"), go.variable("b", f"{dtype}[k, m]")
+    c, r = go.variable("c", f"{dtype}[m]"), go.variable("r", f"{dtype}[n]")
+    p, y = go.variable("p", f"{dtype}[g, n, k]"), go.variable("y", f"{dtype}[g, n, m]")
+    product = a[:, 1:] @ b[1:]
+    outputs = {
+        "dense": T.maximum(a @ b + c, 0),
+        "product": product,
+        "tanh": T.tanh(product) * T.expand_dims(r, 1),
+        "turned": T.transpose(T.tanh(T.transpose(b) @ T.transpose(a)) + T.expand_dims(c, 1)),
+        "stack": p @ b + y,
+        "pairs": (p @ T.transpose(p, (0, 2, 1))) * 2,
+        "swapped": T.transpose(p, (1, 0, 2)) @ b - 1,
+        "softmax": T.softmax(p @ b + c, axis=-1),
+        "whole": cast(a @ b, dtype="int64") + 1,
+    }
+    return Case([a, b, c, r, p, y], outputs, multiplies=multiplies)
+
+
+@cache
 def log_softmax(pipeline=FUSED):
     """The naive formula, and its gradient."""
     x, w = matrix(), matrix(name="w")

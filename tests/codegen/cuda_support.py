@@ -4,6 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
+from graphopt.codegen.cuda import cuda_source
 from graphopt.frontend.declare import declare
 from graphopt.graph import Graph
 from graphopt.graph.counts import settle
@@ -21,22 +22,26 @@ FUSED = "lower,cse,fuse"
 
 
 class Case:
-    """Expressions as one program. `check` runs them and compares every output with the interpreter's."""
+    """Expressions as one program. `check` runs them and compares every output with the interpreter's.
 
-    def __init__(self, inputs, outputs, pipeline=FUSED, templates=()):
+    `multiplies` are the dtypes of matrices that the driver multiplies itself, where they are large enough.
+    """
+
+    def __init__(self, inputs, outputs, pipeline=FUSED, templates=(), multiplies=("float32", "float64")):
         declared = declare(inputs, outputs, None)
         self.written = Graph.from_outputs(declared.inputs, declared.outputs)
         self.graph = self.written.copy()
         optimize(self.graph, pipeline)
         self.program = schedule(self.graph, "case", keep=False)
         self.options = Options(templates=templates)
+        self.multiplies = multiplies
 
     @cached_property
     def source(self):
-        return self.on(0, "end").source
+        return cuda_source(self.program, templates=self.options.templates)
 
     def on(self, seed, guard):
-        driver = EmulatedDriver(seed, guard)
+        driver = EmulatedDriver(seed, guard, multiplies=self.multiplies)
         assert isinstance(driver, Driver)
         return DeviceProgram(self.program, driver, self.options)
 

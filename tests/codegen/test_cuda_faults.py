@@ -43,8 +43,19 @@ def total(templates):
 
 
 def product(templates):
-    a, b = go.variable("a", "float32[n, k]"), go.variable("b", "float32[k, m]")
-    return Case([a, b], a @ b, templates=templates), [{"a": normal((18, 37)), "b": normal((37, 19))}]
+    """Sizes that leave large tiles alone: 64 of them, one for each matrix of a stack, beyond whose edges they reach."""
+    a, b = go.variable("a", "float32[64, 43, 21]"), go.variable("b", "float32[64, 21, 37]")
+    c = go.variable("c", "float32[37]")
+    case = Case([a, b, c], T.maximum(a[:, 2:] @ b + c, 0), templates=templates, multiplies=())
+    return case, [{"a": normal((64, 43, 21)), "b": normal((64, 21, 37)), "c": normal((37,))}]
+
+
+def deep_product(templates):
+    """Small tiles whose depth is in three parts."""
+    a, b = go.variable("a", "float32[9, 1600]"), go.variable("b", "float32[1600, 5]")
+    c = go.variable("c", "float32[5]")
+    case = Case([a, b, c], T.maximum(a @ b + c, 0), templates=templates, multiplies=())
+    return case, [{"a": normal((9, 1600)), "b": normal((1600, 5)), "c": normal((5,))}]
 
 
 def map_(templates):
@@ -121,9 +132,14 @@ FAULTS = [
         "/ 2 + threadIdx.x; {{ number }} < positions / 2",
     ),
     Fault("an axis is not wrapped", map_, KERNEL, "{% if not loop.first %} % ({{ axis.extent | size }}){% endif %}"),
-    Fault("no barrier before a tile is used", product, PRODUCT, "__syncthreads();\n      for", "for"),
+    Fault("no barrier before a tile is used", product, PRODUCT, "__syncthreads();\n#pragma", "#pragma"),
     Fault("no barrier before the next tile comes", product, PRODUCT, "__syncthreads();  // before the next tiles come"),
-    Fault("a tile reads beyond the depth", product, PRODUCT, "row < rows && k_left < depth", "row < rows"),
+    Fault("a tile reads beyond the depth", product, PRODUCT, "from + k < {{ to }} && "),
+    Fault("a tile reads beyond the last row", product, PRODUCT, " && {{ first }} + {{ line }} < {{ lines }}"),
+    Fault(
+        "the last element of the depth is left out", product, PRODUCT, "from + k < {{ to }}", "from + k < {{ to }} - 1"
+    ),
+    Fault("the last step of the depth is left out", product, PRODUCT, "from < {{ to }};", "from + 16 <= {{ to }};"),
     Fault(
         "a tile writes beyond the last row",
         product,
@@ -132,7 +148,34 @@ FAULTS = [
         "if (column < columns)",
     ),
     Fault(
-        "rows and columns of a tile are exchanged", product, PRODUCT, "right[k][threadIdx.x]", "right[threadIdx.x][k]"
+        "a tile writes beyond the last column",
+        product,
+        PRODUCT,
+        "if (row < rows && column < columns)",
+        "if (row < rows)",
+    ),
+    Fault("rows and columns of a tile are exchanged", product, PRODUCT, "right[k][own_column", "right[k][own_row"),
+    Fault(
+        "rows of a tile are too short", product, PRODUCT, "right[{{ tile.depth }}][{{ tile.size +", "right[1][{{ 1 +"
+    ),
+    Fault("half of a tile is not fetched", product, PRODUCT, "part * {{ threads }}", "part * {{ threads // 2 }}"),
+    Fault("an operand begins at its buffer's start", product, PRODUCT, " + ({{ matrix.offset | size }})"),
+    Fault("a batch begins where the first does", product, PRODUCT, " + b{{ loop.index0 }} * ({{ stride | size }})"),
+    Fault("a thread's rows are all its first", product, PRODUCT, "[own_row + i]", "[own_row]"),
+    Fault("an epilogue looks at a tile's first column", product, PRODUCT, "= column;", "= first_column;"),
+    Fault("totals begin with what the registers held", product, PRODUCT, "[{{ each }}] = {};", "[{{ each }}] = {1};"),
+    Fault("all parts of the depth begin at 0", deep_product, PRODUCT, "begin = blockIdx.y * span", "begin = 0"),
+    Fault("parts of the depth overlap", deep_product, PRODUCT, "? begin + span : depth", "? begin + span + 1 : depth"),
+    Fault("parts of the depth leave out its end", deep_product, PRODUCT, "(depth + gridDim.y - 1)", "depth"),
+    Fault("a part is left out of the sum", deep_product, PRODUCT, "part = 1; part < parts", "part = 2; part < parts"),
+    Fault("a part too many is added", deep_product, PRODUCT, "part = 1; part < parts", "part = 1; part <= parts"),
+    Fault("all parts are written to one place", deep_product, PRODUCT, "(blockIdx.y * {{ lines(p) }} + ", "("),
+    Fault(
+        "the element is stored before its epilogue",
+        product,
+        PRODUCT,
+        "const {{ s.dtype | c_type }} {{ s.target }} = {{ total }};",
+        "const {{ s.dtype | c_type }} {{ s.target }} = 0;",
     ),
 ]
 
@@ -150,7 +193,7 @@ def test_a_planted_fault_is_noticed(fault, tmp_path):
             case.check(arrays, DRIVERS, tolerance=256)
 
 
-@pytest.mark.parametrize("program", [rows, one_reduction, columns, total, product, map_])
+@pytest.mark.parametrize("program", [rows, one_reduction, columns, total, product, deep_product, map_])
 def test_the_same_programs_pass_undamaged(program):
     case, inputs = program(())
     for arrays in inputs:

@@ -51,7 +51,15 @@ def test_what_follows_a_product_row_by_row_is_its_epilogue(number):
     assert [step.form for step in found.steps] == ["product+epilogue"]
     assert not found.of_role("temporary")  # the product itself is nowhere as a whole
     assert len(forms(output, pipeline=NEITHER)) > 1
-    assert len(forms(output, target="cuda")) > 1
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_on_a_device_it_is_if_it_is_done_element_by_element(number):
+    output = list(programs(*INPUTS, np=T))[number]
+    found = lowered(output, target="cuda").program
+    by_element = number in (0, 4, 7)
+    assert [step.form for step in found.steps][:1] == ["product+epilogue" if by_element else "product"]
+    assert (len(found.steps) == 1) == by_element
 
 
 def test_one_of_two_products_that_are_added_waits_for_the_other():

@@ -58,13 +58,6 @@ def test_a_full_reduction_is_reduced_in_parts_which_one_block_joins():
     assert [s.buffer for s in parts.stages[0].row if isinstance(s, Store)] == []
 
 
-def test_a_product_gets_a_block_for_each_tile_of_each_batch():
-    a = go.variable("a", "float32[g, n, k]")
-    (launch,) = launched([a], a @ T.transpose(a, (0, 2, 1)))
-    assert launch.form == "product" and shape(launch, g=3, n=17, k=5) == (12, 16, 16)
-    assert shape(launch, g=3, n=0, k=5)[0] == 0 and shape(launch, g=3, n=1, k=0)[0] == 3
-
-
 def test_a_map_with_a_result_for_each_row_is_done_in_rows():
     p = go.variable("p", "float32[n]")
     (launch,) = launched([X, p], {"row": T.exp(p), "both": X * T.expand_dims(T.exp(p), 1)})
