@@ -29,6 +29,7 @@ from graphopt.rewrite.passes import Context
 from graphopt.rewrite.pipeline import Pipeline
 from graphopt.runtime.arguments import as_array, bind
 from graphopt.runtime.caller import Call, Shortcut
+from graphopt.runtime.devices import DEVICE_TARGETS, available_target
 from graphopt.runtime.profile import Profile
 from graphopt.schedule.program import Program
 from graphopt.schedule.schedule import schedule
@@ -75,7 +76,8 @@ class Function:
         on_node: Callable[[Step], object] | None = None,
     ) -> None:
         self.name = name
-        self.target = target
+        self._asked = target
+        self.target = target if mode in STEPPED else available_target(target, options)
         self.options = options
         self.pipeline = pipeline
         self._mode = mode
@@ -96,7 +98,7 @@ class Function:
         self._shortcut: Shortcut | None = None
         self._stateless = not signature.shared and not signature.updates
         # Which numbers lose something is looked at in Python alone.
-        if target == "c" and mode is None and allow_input_downcast is not False:
+        if self.target == "c" and mode is None and allow_input_downcast is not False:
             if self._stateless:
                 usual = partial(Function.__call__, self)
                 self._shortcut = Shortcut(usual, None if isinstance(signature.structure, Leaf) else self._pack)
@@ -107,7 +109,7 @@ class Function:
     @property
     def lowered(self) -> Lowered:
         """The stages of the function; of a ufunc, those of the first form that was needed."""
-        text_target = "c" if self.target != "cuda-emulated" else "cuda"
+        text_target = "cuda" if self.target in DEVICE_TARGETS else "c"
         if self._mode in STEPPED:  # nothing was compiled: the text can be had without a compiler
             program = schedule(self.graph, self.name, keep=text_target == "c", **self.options.schedule)
             return Lowered(self.graph, self.log, program, text_target, self.options)
@@ -179,7 +181,7 @@ class Function:
 
     def _made_of(self) -> dict[str, Any]:
         return {
-            "written": self._written, "signature": self._signature, "target": self.target, "pipeline": self.pipeline,
+            "written": self._written, "signature": self._signature, "target": self._asked, "pipeline": self.pipeline,
             "mode": self._mode, "name": self.name, "options": self.options, "text": self._text,
             "allow_input_downcast": self._downcast, "on_node": self._on_node,
         }  # fmt: skip

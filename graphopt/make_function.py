@@ -20,7 +20,7 @@ from graphopt.rewrite.pipeline import Pipeline
 
 __all__ = ["function"]
 
-TARGETS = ("numpy", "c", "cuda-emulated")
+TARGETS = ("numpy", "c", "cuda", "cuda-emulated")
 
 
 def function(
@@ -54,7 +54,7 @@ def function(
     givens
         `{variable: expression}`, or pairs: what stands for variables in outputs and updates.
     target
-        "c"; "numpy", the interpreter; or "cuda-emulated", the CUDA text run on the CPU.
+        "c"; "numpy", the interpreter; "cuda", an NVIDIA GPU; or "cuda-emulated", the CUDA text run on the CPU.
     pipeline
         "default", "fast", "none", a text such as "canonicalize,cse,fuse", or a `Pipeline`.
     mode
@@ -70,7 +70,7 @@ def function(
     types
         Types of SymPy symbols, `{x: "float32[n]"}`; undeclared ones are float64 scalars.
     options
-        Compiler, flags, threads, template folders.
+        Compiler, flags, threads, template folders, the GPU and what to do without one.
     on_node
         For mode "debug": called with the `Step` of every node, in order: `.node`, `.op`, `.operands` and `.result`
         (arrays), `.attributes`, `.name`, `.origin`.
@@ -81,6 +81,8 @@ def function(
         If the expressions and inputs do not make a function.
     CompilerNotFound, CompilationFailed
         If there is no compiler or it fails.
+    TargetUnavailable
+        If the target is "cuda" and there is no GPU, or no driver or compiler for it.
     """
     if target not in TARGETS:
         raise InvalidArgument(f"unknown target {target!r}; expected one of {', '.join(TARGETS)}")

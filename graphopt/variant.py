@@ -15,6 +15,7 @@ from graphopt.interpret import bind_dimensions, interpret
 from graphopt.layouts import block_of
 from graphopt.options import Options
 from graphopt.runtime.arguments import contiguous
+from graphopt.runtime.devices import DEVICE_TARGETS, driver_for
 from graphopt.runtime.extents import Extents
 from graphopt.runtime.host import Settling
 from graphopt.schedule.schedule import schedule
@@ -57,7 +58,7 @@ class Variant:
     ) -> None:
         self.graph = graph
         self._blocks = blocks or {}
-        self.program = schedule(graph, name, keep=target != "cuda-emulated", **options.schedule)
+        self.program = schedule(graph, name, keep=target not in DEVICE_TARGETS, **options.schedule)
         self.runner = _runner(self, target, options, text)
         self._extents = Extents(graph)
 
@@ -161,9 +162,8 @@ def _runner(variant: Variant, target: str, options: Options, text: str | None) -
 
         return NativeProgram(variant.program, options, text)
     from graphopt.runtime.device import DeviceProgram
-    from graphopt.runtime.emulation import EmulatedDriver
 
-    return DeviceProgram(variant.program, EmulatedDriver(options.seed), options, text)
+    return DeviceProgram(variant.program, driver_for(target, options), options, text)
 
 
 def flatten(arrays: dict[str, Array]) -> tuple[tuple[int, ...], dict[str, Array]]:

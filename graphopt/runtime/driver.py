@@ -104,10 +104,13 @@ class Driver(Protocol):
         ``"cuda"``, ``"cuda-emulated"``, …
     times_mean_something : bool
         Whether the time between events says anything about a GPU.
+    multiprocessors : int
+        How many blocks run at once for certain: what a launch is divided by.
     """
 
     name: str
     times_mean_something: bool
+    multiprocessors: int
 
     def compile(self, source: str) -> Module:
         """Compile CUDA C whose kernels are declared ``extern "C" __global__``; CompilationFailed if it is rejected."""
