@@ -8,6 +8,7 @@ Not for deciding anything: memory, launches and messages are `cuda_driver.py`'s.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -21,8 +22,7 @@ __all__ = ["LIBRARY", "Binding", "check_binding", "open_binding"]
 LIBRARY = "libcuda.so.1"
 OLDEST = 11020  # the driver's version: primary contexts as they are since CUDA 11, and NVRTC that makes machine code
 
-CAPABILITY_MAJOR, CAPABILITY_MINOR, MULTIPROCESSORS, SHARED_OPTIN = 75, 76, 16, 97  # of the type CUdevice_attribute
-THREADS_OF_BLOCK, STATIC_SHARED, REGISTERS = 0, 1, 4  # of the type CUfunction_attribute
+CAPABILITY_MAJOR, CAPABILITY_MINOR, MULTIPROCESSORS = 75, 76, 16  # of the type CUdevice_attribute
 
 
 class Binding(Protocol):
@@ -143,7 +143,8 @@ def open_binding(device: int = 0) -> Binding:
 
     looked = []
     try:
-        from graphopt.runtime.cuda_pycuda import PycudaBinding
+        with warnings.catch_warnings(action="ignore"):  # it warns, besides, that it cannot be imported
+            from graphopt.runtime.cuda_pycuda import PycudaBinding
     except ImportError as error:  # not installed; or without a driver, or built for a newer one: the other says which
         looked.append(f"PyCUDA: {error} (nothing but {LIBRARY} is needed in its place)")
         kind: Callable[[int, str], Binding] = CtypesBinding

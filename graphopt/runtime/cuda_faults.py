@@ -6,10 +6,31 @@ Not for noticing faults; that is who calls the driver.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from graphopt.errors import TargetUnavailable
+from graphopt.errors import DeviceFailed, GraphoptError, TargetUnavailable
 
-__all__ = ["LOST", "OPENING", "OUT_OF_MEMORY", "REFUSED_IMAGE", "CudaError", "unavailable", "version_text"]
+if TYPE_CHECKING:
+    from graphopt.runtime.cuda_binding import Binding
+    from graphopt.runtime.cuda_compiler import CompiledImage
+
+__all__ = [
+    "FORKED",
+    "LOST",
+    "OPENING",
+    "OUT_OF_MEMORY",
+    "REFUSED_IMAGE",
+    "CudaError",
+    "context_lost",
+    "out_of_memory",
+    "refused_image",
+    "refused_launch",
+    "unavailable",
+    "version_text",
+]
+
+SHARED_OPTIN = 97  # of the type CUdevice_attribute
+THREADS_OF_BLOCK, STATIC_SHARED, REGISTERS = 0, 1, 4  # of the type CUfunction_attribute
 
 # Of the type CUresult.
 INVALID_VALUE, OUT_OF_MEMORY, NOT_INITIALIZED, DEINITIALIZED = 1, 2, 3, 4
@@ -31,12 +52,14 @@ LOST = {
     719: "a kernel failed, most likely by accessing memory that is not its own",
 }
 
+FORKED = (
+    "CUDA does not work in a process that was forked from one which had used it; start workers by 'spawn' or "
+    "'forkserver', or use the GPU in them alone"
+)
+
 #: Why a device cannot be opened.
 OPENING = {
-    NOT_INITIALIZED: (
-        "CUDA does not work in a process that was forked from one which had used it; start workers by 'spawn' or "
-        "'forkserver', or use the GPU in them alone"
-    ),
+    NOT_INITIALIZED: FORKED,
     OUT_OF_MEMORY: "the device has no memory left for one more process",
     34: "this libcuda.so.1 is a stub for linking, not a driver; take the folder 'stubs' off LD_LIBRARY_PATH",
     46: "another process has the device for itself (its compute mode is exclusive)",
@@ -89,3 +112,63 @@ def unavailable(reason: str, looked: Sequence[str]) -> TargetUnavailable:
         f"Without a GPU, target='cuda-emulated' runs the same text on the CPU, slowly; Options(fallback='c') runs C "
         f"wherever there is no GPU; 'graphopt doctor' says what this machine offers."
     )
+
+
+def context_lost(device: str, error: CudaError, launched: Sequence[str]) -> str:
+    """What a kernel's fault means; `launched` are those that may have been it, the latest last."""
+    names = ", ".join(repr(name) for name in reversed(launched)) or "unknown"
+    return (
+        f"A kernel failed on {device}: {LOST[error.status]} ({error}). It is one of those launched since the device "
+        f"was last waited for, the latest first: {names}. The context is lost, and with it all memory on the device: "
+        f"this process must be started again to use the GPU. To find the line, run it under "
+        f"'compute-sanitizer python …', or compile with target='cuda-emulated'; the environment variable "
+        f"CUDA_LAUNCH_BLOCKING=1 makes every launch wait, so that one kernel is named."
+    )
+
+
+def out_of_memory(binding: Binding, name: str, nbytes: int, free: int, used: int) -> DeviceFailed:
+    """The error of a buffer for which the device has no memory, after all that was kept has been given back to it."""
+    return DeviceFailed(
+        f"{binding.device_name} has no memory for buffer {name!r} of {_bytes(nbytes)}: {_bytes(free)} of "
+        f"{_bytes(binding.total_memory)} are free, and graphopt holds {_bytes(used)} (results, shared variables, "
+        f"temporaries). Delete what is not needed, or have smaller arrays; others may hold memory as well "
+        f"('nvidia-smi' says who)."
+    )
+
+
+def refused_image(binding: Binding, error: CudaError, image: CompiledImage) -> GraphoptError:
+    """Why machine code is not loaded: the driver is older than the compiler, or something is wrong with it."""
+    if image.version <= binding.version:
+        return DeviceFailed(f"{binding.device_name} does not take what {image.compiler} has compiled for it: {error}.")
+    return TargetUnavailable(
+        f"The GPU's driver is for CUDA {version_text(binding.version)}, and does not load what {image.compiler} makes: "
+        f"{error}. Update the driver, or install a compiler that is not newer: pip install "
+        f"nvidia-cuda-nvrtc-cu{binding.version // 1000}"
+    )
+
+
+def refused_launch(
+    binding: Binding, error: CudaError, kernel: str, function: Any, threads: int, shared_bytes: int, argument_bytes: int
+) -> DeviceFailed:
+    """Why a kernel does not start: it wants more than there is, or was given what it does not take."""
+    what = f"Kernel {kernel!r} does not start on {binding.device_name}"
+    shared = shared_bytes + binding.function_attribute(function, STATIC_SHARED)
+    most_shared = binding.attribute(SHARED_OPTIN)
+    if shared > most_shared:
+        return DeviceFailed(
+            f"{what}: a block of it wants {shared} bytes of shared memory, and can have {most_shared} there."
+        )
+    most = binding.function_attribute(function, THREADS_OF_BLOCK)
+    if error.status == OUT_OF_RESOURCES or threads > most:
+        registers = binding.function_attribute(function, REGISTERS)
+        return DeviceFailed(
+            f"{what}: a block of {threads} threads with {registers} registers each is more than a multiprocessor has; "
+            f"it could have {most} threads ({error})."
+        )
+    return DeviceFailed(
+        f"{what}: {error}. It was given {argument_bytes} bytes of arguments; are they what it declares?"
+    )
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 2**20:,.1f} MiB" if count >= 2**20 else f"{count} bytes"

@@ -26,6 +26,7 @@ __all__ = ["PycudaBinding"]
 
 _DEVICE_OF_POINTER = 9  # of the type CUpointer_attribute
 _STATUSES = range(1, 1000)  # of the type CUresult
+UNKNOWN = 999  # of the type CUresult
 _MESSAGE = re.compile(r"(\w+) failed: (.*)", re.DOTALL)
 
 
@@ -51,6 +52,7 @@ class PycudaBinding:
         self._library = load_library(library)
         self.name = f"PyCUDA {pycuda.VERSION_TEXT}"
         self._allocations: dict[int, Any] = {}
+        self._handles: dict[int, Any] = {}  # modules and events, by identity
         with self._guarded():
             self.version = int(cuda.get_driver_version())
             cuda.init()
@@ -73,7 +75,7 @@ class PycudaBinding:
         function, text = said.groups() if said else ("the driver", str(error))
         known = _statuses(self._library)
         first = text.split(" - ")[0]  # a log may follow
-        return CudaError(known.get(text, known.get(first, 0)), function, first)
+        return CudaError(known.get(text, known.get(first, UNKNOWN)), function, first)
 
     def attribute(self, which: int) -> int:
         with self._guarded():
@@ -91,7 +93,7 @@ class PycudaBinding:
 
     def load(self, image: bytes) -> Any:
         with self._guarded():
-            return cuda.module_from_buffer(image)
+            return self._held(cuda.module_from_buffer(image))
 
     def function(self, module: Any, name: str) -> Any:
         with self._guarded():
@@ -143,7 +145,7 @@ class PycudaBinding:
         with self._guarded():
             event = cuda.Event()
             event.record()
-            return event
+            return self._held(event)
 
     def seconds(self, earlier: Any, later: Any) -> float:
         with self._guarded():
@@ -151,7 +153,11 @@ class PycudaBinding:
             return float(later.time_since(earlier)) / 1000
 
     def release(self, handle: Any) -> None:
-        pass  # it goes with the caller's reference, while the context is current
+        del self._handles[id(handle)]  # it goes with the caller's reference, while the context is current
+
+    def _held(self, handle: Any) -> Any:
+        self._handles[id(handle)] = handle
+        return handle
 
     def device_of(self, address: int) -> int:
         number = ctypes.c_int(-1)
@@ -161,8 +167,8 @@ class PycudaBinding:
         return number.value
 
     def abandon(self) -> None:
-        for allocation in self._allocations.values():
-            _keep_for_ever(allocation)
+        for thing in (*self._allocations.values(), *self._handles.values()):
+            _keep_for_ever(thing)  # a destructor that meets a fault ends the process
 
 
 def _keep_for_ever(thing: object) -> None:

@@ -37,8 +37,8 @@ def default_driver(device: int = 0) -> Driver:
     from graphopt.runtime.cuda_driver import CudaDriver
 
     driver = _made(device, lambda: CudaDriver(device))
-    if isinstance(driver, CudaDriver) and driver.unusable:
-        raise TargetUnavailable(driver.unusable)
+    if isinstance(driver, CudaDriver) and driver.context.unusable:
+        raise TargetUnavailable(driver.context.unusable)
     return driver
 
 
@@ -58,7 +58,7 @@ def driver_for(target: str, options: Options) -> Driver:
         return EmulatedDriver(options.seed)
     if options.driver is None:
         return default_driver(options.device)
-    driver = options.driver if isinstance(options.driver, Driver) else _made(options.driver, options.driver)
+    driver = _made(options.driver, options.driver) if callable(options.driver) else options.driver
     if not isinstance(driver, Driver):
         raise InvalidArgument(f"options: driver={options.driver!r} gave {driver!r}, which is no Driver")
     return driver

@@ -21,18 +21,20 @@ typedef uint64_t address;
 
 static const struct { int status; const char* text; } texts[] = {
   {1, "invalid argument"}, {2, "out of memory"}, {3, "initialization error"}, {4, "driver shutting down"},
-  {46, "CUDA-capable device(s) is/are busy or unavailable"}, {100, "no CUDA-capable device is detected"},
+  {34, "stub library"}, {46, "CUDA-capable device(s) is/are busy or unavailable"}, {100, "no CUDA-capable device is detected"},
   {101, "invalid device ordinal"}, {200, "device kernel image is invalid"}, {201, "invalid device context"},
   {209, "no kernel image is available for execution on the device"}, {218, "a PTX JIT compilation failed"},
   {222, "the provided PTX was compiled with an unsupported toolchain."}, {500, "named symbol not found"},
   {700, "an illegal memory access was encountered"}, {701, "too many resources requested for launch"},
   {719, "unspecified launch failure"}, {803, "system has unsupported display driver / cuda driver combination"},
+  {716, "misaligned address"}, {804, "forward compatibility was attempted on non supported HW"}, {999, "unknown error"},
 };
 
 // What tests ask for ---------------------------------------------------------------------------------------------------
 
 static struct { const char* name; long value; } settings[] = {
-  {"version", 13000}, {"devices", 1}, {"memory", 1 << 30}, {"threads", 1024}, {"pending", 0},
+  {"version", 13000}, {"devices", 1}, {"memory", 1 << 30}, {"threads", 1024}, {"shared", 227 * 1024},
+  {"pending", 0},
 };
 
 static long* setting(const char* name) {
@@ -68,9 +70,9 @@ long pretend_used(void) { return (long)used; }
 
 void pretend_reset(void) {
   memset(functions, 0, sizeof functions);
-  lost = 0;
+  lost = owner = 0;
   *setting("version") = 13000, *setting("devices") = 1, *setting("memory") = 1 << 30, *setting("threads") = 1024;
-  *setting("pending") = 0;
+  *setting("shared") = 227 * 1024, *setting("pending") = 0;
 }
 
 static int enter(const char* function) {
@@ -138,7 +140,7 @@ int cuDeviceTotalMem_v2(size_t* bytes, int device) {
 
 int cuDeviceGetAttribute(int* value, int attribute, int device) {
   ENTER;
-  *value = attribute == 16 ? 4 : attribute == 75 ? 9 : attribute == 97 ? 227 * 1024 : 0;
+  *value = attribute == 16 ? 4 : attribute == 75 ? 9 : attribute == 97 ? (int)*setting("shared") : 0;
   return device * 0;
 }
 
@@ -302,7 +304,7 @@ int cuFuncGetAttribute(int* value, int attribute, void* function) {
 
 int cuFuncSetAttribute(void* function, int attribute, int value) {
   ENTER;
-  if (attribute != 8 || value > 227 * 1024) return INVALID_VALUE;
+  if (attribute != 8 || value > *setting("shared")) return INVALID_VALUE;
   return ((Function*)function)->shared = value, 0;
 }
 

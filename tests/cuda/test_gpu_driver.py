@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import graphopt as go
 import graphopt.tensor as T
 from graphopt.errors import InvalidArgument
-from graphopt.runtime.cuda_driver import CudaDriver, CudaKernel
+from graphopt.runtime.cuda_driver import CudaDriver
+from graphopt.runtime.cuda_kernel import CudaKernel
 from graphopt.runtime.devices import default_driver
 from graphopt.runtime.driver import Buffer, Driver, Event, Kernel, Module
 
@@ -207,6 +208,6 @@ def test_an_array_of_another_device_is_refused(driver, gpu):
 
 
 def test_the_context_is_current_for_other_libraries(driver, gpu):
-    with driver.current():
+    with driver.context.current():
         assert gpu.depth == 1
     assert gpu.depth == 0
