@@ -15,7 +15,6 @@ __all__ = ["CtypesBinding", "Event", "error_text", "load_library"]
 
 _DYNAMIC_SHARED = 8  # of the type CUfunction_attribute
 _DEVICE_OF_POINTER = 9  # of the type CUpointer_attribute
-_POINTER, _SIZE, _END = 1, 2, 0  # what the last parameter of cuLaunchKernel lists
 
 _ADDRESS = c_uint64
 _PARAMETERS: dict[str, tuple[Any, ...]] = {
@@ -36,7 +35,7 @@ _PARAMETERS: dict[str, tuple[Any, ...]] = {
     "cuModuleGetFunction": (POINTER(c_void_p), c_void_p, c_char_p),
     "cuFuncGetAttribute": (POINTER(c_int), c_int, c_void_p),
     "cuFuncSetAttribute": (c_void_p, c_int, c_int),
-    "cuLaunchKernel": (c_void_p, *(c_uint,) * 7, c_void_p, c_void_p, POINTER(c_void_p)),
+    "cuLaunchKernel": (c_void_p, *(c_uint,) * 7, c_void_p, c_void_p, c_void_p),
     "cuMemAlloc_v2": (POINTER(_ADDRESS), c_size_t),
     "cuMemFree_v2": (_ADDRESS,),
     "cuMemGetInfo_v2": (POINTER(c_size_t), POINTER(c_size_t)),
@@ -67,6 +66,18 @@ def error_text(library: ctypes.CDLL, status: int) -> str:
     text = c_char_p()
     library.cuGetErrorString(status, byref(text))
     return (text.value or b"").decode(errors="replace")
+
+
+class _Packed(ctypes.Structure):
+    """The last parameter of cuLaunchKernel: a list of what follows, and what it is."""
+
+    _fields_ = (
+        ("key_of_data", c_void_p),  # CU_LAUNCH_PARAM_BUFFER_POINTER
+        ("data", c_char_p),
+        ("key_of_size", c_void_p),  # CU_LAUNCH_PARAM_BUFFER_SIZE
+        ("size", c_void_p),
+        ("end", c_void_p),  # CU_LAUNCH_PARAM_END
+    )
 
 
 class Event(c_void_p):
@@ -144,9 +155,8 @@ class CtypesBinding:
         packed: bytes,
     ) -> None:
         size = c_size_t(len(packed))
-        start = ctypes.cast(c_char_p(packed), c_void_p).value
-        arguments = (c_void_p * 5)(_POINTER, start, _SIZE, ctypes.addressof(size), _END)
-        self._call("cuLaunchKernel", function, *grid, *block, shared_bytes, None, None, arguments)
+        arguments = _Packed(1, packed, 2, ctypes.addressof(size), 0)
+        self._call("cuLaunchKernel", function, *grid, *block, shared_bytes, None, None, byref(arguments))
 
     def allocate(self, nbytes: int) -> int:
         address = _ADDRESS()

@@ -11,7 +11,7 @@ import sympy
 import graphopt as go
 import graphopt.tensor as T
 from graphopt.errors import InvalidArgument, TargetUnavailable
-from graphopt.runtime import cuda_binding, devices
+from graphopt.runtime import cuda_binding, devices, doctor
 from graphopt.runtime.driver import Driver
 from graphopt.runtime.emulation import EmulatedDriver
 
@@ -107,3 +107,12 @@ def test_what_makes_no_driver_is_refused(no_gpu):
 def test_a_target_that_does_not_exist_is_refused_with_those_that_do():
     with pytest.raises(InvalidArgument, match="numpy, c, cuda, cuda-emulated"):
         made(target="metal")
+
+
+def test_the_doctor_says_what_runs_it(gpu, monkeypatch):
+    (found,) = doctor._target()
+    assert found.status == "found" and "Pretended 0" in found.detail and "CUDA 13.0" in found.detail
+    monkeypatch.setattr(devices, "_drivers", {})
+    gpu.fault("cuInit", 100)
+    (missing,) = doctor._target()
+    assert missing.status == "missing" and "finds no GPU" in missing.detail and "fallback='c'" in missing.advice
