@@ -21,7 +21,6 @@ from graphopt.errors import CompilationFailed, CompilerNotFound, GraphoptError, 
 from graphopt.runtime.blas import find_blas, prepare
 from graphopt.runtime.cache import Cache
 from graphopt.runtime.cuda_faults import OPENING, version_text
-from graphopt.runtime.devices import default_driver
 from graphopt.runtime.features import Features
 from graphopt.runtime.nvrtc import find_nvrtc, toolkits
 from graphopt.runtime.toolchain import Compiler, find_compiler
@@ -239,6 +238,8 @@ def _pycuda() -> list[Finding]:
 
 def _target() -> list[Finding]:
     """Whether functions run on the GPU, and through what."""
+    from graphopt.runtime.devices import default_driver
+
     name = "target 'cuda'"
     try:
         driver = default_driver()
