@@ -13,11 +13,11 @@ from graphopt.runtime.cuda_faults import CudaError
 
 __all__ = ["CtypesBinding", "Event", "error_text", "load_library"]
 
-_DYNAMIC_SHARED = 8  # of the type CUfunction_attribute
-_DEVICE_OF_POINTER = 9  # of the type CUpointer_attribute
+DYNAMIC_SHARED = 8  # of the type CUfunction_attribute
+DEVICE_OF_POINTER = 9  # of the type CUpointer_attribute
 
 _ADDRESS = c_uint64
-_PARAMETERS: dict[str, tuple[Any, ...]] = {
+PARAMETERS: dict[str, tuple[Any, ...]] = {
     "cuInit": (c_uint,),
     "cuDriverGetVersion": (POINTER(c_int),),
     "cuGetErrorString": (c_int, POINTER(c_char_p)),
@@ -54,7 +54,7 @@ def load_library(name: str = LIBRARY) -> ctypes.CDLL:
     """The driver's library, its functions declared; OSError if it is not there."""
     library = ctypes.CDLL(name)
     try:
-        for function, parameters in _PARAMETERS.items():
+        for function, parameters in PARAMETERS.items():
             getattr(library, function).argtypes = parameters
     except AttributeError as error:
         raise OSError(f"it is no CUDA driver, or one from before CUDA 11: {error}") from None
@@ -144,7 +144,7 @@ class CtypesBinding:
         return value.value
 
     def allow_shared(self, function: c_void_p, nbytes: int) -> None:
-        self._call("cuFuncSetAttribute", function, _DYNAMIC_SHARED, nbytes)
+        self._call("cuFuncSetAttribute", function, DYNAMIC_SHARED, nbytes)
 
     def launch(
         self,
@@ -197,7 +197,7 @@ class CtypesBinding:
 
     def device_of(self, address: int) -> int:
         number = c_int(-1)
-        self._call("cuPointerGetAttribute", byref(number), _DEVICE_OF_POINTER, address)
+        self._call("cuPointerGetAttribute", byref(number), DEVICE_OF_POINTER, address)
         return number.value
 
     def abandon(self) -> None:

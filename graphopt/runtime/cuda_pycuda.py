@@ -19,12 +19,11 @@ import pycuda
 import pycuda.driver as cuda
 
 from graphopt.runtime.cuda_binding import LIBRARY, check_number
-from graphopt.runtime.cuda_ctypes import error_text, load_library
+from graphopt.runtime.cuda_ctypes import DEVICE_OF_POINTER, error_text, load_library
 from graphopt.runtime.cuda_faults import CudaError
 
 __all__ = ["PycudaBinding"]
 
-_DEVICE_OF_POINTER = 9  # of the type CUpointer_attribute
 _STATUSES = range(1, 1000)  # of the type CUresult
 UNKNOWN = 999  # of the type CUresult
 _MESSAGE = re.compile(r"(\w+) failed: (.*)", re.DOTALL)
@@ -161,7 +160,7 @@ class PycudaBinding:
 
     def device_of(self, address: int) -> int:
         number = ctypes.c_int(-1)
-        status = self._library.cuPointerGetAttribute(ctypes.byref(number), _DEVICE_OF_POINTER, address)
+        status = self._library.cuPointerGetAttribute(ctypes.byref(number), DEVICE_OF_POINTER, address)
         if status != 0:
             raise CudaError(status, "cuPointerGetAttribute", error_text(self._library, status))
         return number.value

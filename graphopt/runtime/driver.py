@@ -105,7 +105,7 @@ class Driver(Protocol):
     times_mean_something : bool
         Whether the time between events says anything about a GPU.
     multiprocessors : int
-        How many blocks run at once for certain: what a launch is divided by.
+        How many the device has: how much of a kernel's work is under way at a time.
     """
 
     name: str

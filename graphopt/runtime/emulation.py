@@ -108,7 +108,7 @@ class EmulatedDriver:
 
     name = "cuda-emulated"
     times_mean_something = False
-    multiprocessors = 2  # so that blocks have several parts of the work even where arrays are small
+    multiprocessors = 2  # so that blocks have several portions to do
 
     def __init__(
         self,
