@@ -19,7 +19,11 @@ from graphopt.runtime.nvrtc import Nvrtc, find_nvrtc
 
 __all__ = ["Compile", "CompiledImage", "compile_with_nvcc", "compile_with_nvrtc", "find_compiler"]
 
-OPTIONS = ("-std=c++17", "--fmad=false")
+OPTIONS = (
+    "-std=c++17",
+    "--fmad=false",
+    "--device-as-default-execution-space",  # generic lambdas in device functions would count as the host's
+)
 IMAGE = "kernel.image"
 INSTALL = (
     "pip install nvidia-cuda-nvrtc-cu12 (for a driver of CUDA 12; nvidia-cuda-nvrtc for a newer one), or install the "

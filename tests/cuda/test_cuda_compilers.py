@@ -9,7 +9,7 @@ from graphopt.errors import CompilationFailed, TargetUnavailable
 from graphopt.runtime import cuda_compiler, nvcc, nvrtc
 from graphopt.runtime.cache import Cache
 from graphopt.runtime.compile import build_library
-from graphopt.runtime.cuda_compiler import compile_with_nvcc, compile_with_nvrtc, find_compiler
+from graphopt.runtime.cuda_compiler import OPTIONS, compile_with_nvcc, compile_with_nvrtc, find_compiler
 from graphopt.runtime.nvcc import find_nvcc
 from graphopt.runtime.nvrtc import find_nvrtc
 
@@ -80,7 +80,7 @@ def test_a_text_is_compiled_for_the_device_once(machine, tmp_path, monkeypatch):
     machine(13, "toolkit/lib64")
     compile, cache = find_compiler(13000), Cache(tmp_path / "cache")
     image = compile(EMPTY, 90, cache=cache)
-    assert image.code.decode() == f"-std=c++17 --fmad=false --gpu-architecture=sm_90 {EMPTY}"
+    assert image.code.decode() == f"{' '.join(OPTIONS)} --gpu-architecture=sm_90 {EMPTY}"
     assert image.compiler == "NVRTC 13.4" and image.version == 13040
     monkeypatch.setattr(nvrtc.Nvrtc, "compile", None)
     assert compile(EMPTY, 90, cache=cache) == image
