@@ -33,6 +33,7 @@ from graphopt.rewrite.pipeline import Pipeline
 from graphopt.runtime.arguments import as_array, bind
 from graphopt.runtime.caller import Call, Shortcut
 from graphopt.runtime.device_arguments import as_argument
+from graphopt.runtime.devices import available_target
 from graphopt.runtime.profile import Profile
 from graphopt.schedule.program import Program
 from graphopt.schedule.schedule import schedule
@@ -85,7 +86,8 @@ class Function:
         on_node: Callable[[Step], object] | None = None,
     ) -> None:
         self.name = name
-        self.target = target
+        self._asked = target
+        self.target = target if mode in STEPPED else available_target(target, options)
         self.options = options
         self.pipeline = pipeline
         self._mode = mode
@@ -106,7 +108,7 @@ class Function:
         self._shortcut: Shortcut | None = None
         self._stateless = not signature.shared and not signature.updates
         # Which numbers lose something is looked at in Python alone.
-        if target == "c" and mode is None and allow_input_downcast is not False:
+        if self.target == "c" and mode is None and allow_input_downcast is not False:
             if self._stateless:
                 usual = partial(Function.__call__, self)
                 self._shortcut = Shortcut(usual, None if isinstance(signature.structure, Leaf) else self._pack)
@@ -213,7 +215,7 @@ class Function:
 
     def _made_of(self) -> dict[str, Any]:
         return {
-            "written": self._written, "signature": self._signature, "target": self.target, "pipeline": self.pipeline,
+            "written": self._written, "signature": self._signature, "target": self._asked, "pipeline": self.pipeline,
             "mode": self._mode, "name": self.name, "options": self.options, "text": self._text,
             "allow_input_downcast": self._downcast, "on_node": self._on_node,
         }  # fmt: skip

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from graphopt.errors import InvalidArgument, TargetUnavailable, UnusedInput
+from graphopt.errors import InvalidArgument, UnusedInput
 from graphopt.frontend.declare import declare
 from graphopt.function import Function
 from graphopt.graph.graph import Graph
@@ -53,7 +53,7 @@ def function(
     givens
         `{variable: expression}`, or pairs: what stands for variables in outputs and updates.
     target
-        "c"; "numpy", the interpreter; or "cuda-emulated", the CUDA text run on the CPU.
+        "c"; "numpy", the interpreter; "cuda", an NVIDIA GPU; or "cuda-emulated", the CUDA text run on the CPU.
     pipeline
         "default", "fast", "none", a text such as "canonicalize,cse,fuse", or a `Pipeline`.
     mode
@@ -69,7 +69,7 @@ def function(
     types
         Types of SymPy symbols, `{x: "float32[n]"}`; undeclared ones are float64 scalars.
     options
-        Compiler, flags, threads, template folders.
+        Compiler, flags, threads, template folders, the GPU and what to do without one.
     on_node
         For mode "debug": called with the `Step` of every node, in order: `.node`, `.op`, `.operands` and `.result`
         (arrays), `.attributes`, `.name`, `.origin`.
@@ -80,9 +80,9 @@ def function(
         If the expressions and inputs do not make a function.
     CompilerNotFound, CompilationFailed
         If there is no compiler or it fails.
+    TargetUnavailable
+        If the target is "cuda" and there is no GPU, or no driver or compiler for it.
     """
-    if target == "cuda":
-        raise TargetUnavailable("There is no driver for a GPU here. Say target='cuda-emulated' to run CUDA on the CPU.")
     if target not in TARGETS:
         raise InvalidArgument(f"unknown target {target!r}; expected one of {', '.join(TARGETS)}")
     if mode not in (None, "check", *STEPPED):

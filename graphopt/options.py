@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from graphopt.errors import InvalidArgument
-
-if TYPE_CHECKING:
-    from graphopt.runtime.driver import Driver
+from graphopt.runtime.driver import Driver
 
 __all__ = ["SCHEDULE", "Options"]
 
 SCHEDULE = ("inplace", "reuse")
 """The choices of the schedule that options make."""
+
+FALLBACKS = ("c", "numpy")
+"""The targets that may take the place of a GPU."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,15 @@ class Options:
     device_outputs
         For targets that run on a device: whether results are returned as arrays there (`DeviceArray`) rather than
         copied to the host.
+    device
+        For target "cuda": which GPU, of those that the process sees.
     driver
-        For targets that run on a device: what runs them (`graphopt.runtime.driver.Driver`); None takes the target's
-        own.
+        For targets that run on a device: what compiles and runs the text in place of ours, a
+        `graphopt.runtime.driver.Driver` or a callable that makes one; it is called once in a process. (A function is
+        pickled with its options, and a callable usually can be.)
+    fallback
+        For target "cuda": "c" (or "numpy") takes its place where there is no usable GPU, and a warning says why, once.
+        None raises `TargetUnavailable`.
     """
 
     threads: int | None = None
@@ -66,13 +72,21 @@ class Options:
     schedule: Mapping[str, bool] = field(default_factory=dict)
     kept_bytes: int = 2**30
     device_outputs: bool = False
-    driver: Driver | None = None
+    device: int = 0
+    driver: Driver | Callable[[], Driver] | None = None
+    fallback: str | None = None
 
     def __post_init__(self) -> None:
         if self.threads is not None and (not isinstance(self.threads, int) or self.threads < 1):
             raise InvalidArgument(f"threads is a positive integer or None, found {self.threads!r}")
         if not isinstance(self.kept_bytes, int) or self.kept_bytes < 0:
             raise InvalidArgument(f"kept_bytes is a number of bytes, 0 or more, found {self.kept_bytes!r}")
+        if not isinstance(self.device, int) or self.device < 0:
+            raise InvalidArgument(f"device is the number of a GPU, from 0, found {self.device!r}")
+        if self.driver is not None and not isinstance(self.driver, Driver) and not callable(self.driver):
+            raise InvalidArgument(f"driver is a graphopt.runtime.driver.Driver or makes one, found {self.driver!r}")
+        if self.fallback not in (None, *FALLBACKS):
+            raise InvalidArgument(f"fallback is None or one of {', '.join(FALLBACKS)}, found {self.fallback!r}")
         for name, value in self.schedule.items():
             if name not in SCHEDULE or not isinstance(value, bool):
                 raise InvalidArgument(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from graphopt.options import Options
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TARGETS", "device_for", "is_device_target"]
 
-DEVICE_TARGETS = ("cuda-emulated",)
+DEVICE_TARGETS = ("cuda", "cuda-emulated")
 TARGETS = ("numpy", "c", *DEVICE_TARGETS)
 
 
@@ -27,16 +26,11 @@ def device_for(target: str, options: Options) -> Device:
     Raises
     ------
     TargetUnavailable
-        If there is none.
+        What the target needs is not there.
+    InvalidArgument
+        What the options give is no driver.
     """
+    from graphopt.runtime.devices import driver_for
     from graphopt.runtime.shared_device import device_of
 
-    return device_of(options.driver) if options.driver is not None else _emulated(options.seed)
-
-
-@lru_cache
-def _emulated(seed: int) -> Device:
-    from graphopt.runtime.emulation import EmulatedDriver
-    from graphopt.runtime.shared_device import device_of
-
-    return device_of(EmulatedDriver(seed))
+    return device_of(driver_for(target, options))

@@ -31,7 +31,7 @@ def verify(
         str | None, typer.Option("--on", help="A formula for the pass to rewrite, instead of drawn programs.")
     ] = None,
     targets: Annotated[
-        str, typer.Option("--targets", help="Where a pass's programs run: numpy, c, cuda-emulated.")
+        str, typer.Option("--targets", help="Where a pass's programs run: numpy, c, cuda, cuda-emulated.")
     ] = "numpy,c",
     rule: Annotated[
         str | None, typer.Option("--rule", help="A rule's name, or package.module:name; see 'graphopt rules'.")

@@ -7,24 +7,22 @@ which a process cannot fork and use CUDA in the child, so this is for the comman
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
-import glob
 import importlib
 import importlib.metadata
-import os
 import platform
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from graphopt.errors import CompilationFailed, CompilerNotFound
+from graphopt.errors import CompilationFailed, CompilerNotFound, GraphoptError, TargetUnavailable
 from graphopt.runtime.blas import find_blas, prepare
 from graphopt.runtime.cache import Cache
+from graphopt.runtime.cuda_faults import OPENING, version_text
 from graphopt.runtime.features import Features
+from graphopt.runtime.nvrtc import find_nvrtc, toolkits
 from graphopt.runtime.toolchain import Compiler, find_compiler
 
 __all__ = ["Finding", "diagnose"]
@@ -72,6 +70,7 @@ def diagnose() -> list[Finding]:
         ("NVRTC", _nvrtc),
         ("CUDA driver", _driver),
         ("PyCUDA", _pycuda),
+        ("target 'cuda'", _target),
     ]
     return [finding for name, check in checks for finding in _guarded(name, check)]
 
@@ -163,15 +162,9 @@ def _blas() -> list[Finding]:
     return [Finding("BLAS", "found", f"OpenBLAS {blas.version} ({blas.library})")]
 
 
-def _cuda_folders() -> list[Path]:
-    """Where CUDA toolkits are, the one that the environment names first."""
-    named = [os.environ.get(variable, "") for variable in ("CUDA_HOME", "CUDA_PATH", "CUDA_ROOT")]
-    return [Path(folder) for folder in [*named, "/usr/local/cuda"] if folder and os.path.isdir(folder)]
-
-
 def _nvcc() -> list[Finding]:
     program = shutil.which("nvcc")
-    for folder in _cuda_folders():
+    for folder in toolkits():
         program = program or shutil.which("nvcc", path=str(folder / "bin"))
     if program is None:
         advice = f"Install the CUDA toolkit, or set CUDA_HOME to where it is. {_NO_GPU_NEEDED}"
@@ -188,22 +181,12 @@ def _nvcc() -> list[Finding]:
 
 
 def _nvrtc() -> list[Finding]:
-    patterns = [str(folder / lib / "libnvrtc.so*") for folder in _cuda_folders() for lib in ("lib64", "lib")]
-    patterns += [os.path.join(place, "nvidia", "*", "lib", "libnvrtc.so*") for place in sys.path if place]
-    candidates = [ctypes.util.find_library("nvrtc") or "", *(path for p in patterns for path in sorted(glob.glob(p)))]
-    failures = []
-    for candidate in filter(None, candidates):
-        try:
-            library = ctypes.CDLL(candidate)
-            major, minor = ctypes.c_int(), ctypes.c_int()
-            if library.nvrtcVersion(ctypes.byref(major), ctypes.byref(minor)) == 0:
-                return [Finding("NVRTC", "found", f"{candidate} (version {major.value}.{minor.value})")]
-        except (OSError, AttributeError) as error:
-            failures.append(str(error))
-    advice = f"Install the CUDA toolkit, or pip install nvidia-cuda-nvrtc for your CUDA version. {_NO_GPU_NEEDED}"
-    if failures:
-        return [Finding("NVRTC", "broken", "; ".join(failures), advice)]
-    return [Finding("NVRTC", "missing", "no libnvrtc.so", advice)]
+    try:
+        nvrtc = find_nvrtc()
+    except TargetUnavailable as error:
+        advice = f"Install the CUDA toolkit, or pip install nvidia-cuda-nvrtc for your CUDA version. {_NO_GPU_NEEDED}"
+        return [Finding("NVRTC", "broken" if ": " in str(error) else "missing", str(error), advice)]
+    return [Finding("NVRTC", "found", f"{nvrtc.path} (version {version_text(nvrtc.version)})")]
 
 
 def _driver() -> list[Finding]:
@@ -217,11 +200,11 @@ def _driver() -> list[Finding]:
     status_code = driver.cuInit(0) or driver.cuDriverGetVersion(ctypes.byref(version))
     status_code = status_code or driver.cuDeviceGetCount(ctypes.byref(count))
     if status_code != 0:
-        reason = "no device" if status_code == 100 else f"error {status_code}"
+        reason = f"error {status_code}: {OPENING.get(status_code, 'unknown')}"
         advice = f"Check 'nvidia-smi': the driver is there but finds no usable GPU. {_NO_GPU_NEEDED}"
-        return [Finding("CUDA driver", "broken", f"libcuda.so.1 says: {reason}", advice)]
-    major, minor = divmod(version.value, 1000)
-    found = [Finding("CUDA driver", "found", f"libcuda.so.1 for CUDA {major}.{minor // 10}, {count.value} device(s)")]
+        return [Finding("CUDA driver", "broken", f"libcuda.so.1 says {reason}", advice)]
+    detail = f"libcuda.so.1 for CUDA {version_text(version.value)}, {count.value} device(s)"
+    found = [Finding("CUDA driver", "found", detail)]
     return found + [_device(driver, number) for number in range(count.value)]
 
 
@@ -243,11 +226,24 @@ def _pycuda() -> list[Finding]:
     try:
         version = importlib.metadata.version("pycuda")
     except importlib.metadata.PackageNotFoundError:
-        advice = f"pip install graphopt[cuda] (needs the CUDA toolkit). {_NO_GPU_NEEDED}"
+        advice = "Nothing needs it; to share data with its arrays: pip install graphopt[cuda] (with the CUDA toolkit)."
         return [Finding("PyCUDA", "missing", "the package pycuda", advice)]
     try:
         importlib.import_module("pycuda.driver")
     except Exception as error:  # an extension module may fail in any way
-        advice = f"It needs the NVIDIA driver, and the CUDA version it was built for. {_NO_GPU_NEEDED}"
+        advice = "It needs the NVIDIA driver, and the CUDA version it was built for. The target 'cuda' does without it."
         return [Finding("PyCUDA", "broken", f"pycuda {version}: {error}", advice)]
     return [Finding("PyCUDA", "found", f"pycuda {version}")]
+
+
+def _target() -> list[Finding]:
+    """Whether functions run on the GPU, and through what."""
+    from graphopt.runtime.devices import default_driver
+
+    name = "target 'cuda'"
+    try:
+        driver = default_driver()
+    except GraphoptError as error:
+        advice = f"See what is missing above. Options(fallback='c') runs C in its place. {_NO_GPU_NEEDED}"
+        return [Finding(name, "missing", str(error).splitlines()[0], advice)]
+    return [Finding(name, "found", getattr(driver, "description", repr(driver)))]

@@ -22,15 +22,15 @@ from graphopt.errors import CompilationFailed, TargetUnavailable
 from graphopt.runtime.cache import Cache, digest
 from graphopt.runtime.process import DEFAULT_TIMEOUT, run_compiler
 
-__all__ = ["CompiledCuda", "compile_cubin", "find_nvcc"]
+__all__ = ["CompiledCuda", "compile_cubin", "find_nvcc", "nvcc_release"]
 
 FLAGS = (
     "-std=c++17",
     "--fmad=false",  # contraction is explicit, as on every target
-    "-Werror",
-    "all-warnings",
     "--ptxas-options=-v",
 )
+
+STRICT = ("-Werror", "all-warnings")
 
 SHOWN_LINES = 30  # of a compiler's complaints
 
@@ -38,6 +38,7 @@ _FUNCTION = re.compile(r"ptxas info\s*:\s*(?:Compiling entry function|Function p
 _ENTRY = re.compile(r"ptxas info\s*:\s*Compiling entry function '(\w+)'")
 _REGISTERS = re.compile(r"Used (\d+) registers")
 _SHARED = re.compile(r"(\d+) bytes smem")
+_RELEASE = re.compile(r"release (\d+)\.(\d+)")
 _SPILLS = re.compile(r"(\d+) bytes spill stores, (\d+) bytes spill loads")
 
 
@@ -77,9 +78,14 @@ def find_nvcc() -> Path | None:
 
 
 def compile_cubin(
-    source: str, architecture: str = "sm_90", extra: Sequence[str] = (), *, cache: Cache | None = None
+    source: str,
+    architecture: str = "sm_90",
+    extra: Sequence[str] = (),
+    *,
+    strict: bool = True,
+    cache: Cache | None = None,
 ) -> CompiledCuda:
-    """Compile CUDA C to machine code, or find it in the cache. Any warning is an error.
+    """Compile CUDA C to machine code, or find it in the cache.
 
     Parameters
     ----------
@@ -89,6 +95,8 @@ def compile_cubin(
         What to compile for, as nvcc's ``-arch`` has it.
     extra : sequence of str
         More arguments.
+    strict : bool
+        Whether any warning is an error.
     cache : Cache, optional
         Where to keep the result.
 
@@ -106,7 +114,7 @@ def compile_cubin(
             "/usr/local/cuda. Install the CUDA toolkit, or emulate: EmulatedDriver needs a C++ compiler only."
         )
     cache = cache or Cache()
-    flags = (*FLAGS, f"-arch={architecture}", *extra)
+    flags = (*FLAGS, *(STRICT if strict else ()), f"-arch={architecture}", *extra)
     key = digest("cubin 1", str(nvcc), _version(nvcc), *flags, source)
     folder = cache.get(key)
     if folder is None:
@@ -152,6 +160,19 @@ def read_resources(log: str) -> tuple[dict[str, int], dict[str, int], dict[str, 
             memory = _SHARED.search(line)
             shared[kernel] = int(memory[1]) if memory else 0
     return registers, spills, shared
+
+
+def nvcc_release() -> int:
+    """The CUDA version that nvcc belongs to; 13000 is 13.0, and 0 that there is none, or one that does not say.
+
+    Raises
+    ------
+    TargetUnavailable
+        It does not run.
+    """
+    nvcc = find_nvcc()
+    release = _RELEASE.search(_version(nvcc)) if nvcc else None
+    return 1000 * int(release[1]) + 10 * int(release[2]) if release else 0
 
 
 @functools.cache

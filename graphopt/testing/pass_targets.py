@@ -36,7 +36,7 @@ class Unit:
     graphs
         Left as they are. Several have to be joinable.
     target
-        "c" or "cuda-emulated".
+        "c", "cuda" or "cuda-emulated".
     """
 
     def __init__(self, graphs: Sequence[Graph], target: str) -> None:

@@ -33,7 +33,7 @@ __all__ = ["PassFailed", "PassReport", "verify_pass"]
 
 Array = Any
 Drawn = tuple[Graph, Mapping[str, Array]]
-COMPILED = ("c", "cuda-emulated")
+COMPILED = ("c", "cuda", "cuda-emulated")
 REDUCTIONS = 40
 """How many smaller programs are compiled at most to find a small one that fails on a target."""
 
@@ -63,8 +63,8 @@ def verify_pass(
         A graph, expressions, a compiled function (as it was written), or a strategy of these; None for
         `strategies.graphs()` over float64 and float32.
     targets
-        Where the rewritten program is run: "numpy", "c", "cuda-emulated". Those other than "numpy" also run what the
-        compiler needs after the steps.
+        Where the rewritten program is run: "numpy", "c", "cuda", "cuda-emulated". Those other than "numpy" also run
+        what the compiler needs after the steps.
     inputs
         An array for each input of the one program that is given; None to draw them.
     examples

@@ -61,7 +61,7 @@ def test_verify_explains_itself(run):
         (("log1p",), "log1p is no pass but a rule; say --rule log1p"),
         (("none-such",), "none-such"),
         (("--rule", "log1pp"), "did you mean log1p"),
-        (("cse", "--targets", "fortran"), "targets are numpy, c, cuda-emulated; found 'fortran'"),
+        (("cse", "--targets", "fortran"), "targets are numpy, c, cuda, cuda-emulated; found 'fortran'"),
         (("--rule", "log1p", "--on", "x"), "--on is for a pass"),
         (("cse", "--minutes", "-1"), "--minutes is a time, found -1"),
         (("no_such_module_here:thing",), "cannot find no_such_module_here:thing"),

@@ -10,7 +10,8 @@ from graphopt.runtime import blas, doctor
 from graphopt.runtime.cache import Cache
 from graphopt.runtime.doctor import Finding, diagnose
 
-TOPICS = ("Python", "cache directory", "C compiler", "C++ compiler", "BLAS", "nvcc", "NVRTC", "CUDA driver", "PyCUDA")
+TOPICS = ("Python", "cache directory", "C compiler", "C++ compiler", "BLAS", "nvcc", "NVRTC", "CUDA driver", "PyCUDA",
+          "target 'cuda'")  # fmt: skip
 
 
 def by_name() -> dict[str, Finding]:
@@ -46,7 +47,7 @@ def test_an_empty_machine_is_diagnosed_too(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("GRAPHOPT_CACHE", str(tmp_path / "file" / "cache"))
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(doctor, "_cuda_folders", list)
+    monkeypatch.setattr(doctor, "toolkits", list)
     monkeypatch.setattr(doctor, "find_blas", lambda: None)
     monkeypatch.setattr(doctor, "_PACKAGES", ("numpy", "no-such-package"))
 
@@ -66,7 +67,7 @@ def test_a_broken_installation_is_a_finding_and_not_an_exception(monkeypatch):
     def explode() -> None:
         raise RuntimeError("unexpected")
 
-    for check in ("find_blas", "_cuda_folders", "Cache"):
+    for check in ("find_blas", "find_nvrtc", "Cache"):
         monkeypatch.setattr(doctor, check, explode)
     found = by_name()
     for name in ("BLAS", "NVRTC", "cache directory"):
@@ -138,7 +139,7 @@ def test_devices_are_described(monkeypatch):
 def test_a_driver_without_a_device_is_broken(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda name: Driver(100))
     (finding,) = doctor._driver()
-    assert finding.status == "broken" and "no device" in finding.detail and "nvidia-smi" in finding.advice
+    assert finding.status == "broken" and "no GPU" in finding.detail and "nvidia-smi" in finding.advice
 
 
 def test_pycuda_that_cannot_be_imported_is_broken(monkeypatch):

@@ -194,7 +194,7 @@ def test_values_of_the_inputs_can_be_given():
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        (("canonicalize",), {"targets": ("fortran",)}, "targets are numpy, c, cuda-emulated; found 'fortran'"),
+        (("canonicalize",), {"targets": ("fortran",)}, "targets are numpy, c, cuda, cuda-emulated; found 'fortran'"),
         (("canonicalize",), {"inputs": {"x": [1.0]}}, "inputs are those of one program"),
         (("canonicalize", ONE), {"inputs": {"z": [1.0]}}, "a point gives a value to each of x; found z"),
         (("canonicalize", 3), {}, "takes an expression"),
