@@ -111,7 +111,9 @@ def spares(variables: Mapping[str, SharedVariable], place: Device | None = None)
 def land(variables: Mapping[str, SharedVariable], results: Mapping[str, Array], *, reuse: bool) -> None:
     """Put new values in place, all or none; the old ones become spares. Who asks has the variables' turns."""
     fitting = {name: variable._checked(results[name]) for name, variable in variables.items()}
+    replaced: list[Value] = []  # memory of theirs goes back to its device when the lock is free again
     with _landing:
         for name, variable in variables.items():
             old, variable._value = variable._value, Value(fitting[name], is_ours=True)
+            replaced.append(old)
             variable._spare = old.spare(place_of(fitting[name])) if reuse else None

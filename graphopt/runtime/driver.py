@@ -118,6 +118,13 @@ class Driver(Protocol):
     times_mean_something: bool
     multiprocessors: int
 
+    # What a driver may have besides, and who looks for it does without:
+    #   dlpack_device: tuple[int, int]   kind and number of the device for DLPack; (2, 0), CUDA's first, if missing
+    #   stream: int                      its CUDA stream as the exchange protocols number it (1: the legacy default one)
+    #   check_device(address)            raises InvalidArgument if that is no memory of this device
+    #   wait_for(stream)                 what is launched from now on runs after what that stream has been given
+    #   separates: bool                  whether programs should have a buffer for each array rather than one for all
+
     def compile(self, source: str) -> Module:
         """Compile CUDA C whose kernels are declared ``extern "C" __global__``; CompilationFailed if it is rejected."""
         ...

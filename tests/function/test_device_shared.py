@@ -7,6 +7,8 @@ import threading
 import numpy as np
 import pytest
 import steps_corpus as corpus
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import graphopt as go
 import graphopt.tensor as T
@@ -47,7 +49,7 @@ def test_a_step_of_training_copies_in_its_minibatch_and_allocates_nothing(separa
     driver = EmulatedDriver(separates=separates)
     device = device_of(driver)
     w, step = network(driver)
-    on_host, host_step = network(None, "c")
+    on_host, host_step = network(None, "numpy")
     for number in range(4):
         with device.counted() as tally:
             cost = step(BATCH)
@@ -81,22 +83,40 @@ def test_new_values_on_a_device_take_the_memory_of_the_values_before_last():
     assert not first.shares_memory(without._value.array) and without._spare is None
 
 
-def test_every_target_sees_what_the_others_have_made_of_a_value():
-    driver, other = EmulatedDriver(), EmulatedDriver(1)
+@pytest.fixture(scope="module")
+def adders():
+    """A shared variable, and functions of several targets that return its value and add 1 to it."""
     w = go.shared(np.zeros(3), name="w")
-    adders = [
+    placed = (("c", None), ("cuda-emulated", EmulatedDriver()), ("numpy", None), ("cuda-emulated", in_one_block()))
+    return w, [
         go.function([], w, updates={w: w + 1}, target=target, options=go.Options(driver=driver))
-        for target, driver in (("c", None), ("cuda-emulated", driver), ("numpy", None), ("cuda-emulated", other))
+        for target, driver in placed
     ]
+
+
+@given(st.lists(st.sampled_from(["add 0", "add 1", "add 2", "add 3", "get", "borrow", "set", "lend"]), max_size=16))
+@settings(max_examples=60, deadline=None)
+def test_every_target_sees_what_the_others_have_made_of_a_value(adders, todo):
+    w, functions = adders
     expected = 0.0
-    for k in np.random.default_rng(0).integers(0, 4, 40):
-        np.testing.assert_array_equal(adders[k](), np.full(3, expected))
-        expected += 1
-        if k == 3:
+    w.set_value(np.zeros(3))
+    held = []
+    for number, what in enumerate(todo):
+        if what.startswith("add"):
+            np.testing.assert_array_equal(functions[int(what[-1])](), np.full(3, expected))
+            expected += 1
+        elif what == "get":
             np.testing.assert_array_equal(w.get_value(), np.full(3, expected))
-        if expected % 11 == 0:
-            expected = 100 + expected
-            w.set_value(np.full(3, expected))
+        elif what == "borrow":
+            held.append((w.get_value(borrow=True), expected))
+        else:
+            expected = 100.0 * number
+            lent = np.full(3, expected)
+            w.set_value(lent, borrow=what == "lend")
+            held.append((lent, expected))
+    np.testing.assert_array_equal(w.get_value(), np.full(3, expected))
+    for array, value in held:  # nobody has written to what somebody holds
+        np.testing.assert_array_equal(array, np.full(3, value))
 
 
 def test_a_value_that_was_set_is_uploaded_once_and_a_lent_one_is_never_written():
