@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from graphopt.dimensions import DimLike, evaluate, opaque, product
 from graphopt.schedule.kernels import make_kernel
@@ -19,8 +19,8 @@ from graphopt.schedule.steps import Kernel, MatrixProduct, Stage
 if TYPE_CHECKING:
     from graphopt.schedule.kernel_launch import Launch, Scratch
 
-__all__ = ["BLOCKS_OF_PARTS", "LARGE", "MANY_TILES", "PART", "TILINGS", "Multiply", "Routes", "Tiling", "apart",
-           "is_by_element", "parts", "routes_left_open", "tiles", "tiling"]  # fmt: skip
+__all__ = ["BLOCKS_OF_PARTS", "FLOATS", "LARGE", "MANY_TILES", "PART", "TILINGS", "Multiply", "Routes", "Tiling",
+           "apart", "is_by_element", "parts", "routes_left_open", "tiles", "tiling"]  # fmt: skip
 
 LARGE = 64
 """Rows, columns and depth from which on a library multiplies."""
@@ -72,8 +72,14 @@ def tiles(form: str, step: MatrixProduct) -> DimLike:
 class Multiply:
     """A product that the driver does itself. Its result is a buffer of the program or the one in `scratch`."""
 
+    form: ClassVar[str] = "multiply"
+
     step: MatrixProduct
     scratch: tuple[Scratch, ...]
+
+    @property
+    def name(self) -> str:
+        return self.step.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ Not for the text of kernels, which the templates write, nor for the best geometr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from graphopt.dimensions import Dim, DimLike, Opaque, product
@@ -32,7 +32,7 @@ from graphopt.schedule.statements import Compute, Extent, Gather, Indexed, Scatt
 from graphopt.schedule.steps import Branch, HostCall, Kernel, MatrixProduct, Settle, Stage, Step
 from graphopt.schedule.vectors import vectors
 
-__all__ = ["SIDE", "Choice", "Extents", "Item", "Launch", "Scratch", "launches", "sequence"]
+__all__ = ["SIDE", "Choice", "Extents", "Item", "Launch", "Scratch", "launches", "sequence", "taken"]
 
 SIDE = 32
 """Rows and columns of the tiles of a map whose accesses run across."""
@@ -68,6 +68,23 @@ def _all(sequence: Iterable[Item]) -> Iterator[Launch | HostCall | Settle]:
             yield from _all((*item.large, *item.small, *item.library))
         elif not isinstance(item, Multiply):
             yield item
+
+
+def taken(todo: Iterable[Item], sizes: Mapping[str, int], multiplies: Collection[str]) -> tuple[Item, ...]:
+    """The same items as a call of known sizes takes them, with a driver that multiplies matrices of these dtypes.
+
+    Routes give way to what is on the one that is taken; where it depends on what is computed, both sides stay.
+    """
+    result: list[Item] = []
+    for item in todo:
+        if isinstance(item, Routes):
+            result += item.taken(sizes, multiplies)
+        elif isinstance(item, Choice):
+            sides = (taken(side, sizes, multiplies) for side in (item.then, item.otherwise))
+            result.append(Choice(item.condition, *sides))
+        else:
+            result.append(item)
+    return tuple(result)
 
 
 def sequence(steps: Iterable[Step]) -> tuple[Item, ...]:

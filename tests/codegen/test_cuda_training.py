@@ -6,8 +6,7 @@ import pytest
 import graphopt as go
 import graphopt.tensor as T
 from graphopt.schedule import device_product
-from graphopt.schedule.device_product import Routes
-from graphopt.schedule.launch import sequence
+from graphopt.schedule.launch import sequence, taken
 
 PIXELS, HIDDEN, CLASSES, IMAGES, STEPS, RATE = 17, 70, 10, 33, 3, 0.5
 UNITS = 64
@@ -61,5 +60,4 @@ def test_a_hidden_layer_is_one_launch_with_its_activation(pipeline, expected):
     x = go.variable("x", f"float32[n, {PIXELS}]")
     inputs = [x, *(go.variable(name, f"float32[{', '.join(map(str, w.shape))}]") for name, w in weights.items())]
     todo = sequence(go.lower(inputs, forward(*inputs), target="cuda", pipeline=pipeline).program.steps)
-    taken = [route.taken({"n": IMAGES}, ()) if isinstance(route, Routes) else (route,) for route in todo]
-    assert len([launch for way in taken for launch in way]) == expected
+    assert len(taken(todo, {"n": IMAGES}, ())) == expected

@@ -8,8 +8,8 @@ import graphopt as go
 import graphopt.tensor as T
 from graphopt.dimensions import evaluate
 from graphopt.graph import Graph
-from graphopt.schedule.device_product import Routes
-from graphopt.schedule.launch import sequence
+from graphopt.schedule.device_product import FLOATS, Routes
+from graphopt.schedule.launch import Choice, sequence, taken
 from graphopt.schedule.schedule import schedule
 
 A, B = go.variable("a", "float32[n, k]"), go.variable("b", "float32[k, m]")
@@ -72,6 +72,19 @@ def test_the_sizes_of_a_call_say_how_a_product_is_done(n, k, m, by_library, by_k
     sizes = {"n": n, "k": k, "m": m}
     for multiplies, way in ((("float32",), by_library), (("float64",), by_kernel), ((), by_kernel)):
         assert found.taken(sizes, multiplies) is getattr(found, way)
+
+
+def test_what_a_call_takes_is_told_within_branches_as_well():
+    s = go.variable("s", "float32")
+    todo = sequence(go.lower([A, B, s], T.cond(s > 0, A @ B, T.exp(A @ B)), target="cuda").program.steps)
+
+    def forms(items):
+        return [[forms(item.then), forms(item.otherwise)] if isinstance(item, Choice) else item.form for item in items]
+
+    found = [forms(taken(todo, {"n": n, "k": n, "m": n}, multiplies)) for n in (9, 512) for multiplies in ((), FLOATS)]
+    small, again, large, library = ([each for each in one if isinstance(each, list)] for one in found)
+    assert small == again == [[["small_product", "product_join"], ["small_product", "product_join"]]]
+    assert large == [[["product"], ["product"]]] and library == [[["multiply"], ["multiply", "map"]]]
 
 
 def test_sizes_that_are_known_leave_out_what_they_rule_out():
