@@ -18,6 +18,7 @@ from typing import Any
 import numpy.typing as npt
 
 from graphopt.errors import InvalidArgument
+from graphopt.runtime.cublas import CublasProducts
 from graphopt.runtime.cuda_binding import CAPABILITY_MAJOR, CAPABILITY_MINOR, MULTIPROCESSORS, Binding, open_binding
 from graphopt.runtime.cuda_compiler import Compile, find_compiler
 from graphopt.runtime.cuda_context import CudaContext
@@ -35,6 +36,7 @@ from graphopt.runtime.cuda_faults import (
 from graphopt.runtime.cuda_kernel import CudaEvent, CudaKernel, CudaModule
 from graphopt.runtime.device_memory import DeviceMemory
 from graphopt.runtime.driver import Argument, Buffer, Dimensions, Kernel, check_copy, check_launch
+from graphopt.runtime.multiplication import Multiplication
 
 __all__ = ["CudaDriver"]
 
@@ -77,6 +79,7 @@ class CudaDriver:
 
     name = "cuda"
     times_mean_something = True
+    stream = 1  # the legacy default one, as the exchange of arrays numbers it
 
     def __init__(self, device: int = 0, *, binding: Binding | None = None, compile: Compile | None = None) -> None:
         self._binding = binding or open_binding(device)
@@ -87,6 +90,7 @@ class CudaDriver:
         self.multiprocessors = self._binding.attribute(MULTIPROCESSORS)
         self.capability = 10 * self._binding.attribute(CAPABILITY_MAJOR) + self._binding.attribute(CAPABILITY_MINOR)
         self._memory = _memory(self.context)
+        self._products = CublasProducts(0)
         weakref.finalize(self, _give_back, self._memory).atexit = False  # a process that ends gives everything back
 
     def __repr__(self) -> str:
@@ -253,6 +257,22 @@ class CudaDriver:
             ) from None
         finally:
             binding.pop()
+
+    @property
+    def multiplies(self) -> frozenset[str]:
+        """The dtypes of matrices that cuBLAS multiplies; none where there is no cuBLAS."""
+        return self._products.multiplies
+
+    def multiply(self, todo: Multiplication) -> None:
+        """Multiply matrices by cuBLAS.
+
+        Raises
+        ------
+        DeviceFailed
+            cuBLAS reports an error, or a buffer is too small.
+        """
+        with self.context.current():
+            self._products.multiply(todo)
 
     def synchronize(self) -> None:
         """Wait until everything is finished.

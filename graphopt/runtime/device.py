@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -28,7 +28,7 @@ from graphopt.runtime.residence import Residence, shape_of
 from graphopt.runtime.shared_device import Device, device_of
 from graphopt.schedule.device_product import Multiply, Routes
 from graphopt.schedule.instance import choose
-from graphopt.schedule.launch import Choice, Extents, Item, Launch, sequence
+from graphopt.schedule.launch import Choice, Extents, Item, Launch, Scratch, sequence, taken
 from graphopt.schedule.program import Program
 from graphopt.schedule.steps import HostCall, Settle
 from graphopt.schedule.vectors import WIDEST
@@ -94,7 +94,6 @@ class DeviceProgram:
         launched = [launch for launch in self.source.launches if isinstance(launch, Launch)]
         self._kernels = {i.name: module.kernel(i.name) for launch in launched for i in launch.instances}
         self._read = frozenset([*(name for launch in launched for name in launch.reads), *_conditions(self._sequence)])
-        self._scratch = tuple(dict.fromkeys(scratch for launch in launched for scratch in launch.scratch))
         self._stay = frozenset(stay)
         self._arenas = Arenas(self.driver, options.kept_bytes)
         self._values = {buffer.name: np.asarray(buffer.value, order="C") for buffer in program.of_role("constant")}
@@ -131,8 +130,8 @@ class DeviceProgram:
         """
         given = into or {}
         call = Residence(
-            self.driver, self.program, self._read, self._scratch, self._stay, sizes, {**self._constants},
-            {**self._values},
+            self.driver, self.program, self._read, partial(self._scratch, sizes), self._stay, sizes,
+            {**self._constants}, {**self._values},
         )  # fmt: skip
         arena = self._arenas.take()
         try:
@@ -198,6 +197,11 @@ class DeviceProgram:
             grid = (min(grid[0], self.driver.multiprocessors * (RESIDENT // instance.threads)), *grid[1:])
         shared = evaluate(instance.shared, sizes)
         return _Shape(self._kernels[instance.name], grid, block, shared, tuple(map(np.int64, numbers)))
+
+    def _scratch(self, sizes: Mapping[str, int]) -> Iterable[Scratch]:
+        """What a call's launches pass to each other, as far as its sizes are known."""
+        launched = taken(self._sequence, sizes, self._multiplies)
+        return dict.fromkeys(scratch for launch in launched for scratch in launch.scratch)
 
     @cached_property
     def _multiplies(self) -> frozenset[str]:

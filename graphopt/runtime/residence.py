@@ -6,7 +6,7 @@ arguments only if a kernel reads them: what the host computes takes the host's a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,7 +54,7 @@ class Residence:
     device: Device
     program: Program
     read: frozenset[str]
-    scratch: tuple[Scratch, ...]
+    scratch: Callable[[], Iterable[Scratch]]
     stay: frozenset[str]
     sizes: dict[str, int]
     held: dict[str, Buffer]
@@ -100,7 +100,7 @@ class Residence:
         passing = [name for name in program.inputs.values() if name in self.read]
         passing += [buffer.name for buffer in program.early("output")]
         rooms += [(name,) for name in passing if name not in self.held]
-        known = [scratch for scratch in self.scratch if symbols(scratch.count) <= self.sizes.keys()]
+        known = [scratch for scratch in self.scratch() if symbols(scratch.count) <= self.sizes.keys()]
         return (
             *({name: self._bytes(name) for name in room} for room in rooms),
             *({scratch.name: _bytes(scratch.dtype, scratch.count, self.sizes)} for scratch in known),

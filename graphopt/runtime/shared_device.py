@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from graphopt.errors import DeviceFailed
 from graphopt.runtime.driver import Argument, Buffer, Dimensions, Driver, Event, Kernel, Module
+from graphopt.runtime.multiplication import Multiplication, MultipliesMatrices
 
 __all__ = ["CPU", "CUDA", "Device", "Tally", "device_of"]
 
@@ -213,6 +214,14 @@ class Device:
         """As the driver's."""
         with self._inside:
             self.driver.launch(kernel, grid, block, shared_bytes, arguments)
+        for tally in self._active():
+            tally.launches += 1
+        self._collect()
+
+    def multiply(self, todo: Multiplication) -> None:
+        """As the driver's, if it has a library for that (`graphopt.runtime.multiplication`)."""
+        with self._inside:
+            cast(MultipliesMatrices, self.driver).multiply(todo)
         for tally in self._active():
             tally.launches += 1
         self._collect()

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from graphopt.dimensions import DimLike, evaluate, opaque, product
+from graphopt.dimensions import DimLike, evaluate, opaque, product, symbols
 from graphopt.schedule.kernels import make_kernel
 from graphopt.schedule.stages import PANEL
 from graphopt.schedule.statements import Load, Statement, Store
@@ -90,6 +90,11 @@ class Routes:
     library: tuple[Multiply | Launch, ...]
     large: tuple[Launch, ...]
     small: tuple[Launch, ...]
+
+    @property
+    def names(self) -> set[str]:
+        """The sizes on which the choice depends."""
+        return set().union(*(symbols(size) for size in (*self.step.batch, *_sizes(self.step))))
 
     def taken(self, sizes: Mapping[str, int], multiplies: Collection[str]) -> tuple[Multiply | Launch, ...]:
         """What is done at a call, for a driver that multiplies matrices of these dtypes.

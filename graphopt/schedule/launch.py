@@ -70,21 +70,19 @@ def _all(sequence: Iterable[Item]) -> Iterator[Launch | HostCall | Settle]:
             yield item
 
 
-def taken(todo: Iterable[Item], sizes: Mapping[str, int], multiplies: Collection[str]) -> tuple[Item, ...]:
-    """The same items as a call of known sizes takes them, with a driver that multiplies matrices of these dtypes.
+def taken(todo: Iterable[Item], sizes: Mapping[str, int], multiplies: Collection[str]) -> Iterator[Launch | Multiply]:
+    """What a call takes of a sequence, if its driver multiplies matrices of these dtypes; both sides of a `Choice`.
 
-    Routes give way to what is on the one that is taken; where it depends on what is computed, both sides stay.
+    Left out is what depends on sizes that are not known.
     """
-    result: list[Item] = []
     for item in todo:
-        if isinstance(item, Routes):
-            result += item.taken(sizes, multiplies)
-        elif isinstance(item, Choice):
-            sides = (taken(side, sizes, multiplies) for side in (item.then, item.otherwise))
-            result.append(Choice(item.condition, *sides))
-        else:
-            result.append(item)
-    return tuple(result)
+        if isinstance(item, Choice):
+            yield from taken((*item.then, *item.otherwise), sizes, multiplies)
+        elif isinstance(item, Routes):
+            if item.names <= sizes.keys():
+                yield from item.taken(sizes, multiplies)
+        elif isinstance(item, Launch):
+            yield item
 
 
 def sequence(steps: Iterable[Step]) -> tuple[Item, ...]:

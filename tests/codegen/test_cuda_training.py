@@ -60,4 +60,4 @@ def test_a_hidden_layer_is_one_launch_with_its_activation(pipeline, expected):
     x = go.variable("x", f"float32[n, {PIXELS}]")
     inputs = [x, *(go.variable(name, f"float32[{', '.join(map(str, w.shape))}]") for name, w in weights.items())]
     todo = sequence(go.lower(inputs, forward(*inputs), target="cuda", pipeline=pipeline).program.steps)
-    assert len(taken(todo, {"n": IMAGES}, ())) == expected
+    assert len(list(taken(todo, {"n": IMAGES}, ()))) == expected

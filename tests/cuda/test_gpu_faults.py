@@ -144,7 +144,7 @@ def test_a_call_that_fails_halfway_leaves_no_memory_behind(gpu):
     gpu.fault("cuMemcpyDtoH_v2", 2)
     with pytest.raises(DeviceFailed):
         function(np.ones(100))
-    assert driver._memory.used == used
+    assert driver._memory.used <= used  # a failed call gives up its arena as well
 
 
 # --- launching -------------------------------------------------------------------------------------------------------
