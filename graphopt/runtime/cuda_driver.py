@@ -87,7 +87,9 @@ class CudaDriver:
         self.multiprocessors = self._binding.attribute(MULTIPROCESSORS)
         self.capability = 10 * self._binding.attribute(CAPABILITY_MAJOR) + self._binding.attribute(CAPABILITY_MINOR)
         self._memory = _memory(self.context)
-        weakref.finalize(self, _give_back, self._memory).atexit = False  # a process that ends gives everything back
+        weakref.finalize(
+            self, _give_back, self.context, self._memory
+        ).atexit = False  # a process that ends gives everything back
 
     def __repr__(self) -> str:
         return f"<CudaDriver on {self._binding.device_name} through {self._binding.name}>"
@@ -277,6 +279,7 @@ def _memory(context: CudaContext) -> DeviceMemory:
     return DeviceMemory(allocate, free, binding.total_memory // KEPT_SHARE)
 
 
-def _give_back(memory: DeviceMemory) -> None:
-    with suppress(CudaError):
-        memory.close()  # buffers hold their driver: nobody has any
+def _give_back(context: CudaContext, memory: DeviceMemory) -> None:
+    if not context.unusable:
+        with suppress(CudaError):
+            memory.close()  # buffers hold their driver: nobody has any
