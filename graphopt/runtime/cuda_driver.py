@@ -91,7 +91,8 @@ class CudaDriver:
         self.capability = 10 * self._binding.attribute(CAPABILITY_MAJOR) + self._binding.attribute(CAPABILITY_MINOR)
         self._memory = _memory(self.context)
         self._products = CublasProducts(0)
-        weakref.finalize(self, _give_back, self._memory).atexit = False  # a process that ends gives everything back
+        finalizer = weakref.finalize(self, _give_back, self.context, self._memory)
+        finalizer.atexit = False  # a process that ends gives everything back
 
     def __repr__(self) -> str:
         return f"<CudaDriver on {self._binding.device_name} through {self._binding.name}>"
@@ -297,6 +298,7 @@ def _memory(context: CudaContext) -> DeviceMemory:
     return DeviceMemory(allocate, free, binding.total_memory // KEPT_SHARE)
 
 
-def _give_back(memory: DeviceMemory) -> None:
-    with suppress(CudaError):
-        memory.close()  # buffers hold their driver: nobody has any
+def _give_back(context: CudaContext, memory: DeviceMemory) -> None:
+    if not context.unusable:
+        with suppress(CudaError):
+            memory.close()  # buffers hold their driver: nobody has any

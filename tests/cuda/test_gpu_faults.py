@@ -181,11 +181,15 @@ def test_an_impossible_launch_and_wrong_arguments_are_named(driver):
         CudaDriver().launch(kernel, ONE, ONE, 0, [buffer, np.int64(0)])
 
 
-def test_a_kernel_that_leaves_its_memory_ends_the_context_and_is_named(driver, gpu):
+@pytest.mark.parametrize("copies", [False, True])
+def test_a_kernel_that_leaves_its_memory_ends_the_context_and_is_named(driver, gpu, copies):
     module, buffer = driver.compile(WILD), driver.allocate(8)
     stray, fine = module.kernel("stray"), module.kernel("fine")
     driver.launch(fine, ONE, ONE, 0, [buffer, np.int64(0)])
-    driver.synchronize()
+    if copies:  # either way it is waited for, and was not it
+        driver.copy_out(buffer, np.empty(1))
+    else:
+        driver.synchronize()
     driver.launch(stray, ONE, ONE, 0, [buffer, np.int64(2**50)])
     with pytest.raises(DeviceFailed) as caught:
         driver.copy_out(buffer, np.empty(1))

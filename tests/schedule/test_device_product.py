@@ -9,7 +9,7 @@ import graphopt.tensor as T
 from graphopt.dimensions import evaluate
 from graphopt.graph import Graph
 from graphopt.schedule.device_product import FLOATS, Routes
-from graphopt.schedule.launch import Choice, sequence, taken
+from graphopt.schedule.launch import sequence, taken
 from graphopt.schedule.schedule import schedule
 
 A, B = go.variable("a", "float32[n, k]"), go.variable("b", "float32[k, m]")
