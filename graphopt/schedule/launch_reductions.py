@@ -146,8 +146,9 @@ def _held(
             )
     made = (AtMost(width * bytes, SHARED),)
     shared = width * bytes
-    yield from _wide_or_not(kernel, "shared", "shared", (0,), each, (BLOCK, 1, 1), BLOCK, wide, made, shared)
-    yield from _wide_or_not(kernel, "long", long, (0,), each, (BLOCK, 1, 1), BLOCK, wide)
+    most = BLOCK if max(rooms.values()) <= 4 else BLOCK // 2  # functions of eight bytes need more registers
+    yield from _wide_or_not(kernel, "shared", "shared", (0,), each, (most, 1, 1), most, wide, made, shared)
+    yield from _wide_or_not(kernel, "long", long, (0,), each, (most, 1, 1), most, wide)
 
 
 def _loaded(held: tuple[Stage, ...], wide: Vectors) -> int:
