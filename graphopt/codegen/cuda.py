@@ -27,6 +27,7 @@ from graphopt.schedule.vectors import Vectors, is_wide
 
 __all__ = ["CudaSource", "cuda_source"]
 
+LIGHT = 16  # statements of a loop that is unrolled four times; those of eight bytes count twice
 HEADERS = ("dialect.cuh", "scalar.cuh", "special.cuh")
 
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"[^\n]*$', re.MULTILINE)
@@ -181,6 +182,11 @@ def _rooms_before(slots: Sequence[Slot], slot: Slot) -> list[int]:
     return [sizes[room] for room in order[: order.index(slot.room)]]
 
 
+def _is_heavy(statements: Sequence[Statement]) -> bool:
+    """Whether a loop over these statements is unrolled less, for want of registers: there are many, or wide ones."""
+    return sum(2 if getattr(s, "dtype", "").endswith("64") else 1 for s in statements) > LIGHT
+
+
 def _read_by(batch: Sequence[Any], step: MatrixProduct) -> list[bool]:
     """For each batch axis of a matrix product, whether an operand steps along it."""
     return [any(m.batch_strides[k] != 0 for m in (step.left, step.right)) for k in range(len(batch))]
@@ -190,6 +196,7 @@ FILTERS = {
     "by_body": _by_body,
     "condition": _condition,
     "first_index": _first_index,
+    "is_heavy": _is_heavy,
     "read_by": _read_by,
     "rooms_before": _rooms_before,
     "running_across": _running_across,

@@ -24,7 +24,7 @@ KERNEL_FILE = "kernel.cu"  # what messages call a text that has no #line directi
 EMULATOR_FLAGS = ("-std=c++20", "-O2", "-fvisibility=hidden")
 KERNEL_FLAGS = (
     "-std=c++20",
-    "-O1",
+    "-O0",  # most of the time of a test is the compiler's
     "-g1",  # line numbers, for messages
     "-gdwarf-4",  # (in version 5, some assemblers name the wrong file after #line)
     "-fstack-clash-protection",  # an overflowing stack meets its guard page

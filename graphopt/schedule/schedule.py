@@ -90,7 +90,7 @@ def schedule(
     name
         The program's name, which generated functions carry.
     keep
-        Whether kernels may keep lane values between stages (C), or compute them again (CUDA).
+        Whether kernels may keep lane values between stages in memory (C); a device's launches decide that themselves.
     inplace
         Whether results may be written over temporaries they are computed from.
     reuse
