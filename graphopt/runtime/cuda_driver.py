@@ -27,6 +27,7 @@ from graphopt.runtime.cuda_faults import (
     OUT_OF_MEMORY,
     OUT_OF_RESOURCES,
     REFUSED_IMAGE,
+    SHARED_OPTIN,
     CudaError,
     out_of_memory,
     refused_image,
@@ -61,6 +62,8 @@ class CudaDriver:
         Its number.
     multiprocessors : int
         How many it has.
+    shared_memory : int
+        Bytes of shared memory that a block can have, once a kernel has been allowed to.
     capability : int
         Its compute capability; 90 is 9.0.
     context : CudaContext
@@ -88,6 +91,7 @@ class CudaDriver:
         self.device = device
         self.dlpack_device = (2, device)  # kDLCUDA
         self.multiprocessors = self._binding.attribute(MULTIPROCESSORS)
+        self.shared_memory = self._binding.attribute(SHARED_OPTIN)
         self.capability = 10 * self._binding.attribute(CAPABILITY_MAJOR) + self._binding.attribute(CAPABILITY_MINOR)
         self._memory = _memory(self.context)
         self._products = CublasProducts(0)

@@ -8,6 +8,7 @@ the kernel may be split into parts, which a second launch combines in their orde
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -48,7 +49,7 @@ OTHER = 40
 REGISTERS = 65_536
 """Registers of a multiprocessor."""
 SHARED = 160 * 1024
-"""Bytes of shared memory that a block may take, on all devices since 8.0 that are made for computing."""
+"""Bytes of shared memory that a row may take: there are devices that have more for a block, and many that have less."""
 ROWS_AT_ONCE = THREADS // WARP
 """Rows that a block does, a warp each."""
 EACH = 16
@@ -147,7 +148,9 @@ def _held(
     made = (AtMost(width * bytes, SHARED),)
     shared = width * bytes
     most = BLOCK if max(rooms.values()) <= 4 else BLOCK // 2  # functions of eight bytes need more registers
-    yield from _wide_or_not(kernel, "shared", "shared", (0,), each, (most, 1, 1), most, wide, made, shared)
+    warps = WARP * sum(np.dtype(r.dtype).itemsize for stage in kernel.stages for r in stage.reductions)
+    for instance in _wide_or_not(kernel, "shared", "shared", (0,), each, (most, 1, 1), most, wide, made, shared):
+        yield replace(instance, fixed=warps)
     yield from _wide_or_not(kernel, "long", long, (0,), each, (most, 1, 1), most, wide)
 
 

@@ -42,6 +42,7 @@ def test_it_is_a_driver(driver):
     assert isinstance(driver, Driver)
     assert driver.name == "cuda" and driver.times_mean_something and driver.multiprocessors == 4
     assert driver.capability == 90 and "Pretended 0" in driver.description and "CUDA 13.0" in driver.description
+    assert driver.shared_memory == 227 * 1024
     module = driver.compile(SOURCE)
     assert isinstance(module, Module) and isinstance(module.kernel("scale"), Kernel)
     assert isinstance(driver.record(), Event)

@@ -1,0 +1,46 @@
+"""Which function of a launch a call takes: what sizes, alignment and the device's shared memory leave open."""
+
+import numpy as np
+import pytest
+
+import graphopt as go
+import graphopt.tensor as T
+from graphopt.runtime.device import DeviceProgram
+from graphopt.runtime.emulation import EmulatedDriver
+from graphopt.schedule.instance import choose
+from graphopt.schedule.launch import launches
+
+KIB = 1024
+WIDTH = 30_000  # of float32: 117 KiB
+
+
+def softmax(shape):
+    x = go.variable("x", f"float32[{shape}]")
+    return go.lower([x], T.softmax(x, axis=1), target="cuda").program
+
+
+@pytest.mark.parametrize("shape", ["n, m", f"n, {WIDTH}"])
+@pytest.mark.parametrize(("shared", "body"), [(227 * KIB, "shared"), (163 * KIB, "shared"), (99 * KIB, "online")])
+def test_a_row_lies_in_shared_memory_only_where_a_block_can_have_so_much(shape, shared, body):
+    (launch,) = launches(softmax(shape))
+    addresses = dict.fromkeys(launch.buffers, 0)
+    assert choose(launch.instances, {"n": 2, "m": WIDTH}, addresses, shared).body == body
+
+
+def test_what_a_kernel_declares_counts_as_well():
+    (launch,) = launches(softmax("n, m"))
+    addresses, sizes = dict.fromkeys(launch.buffers, 0), {"n": 2, "m": WIDTH}
+    assert choose(launch.instances, sizes, addresses, 4 * WIDTH).body == "online"  # two reductions, 32 warps each
+    assert choose(launch.instances, sizes, addresses, 4 * WIDTH + 2 * 32 * 4).body == "shared"
+
+
+def test_the_driver_says_what_a_block_can_have():
+    driver = EmulatedDriver()
+    driver.shared_memory = 99 * KIB
+    taken = []
+    launched, driver.launch = driver.launch, lambda kernel, *rest: (taken.append(kernel.name), launched(kernel, *rest))
+    run = DeviceProgram(softmax("n, m"), driver, go.Options()).run
+    x = np.random.default_rng(0).normal(size=(1, WIDTH)).astype(np.float32)
+    (result,) = run({"x": x}, {"n": 1, "m": WIDTH}).values()
+    np.testing.assert_allclose(result, np.exp(x) / np.exp(x).sum(), rtol=1e-4)
+    assert taken[0].endswith("long_wide")
