@@ -2,7 +2,8 @@
 
 Everything goes through the legacy default stream of the device's primary context. That is the stream in which PyTorch,
 CuPy and PyCUDA work unless they are told otherwise, so that what they have prepared is ready when our kernels read it,
-and the other way round, without any event; and one stream is what lets freed memory be used again at once.
+and the other way round, without any event; and one stream is what lets freed memory be used again at once. For arrays
+of other streams, which may be of the kind that does not wait for this one either, all of the device is waited for.
 
 Not for speaking to the driver's library (`cuda_binding.py`) or for choosing a compiler (`cuda_compiler.py`).
 """
@@ -41,6 +42,7 @@ from graphopt.runtime.multiplication import Multiplication
 
 __all__ = ["CudaDriver"]
 
+WAITED_FOR = (1, 2)  # the default streams, the legacy one and a thread's own, as the exchange of arrays numbers them
 KEPT_SHARE = 4  # a quarter of the device's memory may be kept
 
 
@@ -289,6 +291,17 @@ class CudaDriver:
         """
         self.context.do(self._binding.synchronize)
         self.context.launched.clear()
+
+    def wait_for(self, stream: int) -> None:
+        """See to it that what is launched from now on runs after what a stream of the device has been given.
+
+        Raises
+        ------
+        DeviceFailed
+            A kernel has failed.
+        """
+        if stream not in WAITED_FOR:
+            self.synchronize()
 
     def record(self) -> CudaEvent:
         """Mark this moment in the stream."""
