@@ -218,14 +218,15 @@ def _in_parts(
     first, *later = kernel.stages
     if parts == 1:
         return (launch(kernel, form, kernel.stages, whole, vectors=wide),)
+    several: DimLike = at_most(1, parts - 1)  # 1 or 0
     scratch = tuple(
-        Scratch(f"{kernel.name}_part{n or ''}", r.dtype, parts * number) for n, r in enumerate(first.reductions)
+        Scratch(f"{kernel.name}_part{n or ''}", r.dtype, several * parts * number)
+        for n, r in enumerate(first.reductions)
     )
     stores = tuple(s for s in first.row if isinstance(s, Store))
     wanted = local_names((*stores, *(s for stage in later for s in stage.row)))
     rest = (Stage(needed(first.row, wanted, stores=True), ()), *(Stage(stage.row, ()) for stage in later))
     (blocks, _, _), block = join
-    several: DimLike = at_most(1, parts - 1)
     last = Instance(f"{kernel.name}_join", "join", (), (blocks * several, 1, 1), block, THREADS)
     return (
         launch(kernel, form, kernel.stages, (*whole, *split), scratch=scratch, parts=parts, vectors=wide),

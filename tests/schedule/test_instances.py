@@ -5,6 +5,7 @@ import pytest
 
 import graphopt as go
 import graphopt.tensor as T
+from graphopt.dimensions import evaluate
 from graphopt.runtime.device import DeviceProgram
 from graphopt.runtime.emulation import EmulatedDriver
 from graphopt.schedule.instance import choose
@@ -44,3 +45,15 @@ def test_the_driver_says_what_a_block_can_have():
     (result,) = run({"x": x}, {"n": 1, "m": WIDTH}).values()
     np.testing.assert_allclose(result, np.exp(x) / np.exp(x).sum(), rtol=1e-4)
     assert taken[0].endswith("long_wide")
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_reduction_that_is_not_in_parts_takes_no_memory_for_them(axis):
+    x = go.variable("x", "float32[n, m]")
+    split, join = launches(go.lower([x], T.sum(x, axis=axis), target="cuda").program)
+    (memory,) = split.scratch
+    assert join.scratch == split.scratch
+    few, many = {"n": 4, "m": 2**20}, {"n": 2**20, "m": 4}
+    split_sizes, whole_sizes = (few, many) if axis == 1 else (many, few)
+    assert evaluate(memory.count, whole_sizes) == 0 < evaluate(memory.count, split_sizes)
+    assert evaluate(memory.count, split_sizes) == evaluate(split.parts, split_sizes) * 4
