@@ -5,11 +5,13 @@ import pytest
 
 import graphopt as go
 import graphopt.tensor as T
-from graphopt.dimensions import evaluate
+from graphopt.dimensions import dim, evaluate
 from graphopt.runtime.device import DeviceProgram
 from graphopt.runtime.emulation import EmulatedDriver
 from graphopt.schedule.instance import choose
-from graphopt.schedule.launch import launches
+from graphopt.schedule.launch import launches, sequence
+from graphopt.schedule.statements import Index, Load, Local, Store
+from graphopt.schedule.steps import Axis, Kernel, Stage
 
 KIB = 1024
 WIDTH = 30_000  # of float32: 117 KiB
@@ -57,3 +59,15 @@ def test_a_reduction_that_is_not_in_parts_takes_no_memory_for_them(axis):
     split_sizes, whole_sizes = (few, many) if axis == 1 else (many, few)
     assert evaluate(memory.count, whole_sizes) == 0 < evaluate(memory.count, split_sizes)
     assert evaluate(memory.count, split_sizes) == evaluate(split.parts, split_sizes) * 4
+
+
+def test_a_map_counts_in_32_bits_only_where_even_the_sum_of_all_steps_fits():
+    n, s = dim("n"), dim("s")
+    window = Index(0, (("i", s), ("j", s)))  # both axes take equal steps
+    load, store = Load("a", "float32", "x", window), Store("y", Index(0, (("i", n), ("j", 1))), Local("a"), "float32")
+    kernel = Kernel("k", "map", (Axis("i", n),), (Axis("j", n),), (Stage((), (load, store)),), ("x",), ("y",))
+    (launch,) = sequence([kernel])
+    sizes = {"n": 1000, "s": 1_200_000}
+    assert 2 * 999 * sizes["s"] > 2**31  # what is read last
+    assert choose(launch.instances, sizes, {"x": 0, "y": 0}).name == "k_large"
+    assert choose(launch.instances, {"n": 1000, "s": 3}, {"x": 0, "y": 0}).name == "k_wide"
