@@ -15,7 +15,7 @@ import numpy as np
 from graphopt.codegen.environment import SUFFIX, environment, index_text, template_folders
 from graphopt.schedule.device_product import BLOCKS_OF_PARTS, PART, tiling
 from graphopt.schedule.held import Slot
-from graphopt.schedule.instance import Aligned, AtMost, Condition, Instance, MultipleOf
+from graphopt.schedule.instance import SHARED_EVERYWHERE, Aligned, AtMost, Condition, Instance, MultipleOf
 from graphopt.schedule.kernel_launch import THREADS, Launch
 from graphopt.schedule.kernels import runs_across
 from graphopt.schedule.launch import SIDE, launches
@@ -171,8 +171,18 @@ def _first_index(access: Load | Store, axis: str) -> str:
 
 
 def _running_across(statements: Iterable[Statement], across: str, along: str) -> list[Load | Store]:
-    """The accesses that run through memory along the axis `across` and jump along the other."""
-    return [s for s in statements if isinstance(s, Load | Store) and runs_across(s.index, across, along)]
+    """The accesses that run through memory along the axis `across` and jump along the other: as many as find room.
+
+    The text can declare no more shared memory than every device has. What finds none jumps.
+    """
+    found, room = [], SHARED_EVERYWHERE
+    for s in statements:
+        if isinstance(s, Load | Store) and runs_across(s.index, across, along):
+            room -= SIDE * (SIDE + 1) * np.dtype(s.dtype).itemsize
+            if room < 0:
+                break
+            found.append(s)
+    return found
 
 
 def _rooms_before(slots: Sequence[Slot], slot: Slot) -> list[int]:

@@ -2,7 +2,8 @@
 
 Everything goes through the legacy default stream of the device's primary context. That is the stream in which PyTorch,
 CuPy and PyCUDA work unless they are told otherwise, so that what they have prepared is ready when our kernels read it,
-and the other way round, without any event; and one stream is what lets freed memory be used again at once.
+and the other way round, without any event; and one stream is what lets freed memory be used again at once. For arrays
+of other streams, which may be of the kind that does not wait for this one either, all of the device is waited for.
 
 Not for speaking to the driver's library (`cuda_binding.py`) or for choosing a compiler (`cuda_compiler.py`).
 """
@@ -27,6 +28,7 @@ from graphopt.runtime.cuda_faults import (
     OUT_OF_MEMORY,
     OUT_OF_RESOURCES,
     REFUSED_IMAGE,
+    SHARED_OPTIN,
     CudaError,
     out_of_memory,
     refused_image,
@@ -40,6 +42,7 @@ from graphopt.runtime.multiplication import Multiplication
 
 __all__ = ["CudaDriver"]
 
+WAITED_FOR = (1, 2)  # the default streams, the legacy one and a thread's own, as the exchange of arrays numbers them
 KEPT_SHARE = 4  # a quarter of the device's memory may be kept
 
 
@@ -61,6 +64,8 @@ class CudaDriver:
         Its number.
     multiprocessors : int
         How many it has.
+    shared_memory : int
+        Bytes of shared memory that a block can have, once a kernel has been allowed to.
     capability : int
         Its compute capability; 90 is 9.0.
     context : CudaContext
@@ -88,6 +93,7 @@ class CudaDriver:
         self.device = device
         self.dlpack_device = (2, device)  # kDLCUDA
         self.multiprocessors = self._binding.attribute(MULTIPROCESSORS)
+        self.shared_memory = self._binding.attribute(SHARED_OPTIN)
         self.capability = 10 * self._binding.attribute(CAPABILITY_MAJOR) + self._binding.attribute(CAPABILITY_MINOR)
         self._memory = _memory(self.context)
         self._products = CublasProducts(0)
@@ -285,6 +291,17 @@ class CudaDriver:
         """
         self.context.do(self._binding.synchronize)
         self.context.launched.clear()
+
+    def wait_for(self, stream: int) -> None:
+        """See to it that what is launched from now on runs after what a stream of the device has been given.
+
+        Raises
+        ------
+        DeviceFailed
+            A kernel has failed.
+        """
+        if stream not in WAITED_FOR:
+            self.synchronize()
 
     def record(self) -> CudaEvent:
         """Mark this moment in the stream."""

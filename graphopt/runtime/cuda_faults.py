@@ -20,6 +20,7 @@ __all__ = [
     "OPENING",
     "OUT_OF_MEMORY",
     "REFUSED_IMAGE",
+    "SHARED_OPTIN",
     "CudaError",
     "context_lost",
     "out_of_memory",

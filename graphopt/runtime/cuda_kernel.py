@@ -22,8 +22,6 @@ from graphopt.runtime.driver import Argument, Buffer
 
 __all__ = ["CudaEvent", "CudaKernel", "CudaModule"]
 
-SHARED_WITHOUT_ASKING = 48 * 1024  # bytes of dynamic shared memory that a kernel may have without being allowed to
-
 
 class CudaEvent:
     """A moment in the device's stream."""
@@ -52,6 +50,9 @@ class CudaKernel:
     ----------
     name : str
         Its name in the text.
+    shared_allowed : int
+        Bytes of dynamic shared memory that it has been allowed to have. (It may have some without; how many, depends on
+        what its text declares.)
     module : CudaModule
         What it belongs to.
     """
@@ -60,7 +61,7 @@ class CudaKernel:
         self.name = name
         self.function = function
         self.module = module
-        self.shared_allowed = SHARED_WITHOUT_ASKING
+        self.shared_allowed = 0
         self._layouts: dict[tuple[type, ...], struct.Struct] = {}
 
     def pack(self, arguments: Sequence[Argument]) -> bytes:

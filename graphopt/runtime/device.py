@@ -27,7 +27,7 @@ from graphopt.runtime.products import multiplications
 from graphopt.runtime.residence import Residence, shape_of
 from graphopt.runtime.shared_device import Device, device_of
 from graphopt.schedule.device_product import Multiply, Routes
-from graphopt.schedule.instance import choose
+from graphopt.schedule.instance import SHARED_EVERYWHERE, choose
 from graphopt.schedule.launch import Choice, Extents, Item, Launch, Scratch, sequence, taken
 from graphopt.schedule.program import Program
 from graphopt.schedule.steps import HostCall, Settle
@@ -191,7 +191,8 @@ class DeviceProgram:
     ) -> _Shape:
         names = (*launch.buffers, *(scratch.name for scratch in launch.scratch))
         addresses = {name: buffer.address for name, buffer in zip(names, given, strict=True)}
-        instance = choose(launch.instances, sizes, addresses)
+        shared_memory = getattr(self.driver, "shared_memory", SHARED_EVERYWHERE)
+        instance = choose(launch.instances, sizes, addresses, shared_memory)
         grid, block = _extents(instance.grid, sizes), _extents(instance.block, sizes)
         if instance.is_resident:
             grid = (min(grid[0], self.driver.multiprocessors * (RESIDENT // instance.threads)), *grid[1:])

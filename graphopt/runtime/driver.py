@@ -123,6 +123,7 @@ class Driver(Protocol):
     #   stream: int                      its CUDA stream as the exchange protocols number it (1: the legacy default one)
     #   check_device(address)            raises InvalidArgument if that is no memory of this device
     #   wait_for(stream)                 what is launched from now on runs after what that stream has been given
+    #   shared_memory: int               bytes of shared memory that a block can have; 48 KiB, as everywhere, if missing
     #   separates: bool                  whether programs should have a buffer for each array rather than one for all
 
     def compile(self, source: str) -> Module:

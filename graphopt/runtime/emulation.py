@@ -115,6 +115,7 @@ class EmulatedDriver:
     name = "cuda-emulated"
     times_mean_something = False
     multiprocessors = 2  # so that blocks have several portions to do
+    shared_memory = 163 * 1024  # bytes; what a block can have on a device of compute capability 8.0
     dlpack_device = (1, 0)  # kDLCPU: its memory is the host's
 
     def __init__(

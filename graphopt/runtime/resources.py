@@ -18,7 +18,7 @@ from graphopt.dimensions import DimLike, evaluate, product, symbols
 from graphopt.errors import CompilationFailed, TargetUnavailable
 from graphopt.runtime.nvcc import CompiledCuda, compile_cubin
 from graphopt.runtime.occupancy import LIMITS, occupancy
-from graphopt.schedule.instance import Instance, choose
+from graphopt.schedule.instance import SHARED_EVERYWHERE, Instance, choose
 from graphopt.schedule.launch import Launch
 from graphopt.schedule.program import Program
 
@@ -161,7 +161,7 @@ def _kernel(
     sizes: Mapping[str, int],
     architecture: str,
 ) -> KernelResources:
-    instance = _instance(launch, sizes)
+    instance = _instance(launch, sizes, architecture)
     threads, dynamic = _known(product(instance.block), sizes), _known(instance.shared, sizes)
     registers = spilled = shared = share = None
     if compiled is not None and instance.name in compiled.registers:
@@ -176,11 +176,15 @@ def _kernel(
     )  # fmt: skip
 
 
-def _instance(launch: Launch, sizes: Mapping[str, int]) -> Instance:
+def _instance(launch: Launch, sizes: Mapping[str, int], architecture: str) -> Instance:
     """What a call of these sizes takes if all buffers are aligned; the last, which serves all, if it cannot be told."""
     known = {name for instance in launch.instances for condition in instance.conditions
              for name in symbols(getattr(condition, "value", 0))} <= sizes.keys()  # fmt: skip
-    return choose(launch.instances, sizes, dict.fromkeys(launch.buffers, 0)) if known else launch.instances[-1]
+    if not known:
+        return launch.instances[-1]
+    limits = LIMITS.get(architecture.rstrip("af"))
+    shared = SHARED_EVERYWHERE if limits is None else limits.shared_of_block
+    return choose(launch.instances, sizes, dict.fromkeys(launch.buffers, 0), shared)
 
 
 def _known(value: DimLike, sizes: Mapping[str, int]) -> int | None:

@@ -2,7 +2,7 @@
 
 One body of text, a template of C++, serves several sizes and alignments: elements that a thread reads at once, elements
 of a row that it holds. Each choice of them is an instance, with conditions under which it may be taken; the first whose
-conditions hold is. The last one has none.
+conditions hold is, on a device that has the shared memory for it. The last one has none, and needs little.
 """
 
 from __future__ import annotations
@@ -12,7 +12,11 @@ from dataclasses import dataclass, replace
 
 from graphopt.dimensions import DimLike, evaluate, symbols
 
-__all__ = ["Aligned", "AtMost", "Condition", "Extents", "Instance", "MultipleOf", "choose", "possible"]
+__all__ = ["SHARED_EVERYWHERE", "Aligned", "AtMost", "Condition", "Extents", "Instance", "MultipleOf", "choose",
+           "possible"]  # fmt: skip
+
+SHARED_EVERYWHERE = 48 * 1024
+"""Bytes of shared memory that a block can have on every device."""
 
 Extents = tuple[DimLike, DimLike, DimLike]
 
@@ -71,6 +75,8 @@ class Instance:
         The most threads that a block can have.
     shared
         Bytes of dynamic shared memory of a block.
+    fixed
+        Bytes of shared memory that its text declares, where that matters beside the others.
     conditions
         When it may be taken.
     is_resident
@@ -87,21 +93,35 @@ class Instance:
     shared: DimLike = 0
     conditions: tuple[Condition, ...] = ()
     is_resident: bool = False
+    fixed: int = 0
 
 
-def choose(instances: tuple[Instance, ...], sizes: Mapping[str, int], addresses: Mapping[str, int]) -> Instance:
-    """The first instance whose conditions hold for these sizes and buffers."""
-    return next(i for i in instances if all(condition.holds(sizes, addresses) for condition in i.conditions))
+def choose(
+    instances: tuple[Instance, ...],
+    sizes: Mapping[str, int],
+    addresses: Mapping[str, int],
+    shared: int = SHARED_EVERYWHERE,
+) -> Instance:
+    """The first instance whose conditions hold for these sizes and buffers, where a block has `shared` bytes."""
+    return next(
+        instance
+        for instance in instances
+        if all(condition.holds(sizes, addresses) for condition in instance.conditions)
+        and evaluate(instance.shared, sizes) + instance.fixed <= max(shared, SHARED_EVERYWHERE)
+    )
 
 
 def possible(instances: tuple[Instance, ...]) -> tuple[Instance, ...]:
-    """Those that some call can take, with the conditions that a call must look at: sizes may be known already."""
+    """Those that some call can take on some device, with the conditions that a call must look at.
+
+    Sizes may be known already.
+    """
     result = []
     for instance in instances:
         known = [c for c in instance.conditions if not isinstance(c, Aligned) and not symbols(c.value)]
         if all(condition.holds({}, {}) for condition in known):
             left = tuple(c for c in instance.conditions if c not in known)
             result.append(instance if left == instance.conditions else replace(instance, conditions=left))
-            if not left:
+            if not left and isinstance(instance.shared, int) and instance.shared + instance.fixed <= SHARED_EVERYWHERE:
                 break
     return tuple(result)

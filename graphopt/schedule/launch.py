@@ -168,23 +168,22 @@ FORMS = {"map": _map, "rows": rows, "total": rows, "columns": columns}
 
 def _magnitude(kernel: Kernel) -> DimLike:
     """What no number is above that the text computes from sizes and positions, signs left aside."""
-    found: dict[DimLike, None] = {}
     axes = {axis.name: axis.extent for axis in (*kernel.outer, *kernel.inner)}
-    found[product(axes.values())] = None
+    found: dict[tuple[str | int, DimLike], None] = {("", product(axes.values())): None}  # by what may come together
     for statement in kernel.statements():
         if isinstance(statement, Indexed):
-            found[_plus(statement.index.offset)] = None
+            found["offset", _plus(statement.index.offset)] = None
             for name, stride in statement.index.terms:
-                found[axes.get(name, 1) * _plus(stride)] = None
+                found[name, axes.get(name, 1) * _plus(stride)] = None
         if isinstance(statement, Gather | Scatter):
-            for position in statement.positions:
-                found[_plus(position.limit) * _plus(position.stride)] = None
+            for place, position in enumerate(statement.positions):
+                found[place, _plus(position.limit) * _plus(position.stride)] = None
         values = statement.operands if isinstance(statement, Compute) else (getattr(statement, "value", None),)
         for value in values:
             if isinstance(value, Extent):
-                found[_plus(value.value)] = None
+                found["", _plus(value.value)] = None
     total: DimLike = 0
-    for dimension in found:
+    for _, dimension in found:
         total = total + dimension
     return total
 

@@ -8,6 +8,7 @@ the kernel may be split into parts, which a second launch combines in their orde
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -48,7 +49,7 @@ OTHER = 40
 REGISTERS = 65_536
 """Registers of a multiprocessor."""
 SHARED = 160 * 1024
-"""Bytes of shared memory that a block may take, on all devices since 8.0 that are made for computing."""
+"""Bytes of shared memory that a row may take: there are devices that have more for a block, and many that have less."""
 ROWS_AT_ONCE = THREADS // WARP
 """Rows that a block does, a warp each."""
 EACH = 16
@@ -147,7 +148,9 @@ def _held(
     made = (AtMost(width * bytes, SHARED),)
     shared = width * bytes
     most = BLOCK if max(rooms.values()) <= 4 else BLOCK // 2  # functions of eight bytes need more registers
-    yield from _wide_or_not(kernel, "shared", "shared", (0,), each, (most, 1, 1), most, wide, made, shared)
+    warps = WARP * sum(np.dtype(r.dtype).itemsize for stage in kernel.stages for r in stage.reductions)
+    for instance in _wide_or_not(kernel, "shared", "shared", (0,), each, (most, 1, 1), most, wide, made, shared):
+        yield replace(instance, fixed=warps)
     yield from _wide_or_not(kernel, "long", long, (0,), each, (most, 1, 1), most, wide)
 
 
@@ -215,14 +218,15 @@ def _in_parts(
     first, *later = kernel.stages
     if parts == 1:
         return (launch(kernel, form, kernel.stages, whole, vectors=wide),)
+    several: DimLike = at_most(1, parts - 1)  # 1 or 0
     scratch = tuple(
-        Scratch(f"{kernel.name}_part{n or ''}", r.dtype, parts * number) for n, r in enumerate(first.reductions)
+        Scratch(f"{kernel.name}_part{n or ''}", r.dtype, several * parts * number)
+        for n, r in enumerate(first.reductions)
     )
     stores = tuple(s for s in first.row if isinstance(s, Store))
     wanted = local_names((*stores, *(s for stage in later for s in stage.row)))
     rest = (Stage(needed(first.row, wanted, stores=True), ()), *(Stage(stage.row, ()) for stage in later))
     (blocks, _, _), block = join
-    several: DimLike = at_most(1, parts - 1)
     last = Instance(f"{kernel.name}_join", "join", (), (blocks * several, 1, 1), block, THREADS)
     return (
         launch(kernel, form, kernel.stages, (*whole, *split), scratch=scratch, parts=parts, vectors=wide),

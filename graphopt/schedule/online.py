@@ -3,6 +3,9 @@
     m = max x            becomes        s, m, one element after another:
     s = Σ exp(x - m)                    s = s · exp(m - m′) + exp(x - m′),  m = m′ = max(m, x)
 
+Where x and m′ are both -∞, their difference counts as 0 until something larger comes: beside that, both here and in the
+formula, exp(x - m) is 0. Where nothing does, the sum is NaN, as the formula's is.
+
 Source: Milakov and Gimelshein, Online normalizer calculation for softmax, 2018, algorithm 3.
 """
 
@@ -12,8 +15,9 @@ from collections.abc import Sequence
 
 from graphopt.ops.arithmetic import subtract
 from graphopt.ops.elementary import exp
+from graphopt.ops.logic import isfinite, where
 from graphopt.ops.reduction import max_, sum_
-from graphopt.schedule.statements import Compute, Keep, Load, Local, OnlineSum, Reduce, Statement, Store, used
+from graphopt.schedule.statements import Compute, Keep, Literal, Load, Local, OnlineSum, Reduce, Statement, Store, used
 from graphopt.schedule.steps import Stage
 
 __all__ = ["online"]
@@ -60,6 +64,8 @@ def _sums(before: Stage, stage: Stage) -> list[OnlineSum] | None:
         if chain is None:
             return None
         largest, steps = chain
+        if not _is_finite_or_the_maximum(steps, largest):
+            return None
         top = maxima[largest].value
         assert isinstance(top, Local)
         if again.get(value.name) is None or again[value.name] != known.get(top.name):
@@ -96,6 +102,22 @@ def _from_maximum(
     if len(sources) != 1 or not sources <= maxima.keys():
         return None
     return sources.pop(), tuple(reversed(steps))
+
+
+def _is_finite_or_the_maximum(steps: tuple[Compute, ...], largest: str) -> bool:
+    """Whether a shift is the maximum, or the maximum where that is finite and a number where not.
+
+    Of any other function of it, what a smaller maximum gives may be infinite or undefined.
+    """
+    match steps:
+        case ():
+            return True
+        case (
+            Compute(op=test, operands=(Local(name=tested),), target=answer),
+            Compute(op=choice, operands=(Local(name=asked), Local(name=chosen), Literal())),
+        ):
+            return test is isfinite and choice is where and answer == asked and tested == chosen == largest
+    return False
 
 
 def _placed(lane: tuple[Statement, ...], sums: Sequence[OnlineSum]) -> tuple[Statement, ...]:

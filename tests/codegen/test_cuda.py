@@ -1,5 +1,6 @@
 """CUDA text under emulation gives what the interpreter gives: every form of kernel, ragged sizes, shuffled threads."""
 
+import math
 import re
 
 import cuda_corpus as corpus
@@ -172,6 +173,17 @@ def test_matrix_products_agree(n, k, m, g):
     arrays = {"a": normal((n, k)), "b": normal((k, m)), "p": normal((g, n, k))}
     arrays["i"] = np.random.default_rng(0).integers(-1000, 1000, (n, k)).astype(np.int32)
     corpus.products().check(arrays, drivers=DRIVERS[2:6], tolerance=64)
+
+
+def test_as_many_accesses_go_through_tiles_as_every_device_has_room_for():
+    along = [go.variable(f"a{k}", "float64[m, n]") for k in range(6)]
+    across = [go.variable(f"x{k}", "float64[n, m]") for k in range(6)]
+    case = Case([*along, *across], math.prod(along) + sum(map(T.transpose, across)))
+    assert case.forms() == {"tiled"}
+    (tiles,) = re.findall(r"\n( +__shared__ double tile_0.*?) +const", case.source.text, re.DOTALL)
+    assert 0 < tiles.count("[32][33];") * 32 * 33 * 8 <= 48 * 1024
+    shapes = dict.fromkeys([v.name for v in along], (37, 33)) | dict.fromkeys([v.name for v in across], (33, 37))
+    case.check({name: normal(shape, "float64", k) for k, (name, shape) in enumerate(shapes.items())}, DRIVERS[1:3])
 
 
 def test_more_tiles_than_blocks_are_done_in_turn():

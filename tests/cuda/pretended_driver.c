@@ -33,7 +33,7 @@ static const struct { int status; const char* text; } texts[] = {
 // What tests ask for ---------------------------------------------------------------------------------------------------
 
 static struct { const char* name; long value; } settings[] = {
-  {"version", 13000}, {"devices", 1}, {"memory", 1 << 30}, {"threads", 1024}, {"shared", 227 * 1024},
+  {"version", 13000}, {"devices", 1}, {"memory", 1 << 30}, {"threads", 1024}, {"shared", 227 * 1024}, {"static", 0},
   {"pending", 0},
 };
 
@@ -72,7 +72,7 @@ void pretend_reset(void) {
   memset(functions, 0, sizeof functions);
   lost = owner = 0;
   *setting("version") = 13000, *setting("devices") = 1, *setting("memory") = 1 << 30, *setting("threads") = 1024;
-  *setting("shared") = 227 * 1024, *setting("pending") = 0;
+  *setting("shared") = 227 * 1024, *setting("static") = 0, *setting("pending") = 0;
 }
 
 static int enter(const char* function) {
@@ -286,7 +286,7 @@ int cuModuleGetFunction(void** function, void* module, const char* name) {
   char symbol[512];
   Function* made = malloc(sizeof *made);
   made->module = *(Module*)module;
-  made->shared = 48 * 1024;
+  made->shared = 48 * 1024 - (int)*setting("static");
   snprintf(symbol, sizeof symbol, "graphopt_call_%s", name);
   made->entry = dlsym(made->module.kernels, symbol);
   snprintf(symbol, sizeof symbol, "graphopt_parameters_%s", name);
@@ -298,13 +298,13 @@ int cuModuleGetFunction(void** function, void* module, const char* name) {
 
 int cuFuncGetAttribute(int* value, int attribute, void* function) {
   ENTER;
-  *value = attribute == 0 ? (int)*setting("threads") : attribute == 4 ? 40 : 0;
+  *value = attribute == 0 ? (int)*setting("threads") : attribute == 4 ? 40 : attribute == 1 ? (int)*setting("static") : 0;
   return function ? 0 : INVALID_VALUE;
 }
 
 int cuFuncSetAttribute(void* function, int attribute, int value) {
   ENTER;
-  if (attribute != 8 || value > *setting("shared")) return INVALID_VALUE;
+  if (attribute != 8 || value + *setting("static") > *setting("shared")) return INVALID_VALUE;
   return ((Function*)function)->shared = value, 0;
 }
 

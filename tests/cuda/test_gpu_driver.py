@@ -42,6 +42,7 @@ def test_it_is_a_driver(driver):
     assert isinstance(driver, Driver)
     assert driver.name == "cuda" and driver.times_mean_something and driver.multiprocessors == 4
     assert driver.capability == 90 and "Pretended 0" in driver.description and "CUDA 13.0" in driver.description
+    assert driver.shared_memory == 227 * 1024
     module = driver.compile(SOURCE)
     assert isinstance(module, Module) and isinstance(module.kernel("scale"), Kernel)
     assert isinstance(driver.record(), Event)
@@ -53,6 +54,22 @@ def test_a_kernel_computes_on_what_was_copied_in(driver):
     driver.copy_in(buffer, np.arange(100.0))
     driver.launch(kernel, (2, 1, 1), (32, 1, 1), 0, [buffer, np.float64(3), np.int64(100)])
     np.testing.assert_array_equal(fetched(driver, buffer, 100), 3 * np.arange(100.0))
+
+
+@pytest.mark.parametrize(("stream", "waits"), [(None, 0), (1, 0), (2, 0), (0x5EED0, 1)])
+def test_an_array_of_another_stream_is_waited_for_before_it_is_read(gpu, stream, waits):
+    class Foreign:
+        def __init__(self, buffer):
+            self.__cuda_array_interface__ = {
+                "shape": (2,), "typestr": "<f8", "data": (buffer.address, False), "version": 3, "stream": stream,
+            }  # fmt: skip
+
+    buffer = default_driver().allocate(16)
+    default_driver().copy_in(buffer, np.ones(2))
+    x = T.vector("x")
+    before = gpu.calls("cuCtxSynchronize")
+    go.function([x], x + 1, target="cuda", options=go.Options(device_outputs=True))(Foreign(buffer))
+    assert gpu.calls("cuCtxSynchronize") - before == waits + 1  # once more at the end, as who owns it does not wait
 
 
 def test_arguments_of_every_size_arrive(driver):

@@ -169,6 +169,13 @@ def test_shared_memory_that_the_device_does_not_have_is_refused(driver, gpu):
     assert gpu.calls("cuFuncSetAttribute") == 2  # the kernel was allowed to once
 
 
+def test_what_a_kernel_declares_counts_for_what_it_may_have_without_being_allowed_to(driver, gpu):
+    gpu.set(static=1024)
+    kernel, buffer = driver.compile(WILD).kernel("fine"), driver.allocate(8)
+    driver.launch(kernel, ONE, ONE, 48 * 1024 - 512, [buffer, np.int64(0)])
+    driver.synchronize()
+
+
 def test_an_impossible_launch_and_wrong_arguments_are_named(driver):
     kernel, buffer = driver.compile(WILD).kernel("fine"), driver.allocate(8)
     with pytest.raises(InvalidArgument, match=r"grid .* is empty"):
@@ -196,6 +203,7 @@ def test_a_kernel_that_leaves_its_memory_ends_the_context_and_is_named(driver, g
     message = str(caught.value)
     assert "memory that is not its own" in message and "the latest first: 'stray'." in message
     assert "compute-sanitizer" in message and "cuda-emulated" in message and "700" in message
+    gc.collect()  # what earlier tests have left is let go in contexts of their own
     calls = gpu.calls("cuCtxPushCurrent_v2")
     for again in (driver.synchronize, driver.record, lambda: driver.allocate(8), lambda: driver.compile(WILD)):
         with pytest.raises(DeviceFailed, match="started again"):
