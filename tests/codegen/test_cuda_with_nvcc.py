@@ -22,7 +22,9 @@ PROGRAMS = {
     "extremes": corpus.extremes,
     "moved": corpus.moved,
     "stacked": corpus.stacked,
+    "chosen_product": corpus.chosen_product,
     "products": corpus.products,
+    "products_with_vectors": corpus.products_with_vectors,
     "log_softmax": partial(corpus.log_softmax, "default"),
     "every_op": corpus.every_op,
 }
