@@ -1,157 +1,70 @@
-"""Bugs planted in the templates are noticed by some order of threads, some guard page or some wrong result.
+"""Bugs planted in templates and in decisions are noticed: by wrong results, guard pages, barriers that threads miss."""
 
-Each is one edit of one template, laid over the package's by `Options.templates`.
-"""
-
-from dataclasses import dataclass
 from importlib.resources import files
 
-import numpy as np
+import cuda_fault_programs as programs
 import pytest
-from cuda_corpus import matrix
-from cuda_support import DRIVERS, Case, normal
+from cuda_fault_list import FAULTS, Edit
+from cuda_instances import Forced
+from cuda_planting import ORDERS, noticed
 
-import graphopt as go
-import graphopt.tensor as T
-from graphopt.errors import DeviceFailed
-
-
-def rows(templates):
-    x = matrix()
-    case = Case([x], {"softmax": T.softmax(x, axis=1)}, templates=templates)
-    return case, [{"x": normal((3, 71)) - 9}, {"x": normal((4, 1000))}]
+QUICK = [fault for fault in FAULTS if fault.is_quick]
+SEEN = [fault for fault in FAULTS if not fault.survives]
+UNSEEN = [fault for fault in FAULTS if fault.survives]
+FEW = [ORDERS[2], ORDERS[5], ORDERS[0]]
 
 
-def one_reduction(templates):
-    """More rows than blocks, and one barrier a row: the next row may come too early."""
-    x = matrix()
-    return Case([x], T.sum(x, axis=1), templates=templates), [{"x": normal((2048 * 2 + 3, 300))}]
+def by_name(fault):
+    return fault.what
 
 
-def columns(templates):
-    x, b = matrix(), go.variable("b", "float32[m]")
-    case = Case([x, b], {"softmax": T.softmax(x, axis=0), "sum": T.sum(x * b, axis=0)}, templates=templates)
-    return case, [{"x": normal(shape) - 9, "b": normal(shape[1:])} for shape in [(9, 40), (50, 3)]]
-
-
-def total(templates):
-    x = matrix()
-    case = Case([x], {"sum": T.sum(x), "max": T.max(x)}, templates=templates)
-    with_nan = normal((3, 50))
-    with_nan[1, 7] = np.nan
-    return case, [{"x": normal((70, 100)) - 9}, {"x": with_nan}]
-
-
-def product(templates):
-    a, b = go.variable("a", "float32[n, k]"), go.variable("b", "float32[k, m]")
-    return Case([a, b], a @ b, templates=templates), [{"a": normal((18, 37)), "b": normal((37, 19))}]
-
-
-def map_(templates):
-    x, p = matrix(), go.variable("p", "float32[n]")
-    case = Case([x, p], T.transpose(x) * p, templates=templates)
-    return case, [{"x": normal((5, 70)), "p": normal((5,))}]
-
-
-@dataclass(frozen=True)
-class Fault:
-    """In `template`, the text `old`, which stands there once, becomes `new`."""
-
-    what: str
-    program: object
-    template: str
-    old: str
-    new: str = ""
-
-
-KERNEL, REDUCTION, PRODUCT = "cuda/kernel.cu.j2", "cuda/reduction.cu.j2", "cuda/product.cu.j2"
-FAULTS = [
-    Fault("no barrier between warps", rows, REDUCTION, "{{ indent }}__syncthreads();"),
-    Fault(
-        "no barrier between rows",
-        one_reduction,
-        KERNEL,
-        "__syncthreads();  // before the next row uses the shared memory",
-    ),
-    Fault("the warp's last combination is missing", rows, REDUCTION, "step > 0", "step > 1"),
-    Fault("half a warp is combined", rows, REDUCTION, "step = 16", "step = 8"),
-    Fault("one warp is left out", rows, REDUCTION, "warp = 1;", "warp = 2;"),
-    Fault("a warp's result is taken from a wrong lane", rows, REDUCTION, "% 32 == 0", "% 32 == 1"),
-    Fault(
-        "a barrier that some threads miss",
-        rows,
-        REDUCTION,
-        "{{ indent }}__syncthreads();",
-        "{{ indent }}if (threadIdx.x < 40) __syncthreads();",
-    ),
-    Fault("one position too many", rows, KERNEL, "{{ number }} < {{ to }}", "{{ number }} <= {{ to }}"),
-    Fault(
-        "the first position is left out", rows, KERNEL, '"threadIdx.x", "blockDim.x"', '"threadIdx.x + 1", "blockDim.x"'
-    ),
-    Fault("max starts from 0", total, "expressions.j2", '"-INFINITY" if', '"0" if'),
-    Fault("each block does its first row only", one_reduction, KERNEL, "{{ row }} += gridDim.x", "{{ row }} += rows"),
-    Fault(
-        "no barrier before a column's steps are combined",
-        columns,
-        KERNEL,
-        "    __syncthreads();\n    {{ r.target }}",
-        "    {{ r.target }}",
-    ),
-    Fault(
-        "no barrier before columns use shared memory again",
-        columns,
-        KERNEL,
-        "__syncthreads();  // before the shared memory is used again",
-    ),
-    Fault("threads beside the last column store", columns, KERNEL, "inside && threadIdx", "threadIdx"),
-    Fault(
-        "threads beside the last column are not held back", columns, KERNEL, "inside ? column : columns - 1", "column"
-    ),
-    Fault("a column's first step counts twice", columns, KERNEL, "int step = 1;", "int step = 0;"),
-    Fault("all blocks write the same part", total, KERNEL, "[blockIdx.x] =", "[0] ="),
-    Fault("a part is left out", total, KERNEL, "part = threadIdx.x", "part = threadIdx.x + 1"),
-    Fault("a part too many", total, KERNEL, "part < parts", "part <= parts"),
-    Fault("max swallows NaN", total, "expressions.j2", '"max": "maximum"', '"max": "fmax"'),
-    Fault("one position of a map too many", map_, KERNEL, "{{ number }} < positions", "{{ number }} <= positions"),
-    Fault(
-        "blocks of a map overlap and the end is left out",
-        map_,
-        KERNEL,
-        "+ threadIdx.x; {{ number }} < positions",
-        "/ 2 + threadIdx.x; {{ number }} < positions / 2",
-    ),
-    Fault("an axis is not wrapped", map_, KERNEL, "{% if not loop.first %} % ({{ axis.extent | size }}){% endif %}"),
-    Fault("no barrier before a tile is used", product, PRODUCT, "__syncthreads();\n      for", "for"),
-    Fault("no barrier before the next tile comes", product, PRODUCT, "__syncthreads();  // before the next tiles come"),
-    Fault("a tile reads beyond the depth", product, PRODUCT, "row < rows && k_left < depth", "row < rows"),
-    Fault(
-        "a tile writes beyond the last row",
-        product,
-        PRODUCT,
-        "if (row < rows && column < columns)",
-        "if (column < columns)",
-    ),
-    Fault(
-        "rows and columns of a tile are exchanged", product, PRODUCT, "right[k][threadIdx.x]", "right[threadIdx.x][k]"
-    ),
-]
-
-
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.what)
+@pytest.mark.parametrize("fault", QUICK, ids=by_name)
 def test_a_planted_fault_is_noticed(fault, tmp_path):
-    text = files("graphopt.templates").joinpath(fault.template).read_text(encoding="utf-8")
-    assert text.count(fault.old) == 1
-    damaged = tmp_path / fault.template
-    damaged.parent.mkdir(parents=True, exist_ok=True)
-    damaged.write_text(text.replace(fault.old, fault.new), encoding="utf-8")
-    case, inputs = fault.program((tmp_path,))
-    with pytest.raises((AssertionError, DeviceFailed)):
-        for arrays in inputs:
-            case.check(arrays, DRIVERS, tolerance=256)
+    assert noticed(fault, tmp_path, FEW, first=True)
 
 
-@pytest.mark.parametrize("program", [rows, one_reduction, columns, total, product, map_])
-def test_the_same_programs_pass_undamaged(program):
-    case, inputs = program(())
+@pytest.mark.long
+@pytest.mark.parametrize("fault", SEEN, ids=by_name)
+def test_every_planted_fault_is_noticed(fault, tmp_path):
+    assert noticed(fault, tmp_path, ORDERS, first=True)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", UNSEEN, ids=by_name)
+def test_what_is_said_to_change_nothing_changes_nothing(fault, tmp_path):
+    assert noticed(fault, tmp_path, ORDERS) == {}
+
+
+@pytest.mark.parametrize("program", dict.fromkeys(fault.program for fault in QUICK))
+def test_the_programs_of_these_faults_pass_undamaged(program, monkeypatch):
+    _passes(program, FEW[:2], monkeypatch)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("program", programs.PROGRAMS)
+def test_all_programs_pass_undamaged(program, monkeypatch):
+    _passes(program, ORDERS, monkeypatch)
+
+
+def _passes(program, drivers, monkeypatch):
+    case, inputs = program()
+    forced = Forced(case, monkeypatch)
     for arrays in inputs:
-        case.check(arrays, DRIVERS[:3] if program is one_reduction else DRIVERS, tolerance=256)
+        forced.check(arrays, drivers, every=True)
+
+
+def test_each_fault_is_one_change_of_what_there_is():
+    names = [fault.what for fault in FAULTS]
+    assert len(names) == len(set(names)) and {fault.program for fault in FAULTS} == set(programs.PROGRAMS)
+    for fault in FAULTS:
+        if isinstance(fault, Edit):
+            text = files("graphopt.templates").joinpath(fault.template).read_text(encoding="utf-8")
+            assert text.count(fault.old) == 1 and fault.new != fault.old, fault.what
+        else:
+            assert hasattr(fault.owner, fault.name), fault.what
+
+
+def test_every_template_of_kernels_has_faults():
+    templates = {p.name for p in files("graphopt.templates").joinpath("cuda").iterdir() if p.name.endswith(".cu.j2")}
+    damaged = {fault.template.rpartition("/")[2] for fault in FAULTS if isinstance(fault, Edit)}
+    assert templates - damaged == {"program.cu.j2"}  # which has no statements of its own
