@@ -74,8 +74,8 @@ def table(record: common.Record) -> str:
         f"{record['that change something']} change something, and {record['noticed']} of those were noticed. By what, "
         f"some by several: {by}.",
         "",
-        "Threads in order (0) or at random (1 to 3), guard pages behind buffers (e) or in front of them (s). Each driver "
-        "runs all instances that a call may take.",
+        "Threads in order (0) or at random (1 to 3), guard pages behind buffers (e) or in front of them (s). Each "
+        "driver runs all instances that a call may take.",
         "",
         "| drivers | " + " | ".join(f"{seed}{guard[0]}" for seed, guard in ORDERS) + " |",
         "|---|" + "---|" * len(ORDERS),
