@@ -56,7 +56,13 @@ def test_nothing_else_is_merged(output):
         assert online(kernel.stages) == kernel.stages
 
 
-def test_it_gives_what_the_formula_gives_wherever_the_maximum_comes(monkeypatch):
+@pytest.mark.parametrize(
+    ("outputs", "pipeline"),
+    [({"log": T.log_softmax(X, axis=1), "soft": T.softmax(X, axis=1)}, "default"),
+     ({"sum": T.sum(T.exp(X - LARGEST), axis=1)}, "lower,cse,fuse")],
+    ids=["log-softmax and softmax", "what is not prepared for infinities"],
+)  # fmt: skip
+def test_it_gives_what_the_formula_gives_wherever_the_maximum_comes(outputs, pipeline, monkeypatch):
     rng = np.random.default_rng(3)
     rows = rng.normal(size=(12, 2003)).astype("float32") * 20
     rows[0] = np.sort(rows[0])
@@ -66,9 +72,9 @@ def test_it_gives_what_the_formula_gives_wherever_the_maximum_comes(monkeypatch)
     rows[7, :1800] = -np.inf
     rows[8] = 3e38
     rows[9] -= 1e6
-    f = go.function([X], {"log": T.log_softmax(X, axis=1), "soft": T.softmax(X, axis=1)}, target="cuda-emulated")
-    usual = f(rows)
+    usual = go.function([X], outputs, target="cuda-emulated", pipeline=pipeline)(rows)
     monkeypatch.setattr(device, "choose", lambda instances, *_: instances[-1])
+    f = go.function([X], outputs, target="cuda-emulated", pipeline=pipeline)  # one that has chosen nothing yet
     long = f(rows)
     assert "online" in f.source
     for name in usual:
