@@ -13,7 +13,7 @@ import cuda_fault_programs as programs
 import numpy as np
 
 from graphopt.codegen import cuda
-from graphopt.schedule import launch, launch_reductions
+from graphopt.schedule import launch, launch_products, launch_reductions, online
 from graphopt.schedule import vectors as wide_accesses
 from graphopt.schedule.instance import Aligned, AtMost, MultipleOf
 from graphopt.schedule.statements import Recall
@@ -51,22 +51,17 @@ Fault = Edit | Patch
 
 MAP, ROWS, COLUMNS = "cuda/map.cu.j2", "cuda/rows.cu.j2", "cuda/columns.cu.j2"
 LOOPS, KERNEL, REDUCTION = "cuda/loops.cu.j2", "cuda/kernel.cu.j2", "cuda/reduction.cu.j2"
-DIALECT, EXPRESSIONS, PRODUCT = "cuda/dialect.cuh.j2", "expressions.j2", "cuda/product.cu.j2"
+DIALECT, EXPRESSIONS, SCALAR = "cuda/dialect.cuh.j2", "expressions.j2", "cuda/scalar.cuh.j2"
+PRODUCT = "cuda/product.cu.j2"
 
 AGAIN = "several threads compute the same elements from what none of them changes: slower, and right"
 ALIKE = "all threads of the team have the same bits, and all of them store those: slower, and right"
-MASKED = (
-    "an aligned access does not leave the 16 bytes that the last element lies in, and what it has too much is masked"
-)
 
 IN_MAPS = [
-    Edit("one access of a map too many", programs.maps, MAP,
-         "{{ number }} < positions; {{ number }} += step * kVector",
-         "{{ number }} <= positions; {{ number }} += step * kVector"),
+    Edit("one access of a map too many", programs.maps, MAP, "position_first < positions;",
+         "position_first <= positions;"),
     Edit("one position of a map too many", programs.long_body, MAP, "{{ number }} < positions; {{ number }} += step)",
          "{{ number }} <= positions; {{ number }} += step)"),
-    Edit("a tail of all elements but one is taken for whole", programs.maps, MAP, "}} < kVector ?",
-         "}} < kVector - 1 ?"),
     Edit("threads begin one element apart", programs.maps, MAP, "= first * kVector;", "= first;"),
     Edit("neighbouring threads do the same positions", programs.maps, MAP, "+ threadIdx.x, step",
          "+ threadIdx.x / 2, step"),
@@ -96,18 +91,18 @@ IN_MAPS = [
 IN_LOOPS = [
     Edit("an axis is not wrapped", programs.several_axes, LOOPS,
          "{% if not loop.first %} % ({{ axis.extent | size }}){% endif %}"),
-    Edit("elements beyond the tail are reduced", programs.total, LOOPS, "if (k >= {{ count }}) continue;"),
     Edit("all elements of an access have the first one's position", programs.maps, LOOPS, "{{ axis }}_first + k;",
          "{{ axis }}_first;"),
-    Edit("a tail is stored as if it were whole", programs.maps, LOOPS,
-         ', stored_{{ loop.index0 }}{{ ", " ~ count if count }}', ", stored_{{ loop.index0 }}", is_quick=True),
-    Edit("a tail is loaded as if it were whole", programs.total, LOOPS,
-         '(axis) }}){{ ", " ~ count if count }});\n{% endfor %}\n{% for s in found.stores %}\n{{ indent }}GoVector',
-         "(axis) }}));\n{% endfor %}\n{% for s in found.stores %}\n{{ indent }}GoVector", survives=MASKED),
-    Edit("all elements of an access are held in one place", programs.rows, LOOPS, "_held[{{ slot }}] =",
-         "_held[{{ slot }} - k] ="),
-    Edit("a held value is the neighbour's", programs.rows, LOOPS, "}}_held[{{ slot }}];",
-         "}}_held[({{ slot }}) ^ 1];"),
+    Edit("an access is its first element throughout", programs.maps, LOOPS, '(s.target ~ "_wide" ~ loaded ~ "[k]")',
+         '(s.target ~ "_wide" ~ loaded ~ "[0]")'),
+    Edit("all elements of an access are held in one place", programs.rows, LOOPS, "_held{{ slot }} =",
+         '_held{{ slot | replace("k]", "0]") }} ='),
+    Edit("what an access held is its first element throughout", programs.rows, LOOPS, '(s.target ~ "_held" ~ slot)',
+         '(s.target ~ "_held" ~ slot | replace("k]", "0]"))', is_quick=True),
+    Edit("a store has all but its last element", programs.maps, LOOPS, "stored_{{ found.stores.index(s) }}[k] =",
+         "if (k + 1 < {{ lanes }} || k == 0) stored_{{ found.stores.index(s) }}[k] ="),
+    Edit("a held value is the neighbour's", programs.rows, LOOPS, "_held{{ slot }};",
+         '_held{{ slot | replace("k]", "kVector - 1 - k]") }};'),
     Edit("all threads store a row's result", programs.rows, LOOPS,
          '{{ "if (" ~ condition ~ ") " if s is statement("Store") }}', survives=ALIKE),
     Edit("what is collected begins behind the first place", programs.in_order, LOOPS, "[{{ s.target }}++]",
@@ -118,9 +113,34 @@ IN_LOOPS = [
          "}} = 1 + ({{ from }});"),
 ]  # fmt: skip
 
+IN_TAILS = [
+    Edit("a tail of all elements but one is taken for whole", programs.maps, LOOPS, " if from else end }} / kVector",
+         ' if from else "(" ~ end ~ " + 1)" }} / kVector', is_quick=True),
+    Edit("a tail is left out", programs.maps, LOOPS, "left < {{ end }};", "left < tail;"),
+    Edit("a tail has an element too many", programs.maps, LOOPS, "left < {{ end }};", "left <= {{ end }};"),
+    Edit("a tail begins behind its first element", programs.maps, LOOPS, "left = tail + {{ first }};",
+         "left = tail + 1 + {{ first }};"),
+    Edit("a tail begins with the first element of all", programs.total, LOOPS, "left = tail + {{ first }};",
+         "left = {{ first }};"),
+    Edit("what is left is done in whole accesses", programs.maps, LOOPS, "GoLanes<1>(), left)",
+         "GoLanes<kVector>(), left)"),
+    Edit("one group too many before a tail", programs.maps, LOOPS, "group < tail;", "group <= tail;"),
+    Edit("groups begin one element apart", programs.maps, LOOPS, "{{ first }} * kVector; group",
+         "{{ first }}; group"),
+    Edit("groups overlap", programs.total, LOOPS, "group += {{ step }} * kVector", "group += {{ step }}"),
+    Edit("groups of every part begin with the first element", programs.total, LOOPS,
+         "group = {{ from }}{{ first }} *", "group = {{ first }} *"),
+    Edit("a part's tail is that of all elements", programs.total, LOOPS, 'tail = {{ from }}{{ "("', 'tail = {{ "("'),
+    Edit("groups of several elements are of one", programs.maps, DIALECT, "kCount = kNumber;", "kCount = 1;"),
+]  # fmt: skip
+
 IN_ROWS = [
     Edit("no barrier between rows", programs.many_rows, ROWS,
-         "if (kTeam == 0) __syncthreads();  // before the next row uses the shared memory", is_quick=True),
+         "if (kTeam != 32) __syncthreads();  // before the next row uses the shared memory", is_quick=True),
+    Edit("warps wait for each other between rows", programs.many_rows, ROWS,
+         "if (kTeam != 32) __syncthreads();  // before", "__syncthreads();  // before"),
+    Edit("warps wait between rows, and blocks do not", programs.many_rows, ROWS,
+         "if (kTeam != 32) __syncthreads();  // before", "if (kTeam == 32) __syncthreads();  // before"),
     Edit("each team does its first row only", programs.many_rows, ROWS,
          "{{ row }} += static_cast<int64_t>(gridDim.x) * blockDim.y", "{{ row }} += rows"),
     Edit("all warps of a block do one row", programs.rows, ROWS, "* blockDim.y + threadIdx.y; {{ row }} < rows",
@@ -128,14 +148,26 @@ IN_ROWS = [
     Edit("one row too many", programs.rows, ROWS, "{{ row }} < rows;", "{{ row }} <= rows;"),
     Edit("a team is always a warp", programs.rows, ROWS, "kTeam != 0 ? kTeam : static_cast<int>(blockDim.x)", "32"),
     Edit("one held element too many", programs.rows, ROWS, ">= width) continue", "> width) continue"),
+    Edit("what is held does not end with the row", programs.rows, ROWS,
+         "{{ indent }}  if ({{ number }} >= width) continue;\n", is_quick=True),
+    Edit("a thread's accesses are all loaded into one place", programs.rows, ROWS,
+         '"wide" }}[item / kVector] =', '"wide" }}[0] ='),
+    Edit("a thread computes with its first access throughout", programs.two_rooms, ROWS, 'loaded="[item / kVector]"',
+         'loaded="[0]"', is_quick=True),
+    Edit("a thread's accesses overlap", programs.rows, ROWS, "item < kItems; item += kVector",
+         "item < kItems; item++"),
+    Edit("a thread's last access is left out", programs.rows, ROWS, "item < kItems;", "item + kVector < kItems;"),
+    Edit("accesses of all teams are a warp's apart", programs.rows, ROWS, "= item * team +", "= item * 32 +"),
     Edit("held elements of neighbours overlap", programs.rows, ROWS, "static_cast<int>(threadIdx.x) * kVector",
          "static_cast<int>(threadIdx.x)"),
-    Edit("one access of a row too many", programs.rows, ROWS, "{{ number }} < width; {{ number }} += team",
-         "{{ number }} <= width; {{ number }} += team", is_quick=True),
-    Edit("a row's first access is left out", programs.rows, ROWS, "}} = threadIdx.x * kVector;",
-         "}} = (threadIdx.x + 1) * kVector;"),
-    Edit("a row's accesses step by one team's elements", programs.rows, ROWS, "+= team * kVector", "+= team"),
-    Edit("parts overlap by one access", programs.long_rows, ROWS, "{{ number }} < end;", "{{ number }} <= end;"),
+    Edit("one access of a row too many", programs.rows, ROWS, "{{ number }} < {{ end }};",
+         "{{ number }} <= {{ end }};", is_quick=True),
+    Edit("a row's first access is left out", programs.rows, ROWS, "}}threadIdx.x * kVector;",
+         "}}(threadIdx.x + 1) * kVector;"),
+    Edit("a row's accesses step by one team's elements", programs.rows, ROWS, "+= {{ team }} * kVector",
+         "+= {{ team }}"),
+    Edit("parts overlap by one access", programs.long_rows, ROWS, "begin + length < width ? begin + length :",
+         "begin + length < width ? begin + length + 1 :"),
     Edit("parts are not whole accesses long", programs.long_rows, ROWS,
          "((width + parts - 1) / parts + {{ threads - 1 }}) / {{ threads }} * {{ threads }}",
          "(width + parts - 1) / parts", is_quick=True),
@@ -147,8 +179,6 @@ IN_ROWS = [
          "blockIdx.x * length"),
     Edit("all blocks write the same part", programs.long_rows, ROWS, "[blockIdx.x] = {{ r.target }}",
          "[0] = {{ r.target }}"),
-    Edit("a total's tail is taken for whole", programs.total, ROWS, "- {{ number }} < kVector ?",
-         "- {{ number }} < 0 ?"),
     Edit("a part too many is joined", programs.long_rows, ROWS, "part < parts; part +=", "part <= parts; part +="),
     Edit("the first part is not joined", programs.long_rows, ROWS, "part = threadIdx.x;", "part = threadIdx.x + 1;"),
     Edit("a warp without a row joins", programs.long_rows, ROWS, "  if ({{ row }} >= rows) return;\n"),
@@ -163,14 +193,17 @@ IN_REDUCTIONS = [
     Edit("no barrier between warps", programs.rows, REDUCTION, "{{ indent }}  __syncthreads();", is_quick=True),
     Edit("a barrier that some threads miss", programs.rows, REDUCTION, "{{ indent }}  __syncthreads();",
          "{{ indent }}  if (threadIdx.x < 40) __syncthreads();", is_quick=True),
-    Edit("a warp's last combination is missing", programs.rows, REDUCTION, "step > 0", "step > 1", is_quick=True),
+    Edit("a warp's last combination is missing", programs.rows, REDUCTION, "step > 0", "step > 1"),
     Edit("half a warp is combined", programs.rows, REDUCTION, "step = 16", "step = 8"),
+    Edit("warps combine what belongs to several rows", programs.rows, REDUCTION, "if (kTeam != 32) {", "if (true) {"),
+    Edit("a block does not combine its warps", programs.rows, REDUCTION, "if (kTeam != 32) {", "if (kTeam == 32) {",
+         is_quick=True),
     Edit("only the first lane has the result", programs.rows, REDUCTION, "return __shfl_sync(0xffffffffu, value, 0);",
          "return value;"),
     Edit("a warp's result is another lane's", programs.rows, REDUCTION, "__shfl_sync(0xffffffffu, value, 0)",
          "__shfl_sync(0xffffffffu, value, 1)"),
     Edit("half of the lanes are named to a shuffle", programs.rows, REDUCTION, "__shfl_down_sync(0xffffffffu",
-         "__shfl_down_sync(0x0000ffffu", is_quick=True),
+         "__shfl_down_sync(0x0000ffffu"),
     Edit("one warp too many is combined", programs.rows, REDUCTION, "blockDim.x) / 32 ?", "blockDim.x) / 32 + 1 ?"),
     Edit("missing warps count as 0", programs.total, REDUCTION, "static_cast<{{ type }}>({{ ops.start(op, t) }})",
          "static_cast<{{ type }}>(0)"),
@@ -218,11 +251,9 @@ IN_OTHERS = [
     Edit("one row too many in order", programs.in_order, KERNEL, "{{ row }} < rows;", "{{ row }} <= rows;"),
     Edit("the first position in order is left out", programs.in_order, KERNEL, 'stage.lane, "0", "1"',
          'stage.lane, "1", "1"', is_quick=True),
-    Edit("a tail is stored with one element more", programs.maps, DIALECT, "if (k < count) to[k]",
-         "if (k <= count) to[k]"),
-    Edit("all but one element are stored as all", programs.maps, DIALECT, "if (count == kCount) {",
-         "if (count >= kCount - 1) {"),
-    Edit("a tail is loaded as zeros", programs.maps, DIALECT, "value[k] = k < count ?", "value[k] = k + 1 < count ?"),
+    Edit("accesses load what comes one element later", programs.maps, DIALECT, "kCount>*>(from);",
+         "kCount>*>(from + 1);"),
+    Edit("accesses store one element later", programs.maps, DIALECT, "kCount>*>(to) =", "kCount>*>(to + 1) ="),
     Edit("neighbouring elements come one by one", programs.maps, DIALECT, "alignas(sizeof(T) * kCount)", "alignas(T)",
          survives="several accesses in place of one: slower, and right"),
 ]  # fmt: skip
@@ -256,9 +287,47 @@ def _exchanged(hold):
     return wrong
 
 
+def _behind(placed):
+    """Each sum behind the maximum beside which it is taken."""
+
+    def wrong(lane, sums):
+        right = placed(lane, sums)
+        return (*(s for s in right if s not in sums), *sums)
+
+    return wrong
+
+
 def _half_of_shared(make):
     return lambda *given: (replace(i, shared=i.shared // 2) for i in make(*given))
 
+
+IN_ONLINE = [
+    Edit("an element counts from the maximum before it", programs.beside_maximum, LOOPS,
+         's.target }}_shift({{ ops.combine("max", t, s.value | operand, s.largest) }});',
+         "s.target }}_shift({{ s.largest }});"),
+    Edit("a running sum is not rescaled", programs.beside_maximum, LOOPS,
+         "go_rescaled_{{ t }}({{ s.target }}, {{ s.target }}_shift({{ s.largest }}), to)", "{{ s.target }}",
+         is_quick=True),
+    Edit("a running sum is rescaled the wrong way", programs.beside_maximum, LOOPS,
+         "{{ s.target }}_shift({{ s.largest }}), to);", "to, {{ s.target }}_shift({{ s.largest }}));"),
+    Edit("an element is counted without the maximum", programs.beside_maximum, LOOPS, "({{ s.value | operand }}, to)",
+         "({{ s.value | operand }}, to - to)"),
+    Edit("a thread's sum is not brought to its team's maximum", programs.beside_maximum, ROWS,
+         "{{ s.target }}_own, {{ s.target }}_last)", "{{ s.target }}_own, {{ s.target }}_own)"),
+    Edit("a thread's sum is brought to its team's maximum the wrong way", programs.beside_maximum, ROWS,
+         "{{ s.target }}_own, {{ s.target }}_last)", "{{ s.target }}_last, {{ s.target }}_own)"),
+    Edit("sums beside a maximum are not combined", programs.beside_maximum, ROWS,
+         "{{ teams.across(stage.online, \"    \") -}}\n"),
+    Edit("what no element was added to is rescaled", programs.beside_maximum, SCALAR,
+         "from == to || sum == 0.0{{ c }} ?", "from == to ?"),
+    Edit("a sum is rescaled from an infinite maximum to the same", programs.beside_maximum, SCALAR,
+         "from == to || sum == 0.0{{ c }} ?", "sum == 0.0{{ c }} ?"),
+    Edit("-inf is counted from -inf", programs.beside_maximum, SCALAR, "x == to ? 1.0{{ c }} :"),
+    Edit("a row of infinities has a sum", programs.beside_maximum, SCALAR, "sum + (to - to)", "sum"),
+    Edit("sums are rescaled by the inverse", programs.beside_maximum, SCALAR, "exp{{ c }}(from - to)",
+         "exp{{ c }}(to - from)"),
+    Patch("a sum is taken behind its maximum", programs.beside_maximum, online, "_placed", _behind),
+]  # fmt: skip
 
 IN_DECISIONS = [
     Patch("wide accesses to buffers that are not aligned", programs.maps, Aligned, "holds", _always, is_askew=True,
@@ -270,7 +339,7 @@ IN_DECISIONS = [
           lambda was: lambda *given: []),
     Patch("rows of any length in any room", programs.rows, AtMost, "holds", _always, is_quick=True),
     Patch("held values share a room", programs.two_rooms, launch_reductions, "slots",
-          lambda slots: lambda stages: tuple(replace(slot, room=0) for slot in slots(stages)), is_quick=True),
+          lambda slots: lambda stages: tuple(replace(slot, room=0) for slot in slots(stages))),
     Patch("a room's size is forgotten", programs.mixed, launch_reductions, "_wide_or_not", _half_of_shared),
     Patch("smaller rooms lie before larger ones", programs.mixed, cuda, "FILTERS", _small_rooms_first, is_quick=True),
     Patch("shared memory without a limit", programs.two_rooms, launch_reductions, "SHARED", lambda was: 2**40),
@@ -287,16 +356,54 @@ IN_DECISIONS = [
 ]  # fmt: skip
 
 IN_PRODUCTS = [
-    Edit("no barrier before a tile is used", programs.product, PRODUCT, "__syncthreads();\n      for", "for"),
+    Edit("no barrier before a product's tile is used", programs.product, PRODUCT, "__syncthreads();\n#pragma",
+         "#pragma", is_quick=True),
     Edit("no barrier before the next tiles come", programs.product, PRODUCT,
          "__syncthreads();  // before the next tiles come"),
-    Edit("a tile reads beyond the depth", programs.product, PRODUCT, "row < rows && k_left < depth", "row < rows"),
+    Edit("a tile reads beyond the depth", programs.product, PRODUCT, "from + k < {{ to }} && "),
+    Edit("a tile reads beyond the last row", programs.product, PRODUCT, " && {{ first }} + {{ line }} < {{ lines }}"),
+    Edit("the last element of the depth is left out", programs.product, PRODUCT, "from + k < {{ to }}",
+         "from + k < {{ to }} - 1"),
+    Edit("the last step of the depth is left out", programs.product, PRODUCT, "from < {{ to }};",
+         "from + 16 <= {{ to }};"),
     Edit("a tile writes beyond the last row", programs.product, PRODUCT, "if (row < rows && column < columns)",
          "if (column < columns)"),
-    Edit("rows and columns of a product's tile are exchanged", programs.product, PRODUCT, "right[k][threadIdx.x]",
-         "right[threadIdx.x][k]"),
+    Edit("a tile writes beyond the last column", programs.product, PRODUCT, "if (row < rows && column < columns)",
+         "if (row < rows)"),
+    Edit("rows and columns of a product's tile are exchanged", programs.product, PRODUCT, "right[k][own_column",
+         "right[k][own_row"),
+    Edit("rows of a product's tile are too short", programs.product, PRODUCT, "right[{{ tile.depth }}][{{ tile.size +",
+         "right[1][{{ 1 +"),
+    Edit("half of a tile is not fetched", programs.product, PRODUCT, "part * {{ threads }}",
+         "part * {{ threads // 2 }}"),
+    Edit("an operand begins at its buffer's start", programs.product, PRODUCT, " + ({{ matrix.offset | size }})"),
+    Edit("a batch begins where the first does", programs.product, PRODUCT,
+         " + b{{ loop.index0 }} * ({{ stride | size }})"),
+    Edit("a thread's rows are all its first", programs.product, PRODUCT, "[own_row + i]", "[own_row]"),
+    Edit("an epilogue looks at a tile's first column", programs.product, PRODUCT, "= column;", "= first_column;"),
+    Edit("totals begin with what the registers held", programs.product, PRODUCT, "[{{ each }}] = {};",
+         "[{{ each }}] = {1};"),
+    Edit("an epilogue has nothing of its product", programs.product, PRODUCT,
+         "const {{ s.dtype | c_type }} {{ s.target }} = {{ total }};",
+         "const {{ s.dtype | c_type }} {{ s.target }} = 0;"),
+    Edit("all parts of the depth begin at 0", programs.deep_product, PRODUCT, "begin = blockIdx.y * span",
+         "begin = 0"),
+    Edit("parts of the depth overlap", programs.deep_product, PRODUCT, "? begin + span : depth",
+         "? begin + span + 1 : depth"),
+    Edit("parts of the depth leave out its end", programs.deep_product, PRODUCT, "(depth + gridDim.y - 1)", "depth"),
+    Edit("a part of the depth is left out of the sum", programs.deep_product, PRODUCT, "part = 1; part < parts",
+         "part = 2; part < parts"),
+    Edit("a part of the depth too many is added", programs.deep_product, PRODUCT, "part = 1; part < parts",
+         "part = 1; part <= parts", is_quick=True),
+    Edit("all parts of the depth are written to one place", programs.deep_product, PRODUCT,
+         "(blockIdx.y * {{ lines(p) }} + ", "("),
+    Patch("fewer parts of the depth are joined than there are", programs.deep_product, cuda, "BLOCKS_OF_PARTS",
+          lambda was: 2),
+    Patch("too little room for parts of the depth", programs.deep_product, launch_products, "Scratch",
+          lambda made: lambda name, dtype, count: made(name, dtype, count // 2)),
 ]  # fmt: skip
 
 FAULTS: list[Fault] = [
-    *IN_MAPS, *IN_LOOPS, *IN_ROWS, *IN_REDUCTIONS, *IN_COLUMNS, *IN_OTHERS, *IN_DECISIONS, *IN_PRODUCTS,
+    *IN_MAPS, *IN_LOOPS, *IN_TAILS, *IN_ROWS, *IN_REDUCTIONS, *IN_COLUMNS, *IN_ONLINE, *IN_OTHERS, *IN_DECISIONS,
+    *IN_PRODUCTS,
 ]  # fmt: skip

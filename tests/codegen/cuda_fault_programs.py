@@ -137,10 +137,38 @@ def in_order(templates=()):
     return case, arrays
 
 
+def beside_maximum(templates=()):
+    """Sums beside maxima that rise, fall and come in any order, far from 0 and between infinities."""
+    x = matrix()
+    shifted = x - T.max(x, axis=1, keepdims=True)
+    case = Case([x], {"log": T.log_softmax(x, axis=1), "sum": T.sum(T.exp(shifted), axis=1)}, templates=templates)
+    arrays = []
+    for n, m in [(4, 71), (4, 1000), (17, 8)]:
+        array = normal((n, m)) * 20
+        array[0], array[1] = np.sort(array[0]), np.sort(array[1])[::-1]
+        array[2] -= 300
+        array[3, : m // 2] = -np.inf
+        if n > 4:
+            array[4], array[5, 3], array[6, 5] = -np.inf, np.inf, np.nan
+        arrays.append({"x": array})
+    return case, arrays
+
+
 def product(templates=()):
-    a, b = go.variable("a", "float32[n, k]"), go.variable("b", "float32[k, m]")
-    return Case([a, b], a @ b, templates=templates), [{"a": normal((18, 37)), "b": normal((37, 19))}]
+    """Sizes that leave large tiles alone: 64 of them, one for each matrix of a stack, beyond whose edges they reach."""
+    a, b = go.variable("a", "float32[64, 43, 21]"), go.variable("b", "float32[64, 21, 37]")
+    c = go.variable("c", "float32[37]")
+    case = Case([a, b, c], T.maximum(a[:, 2:] @ b + c, 0), templates=templates, multiplies=())
+    return case, [{"a": normal((64, 43, 21)), "b": normal((64, 21, 37)), "c": normal((37,))}]
+
+
+def deep_product(templates=()):
+    """Small tiles whose depth is in parts."""
+    a, b = go.variable("a", "float32[9, 100]"), go.variable("b", "float32[100, 5]")
+    c = go.variable("c", "float32[5]")
+    case = Case([a, b, c], T.maximum(a @ b + c, 0), templates=templates, multiplies=())
+    return case, [{"a": normal((9, 100)), "b": normal((100, 5)), "c": normal((5,))}]
 
 
 PROGRAMS = (maps, long_body, several_axes, tiles, rows, normalized, mixed, two_rooms, many_rows, long_rows, total,
-            columns, long_columns, in_order, product)  # fmt: skip
+            columns, long_columns, beside_maximum, in_order, product, deep_product)  # fmt: skip

@@ -1,7 +1,8 @@
 """Shared by the tests that run every instance of every launch: who takes which, buffers that lie askew, and what ran.
 
 A call takes the first instance whose conditions hold. As limits are upper limits, those for long rows may be taken for
-short ones as well, and what holds for wide accesses holds for single ones: a small program can run them all.
+short ones as well, and what holds for wide accesses holds for single ones: a small program can run them all. So it is
+with the tiles of products, which may be larger than their matrices, and their library; depths are cut into short parts.
 """
 
 from collections import Counter
@@ -10,11 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from cuda_support import assert_close
 
+from graphopt.codegen import cuda
 from graphopt.graph.counts import settle
 from graphopt.interpret import bind_dimensions, interpret
 from graphopt.runtime import device
 from graphopt.runtime.device import DeviceProgram
 from graphopt.runtime.emulation import EmulatedDriver
+from graphopt.schedule import device_product
+from graphopt.schedule.device_product import Routes
 from graphopt.schedule.kernel_launch import Launch
 
 
@@ -34,9 +38,23 @@ class Taking:
     most: int = 1
 
     def __call__(self, instances, sizes, addresses):
-        allowed = may_be_taken(instances, sizes, addresses)
+        return self._of(may_be_taken(instances, sizes, addresses))
+
+    def route(self, routes, sizes, multiplies):
+        """In place of `Routes.taken`: what a call takes by itself in the first turns, which are for the instances of
+        the maps in it; then the other kernels that it may take."""
+        usual = TAKEN(routes, sizes, multiplies)
+        others = [way for way in (routes.large, routes.small) if way and way != usual]
+        return self._of([usual] * OF_MAPS + others)
+
+    def _of(self, allowed):
         self.most = max(self.most, len(allowed))
         return allowed[self.turn % len(allowed)]
+
+
+TAKEN = Routes.taken
+OF_MAPS = 3
+"""Instances of a map, at most: wide, single, and counted in 64 bits."""
 
 
 def may_be_taken(instances, sizes, addresses):
@@ -53,8 +71,8 @@ class CountingDriver(EmulatedDriver):
     Buffers that have a number in `askew` begin so many bytes behind an address that any access may have.
     """
 
-    def __init__(self, seed=0, guard="end", multiprocessors=2, askew=None, launched=None):
-        super().__init__(seed, guard)
+    def __init__(self, seed=0, guard="end", multiprocessors=2, askew=None, launched=None, **others):
+        super().__init__(seed, guard, **others)
         self.multiprocessors = multiprocessors
         self.launched = Counter() if launched is None else launched
         self._askew, self._wholes = askew or {}, {}
@@ -86,6 +104,10 @@ class Forced:
         self.case, self.taking, self.launched = case, Taking(), Counter()
         self._programs = {}
         monkeypatch.setattr(device, "choose", self.taking)
+        monkeypatch.setattr(Routes, "taken", lambda *given: self.taking.route(*given))
+        monkeypatch.setattr(device_product, "LARGE", 1)  # for the library
+        for module in (device_product, cuda):
+            monkeypatch.setattr(module, "PART", 8)
 
     def launches(self):
         return [launch for launch in self.case.source.launches if isinstance(launch, Launch)]
@@ -98,8 +120,12 @@ class Forced:
         key = seed, guard, multiprocessors, askew
         if key not in self._programs:
             sizes = {name: np.dtype(b.type.dtype).itemsize for name, b in self.case.program.buffers.items()}
+            for scratch in (scratch for launch in self.launches() for scratch in launch.scratch):
+                sizes[scratch.name] = np.dtype(scratch.dtype).itemsize
             offsets = {name: size for name, size in sizes.items() if askew is None or name in askew}
-            driver = CountingDriver(seed, guard, multiprocessors, offsets, self.launched)
+            driver = CountingDriver(
+                seed, guard, multiprocessors, offsets, self.launched, multiplies=self.case.multiplies
+            )
             self._programs[key] = DeviceProgram(self.case.program, driver, self.case.options)
         return self._programs[key]
 
@@ -107,7 +133,9 @@ class Forced:
         graph = self.case.graph
         arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
         sizes = bind_dimensions(graph, arrays)
-        return self.program(*driver).run(arrays, sizes, settle=lambda node, n: settle(graph, node, n, sizes))
+        program = self.program(*driver)
+        program._shapes.clear()  # what was chosen in an earlier turn
+        return program.run(arrays, sizes, settle=lambda node, n: settle(graph, node, n, sizes))
 
     def check(self, arrays, drivers, *, every=False, tolerance=256):
         """Each instance that may be taken agrees with the interpreter.

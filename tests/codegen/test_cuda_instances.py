@@ -1,13 +1,15 @@
 """Every instance of every launch computes what the interpreter does: wide and single accesses, rows held in registers,
 in shared memory or not at all, reductions in one piece and in parts. All sizes about which a choice changes, too."""
 
+from bisect import bisect
 from functools import cache, partial
 
 import cuda_corpus as corpus
+import cuda_fault_programs as fault_programs
 import numpy as np
 import pytest
 from cuda_corpus import matrix
-from cuda_instances import CountingDriver, Daring, Forced
+from cuda_instances import OF_MAPS, CountingDriver, Daring, Forced
 from cuda_support import Case, normal
 from test_cuda_ops import operands_of
 
@@ -15,7 +17,10 @@ import graphopt.tensor as T
 from graphopt.errors import DeviceFailed
 from graphopt.runtime import device
 from graphopt.runtime.device import DeviceProgram
-from graphopt.schedule.instance import Aligned
+from graphopt.schedule.instance import Aligned, AtMost
+from graphopt.schedule.kernel_launch import Launch
+from graphopt.schedule.launch import launches
+from graphopt.schedule.launch_reductions import SHARED
 from graphopt.types import DTYPES
 
 ORDERS = [(seed, guard) for seed in (0, 1, 2, 3) for guard in ("end", "start")]
@@ -56,17 +61,21 @@ def integers(shape):
     return arrays
 
 
+BODIES = {"map", "tiled", "registers", "shared", "passing", "online", "parts", "join", "columns", "ordered", "product",
+          "small_product", "product_join"}  # fmt: skip
+"""All forms of text that the templates have."""
+
 ROWS = [(3, width) for width in WIDTHS]
 TOTALS = [*((1, width) for width in WIDTHS), (4, 1023), (5, 820), (1, 4099), (37, 1201)]
 ROW_AXES = [(2, 3, 5), (1, 1, 33), (2, 4, 32), (2, 3, 43), (3, 4, 128), (2, 1, 513), (3, 0, 2), (0, 2, 2), (1, 4, 4100),
-            (1, 1, 4097), (2, 3, 1000), (1, 4, 10244)]  # fmt: skip
+            (1, 1, 4097), (2, 3, 1000), (1, 4, 10244), (2, 2, 64)]  # fmt: skip
 MOVED = [(1, 1, 1), (2, 3, 4), (3, 1, 33), (0, 2, 3), (4, 4, 4), (1, 130, 32), (130, 3, 1), (33, 2, 65)]
 CHOSEN = [((3, 33), 0), ((0, 3), 0), ((4, 128), 0), ((300, 3), 0), ((1, 4097), 0), ((4100, 2), 0), ((4100, 2), -9),
-          ((2, 4100), 9), ((1, 4097), 9), ((3, 1028), 9)]  # fmt: skip
+          ((2, 4100), 9), ((1, 4097), 9), ((3, 1028), 9), ((8, 8), 9)]  # fmt: skip
 CHOSEN_PRODUCT = [((3, 33), 0), ((8, 4), 0), ((4100, 4), 0), ((4097, 2), 0), ((1028, 1), 0), ((40, 5), -9)]
 PRODUCTS = [(1, 1, 1, 1), (3, 31, 5, 2), (17, 33, 16, 3), (4, 16, 8, 1), (2, 0, 3, 1), (0, 4, 3, 2)]
 VECTORS = [(3, 31, 5), (2, 0, 3), (4, 16, 8), (1, 2, 1028), (1, 3, 4097), (1, 1, 4100), (1, 1028, 1), (2, 1027, 1),
-           (2, 4100, 2), (1, 4097, 2)]  # fmt: skip
+           (2, 4100, 2), (1, 4097, 2), (8, 8, 8)]  # fmt: skip
 PROGRAMS = {
     "chains": (corpus.chains, [chains(shape) for shape in [*ROWS, (0, 3), (3, 0), (5, 1), (1000, 3)]]),
     "chosen": (corpus.chosen, [chosen(*sizes) for sizes in CHOSEN]),
@@ -98,6 +107,10 @@ PROGRAMS = {
         corpus.products_with_vectors,
         [{"a": normal((n, k)), "b": normal((k, m))} for n, k, m in VECTORS],
     ),
+    "beside maxima": (
+        lambda: fault_programs.beside_maximum()[0],
+        [*fault_programs.beside_maximum()[1], *of_shape((2, 4097), (3, 1028), (3, 64), x="float32")],
+    ),
     "log softmax": (
         corpus.log_softmax,
         [{"x": normal(s), "w": normal(s, seed=1)} for s in [*ROWS, (2, 8196), (1, 13656), (33, 5)]],
@@ -105,13 +118,27 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+LENGTHY = ("reductions", "rows of doubles")  # whose every kernel runs in `test_cuda`, in the instance that a call takes
+
+
+@pytest.mark.parametrize("program", [pytest.param(p, marks=pytest.mark.long) if p in LENGTHY else p for p in PROGRAMS])
 def test_every_instance_of_every_launch_agrees_and_none_is_left_out(program, monkeypatch):
     make, inputs = PROGRAMS[program]
     forced = Forced(make(), monkeypatch)
     for number, arrays in enumerate(inputs):
         forced.check(arrays, _from(number))
     assert forced.never_launched() == []
+
+
+def test_these_programs_have_every_body():
+    found = {
+        instance.body
+        for make, _ in PROGRAMS.values()
+        for launch in launches(make().program)
+        if isinstance(launch, Launch)
+        for instance in launch.instances
+    }
+    assert found == BODIES
 
 
 @pytest.mark.long
@@ -147,22 +174,27 @@ def _from(number):
 # --- what calls take by themselves -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("width", "taken"),
-    [(0, "warp4_wide"), (128, "warp4_wide"), (127, "warp4"), (129, "warp16"), (132, "warp16_wide"),
-     (512, "warp16_wide"), (513, "block16"), (16_384, "block16_wide"), (16_385, "shared"), (16_388, "shared_wide"),
-     (40_959, "shared"), (40_960, "shared_wide"), (40_961, "long"), (40_964, "long_wide")],
-)  # fmt: skip
-def test_a_row_is_held_where_there_is_room_and_loaded_again_where_there_is_none(width, taken):
-    driver = CountingDriver(1 + width % 3)
+def test_a_row_is_held_where_there_is_room_and_loaded_again_where_there_is_none():
+    """The longest row of each instance; and of those that have no longest one, a row that no other has room for."""
     case = _exponentials()
-    program = DeviceProgram(case.program, driver, case.options)
-    (launch,) = program.source.launches
-    x = normal((2, width))
-    (found,) = program.run({"x": x}, {"n": 2, "m": width}).values()
-    expected = np.exp(x.astype(np.float64))
-    np.testing.assert_allclose(found, expected / (1 + expected.sum(axis=1, keepdims=True)), rtol=1e-5)
-    assert dict(driver.launched) == {f"{launch.name}_{taken}": 1}
+    (launch,) = case.source.launches
+    widths = {0: launch.instances[0], SHARED // 4 + 1: launch.instances[-1], SHARED // 4 + 4: launch.instances[-2]}
+    for instance in launch.instances[:-2]:
+        limits = [c for c in instance.conditions if isinstance(c, AtMost)]
+        step = instance.constants[-1]  # an odd row cannot be taken in wide accesses
+        few = range(4 - step, 2**17, 4)
+        widths[few[bisect(few, False, key=lambda m, of=limits: not all(c.holds({"m": m}, {}) for c in of)) - 1]] = (
+            instance
+        )
+    assert len(widths) == len(launch.instances) + 1
+    for number, (width, instance) in enumerate(widths.items()):
+        driver = CountingDriver(number % 4)
+        x = normal((2, width))
+        program = DeviceProgram(case.program, driver, case.options)
+        (found,) = program.run({"x": x}, {"n": 2, "m": width}).values()
+        expected = np.exp(x.astype(np.float64))
+        np.testing.assert_allclose(found, expected / (1 + expected.sum(axis=1, keepdims=True)), rtol=1e-5)
+        assert dict(driver.launched) == {instance.name: 1}, width
 
 
 @cache
@@ -198,6 +230,9 @@ def test_a_buffer_that_is_not_aligned_stops_every_wide_instance_that_demands_it(
                 if isinstance(condition, Aligned) and instance.body != "parts":
                     monkeypatch.setattr(device, "choose", Daring(instance.name, condition))
                     with pytest.raises(DeviceFailed, match="not aligned to its type"):
-                        forced.run(NEEDED[program], (0, "end", 2, (condition.buffer,)))
+                        for forced.taking.turn in range(
+                            OF_MAPS + 2
+                        ):  # where products are, what follows has several launches
+                            forced.run(NEEDED[program], (0, "end", 2, (condition.buffer,)))
                     tried += 1
     assert tried > 1

@@ -2,6 +2,7 @@
 
 import inspect
 from bisect import bisect
+from itertools import pairwise
 
 import pytest
 
@@ -9,12 +10,16 @@ import graphopt as go
 import graphopt.tensor as T
 from graphopt.dimensions import evaluate, symbols
 from graphopt.runtime import device
-from graphopt.schedule.instance import Aligned, choose
+from graphopt.schedule.instance import Aligned, AtMost, choose
+from graphopt.schedule.kernel_launch import WARP
 from graphopt.schedule.launch import BELOW, launches
+from graphopt.schedule.launch_reductions import BLOCK, FEW, HELD, REGISTERS, ROWS_AT_ONCE, SHARED, TEAMS
 from graphopt.schedule.statements import Indexed, Load, Reduce, Store
 
 X = go.variable("x", "float32[n, m]")
 P = go.variable("p", "float32[n]")
+EXPONENTIALS = T.exp(X) / (1 + T.sum(T.exp(X), axis=1, keepdims=True))
+"""Rows that are gone through twice."""
 
 
 def launched(inputs, outputs):
@@ -100,21 +105,51 @@ def test_a_long_body_is_compiled_once():
 # --- rows ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("n", "m", "expected"),
-    [(0, 5, (0, 32, 8)), (3, 0, (1, 32, 8)), (9, 100, (2, 32, 8)), (3, 512, (1, 32, 8)), (3, 516, (3, 64, 1)),
-     (5, 4096, (5, 256, 1)), (2, 16_384, (2, 1024, 1)), (2, 20_000, (2, 1024, 1)), (7, 50_000, (7, 1024, 1))],
-)  # fmt: skip
-def test_a_row_gets_a_warp_or_a_block_no_wider_than_it_needs(n, m, expected):
-    (launch,) = launched([X], T.exp(X) / (1 + T.sum(T.exp(X), axis=1, keepdims=True)))
-    assert launch.form == "rows" and shape(launch, n=n, m=m) == expected
+@pytest.mark.parametrize(("n", "m", "blocks"), [(0, 5, 0), (3, 0, 1), (ROWS_AT_ONCE + 1, 100, 2)])
+def test_short_rows_get_a_warp_each(n, m, blocks):
+    (launch,) = launched([X], EXPONENTIALS)
+    assert launch.form == "rows" and shape(launch, n=n, m=m) == (blocks, WARP, ROWS_AT_ONCE)
+
+
+def test_a_row_gets_a_warp_or_a_block_no_wider_than_it_needs():
+    """The longest row of each instance, and one a little longer, which the next instance takes."""
+    (launch,) = launched([X], EXPONENTIALS)
+    wide = launch.instances[::2]
+    assert [i.body for i in wide] == [*["registers"] * (2 + len(TEAMS)), "shared", "passing"]
+    assert [shape(launch, n=5, m=longest(i)) for i in wide[2:-1]] == [(5, team, 1) for team in (*TEAMS, BLOCK)]
+    for instance, following in pairwise(wide):
+        assert taken(launch, n=5, m=longest(instance)) is instance
+        assert taken(launch, n=5, m=longest(instance) + 4) is following
+        if instance.body == "registers":
+            team, items, _ = instance.constants
+            assert longest(instance) == team * items and shape(launch, n=5, m=team * items)[1] == team
+
+
+def longest(instance):
+    """The longest row that an instance takes with wide accesses."""
+    limits = [c for c in instance.conditions if isinstance(c, AtMost)]
+    return 4 * bisect(range(2**20), False, key=lambda m: not all(c.holds({"m": 4 * m}, {}) for c in limits)) - 4
+
+
+@pytest.mark.parametrize("elements", [1, 3])
+def test_a_thread_holds_no_more_than_it_has_registers_for(elements):
+    """What is held, and what each stage loads, times the elements of a thread; the team's within those of a block."""
+    inputs = [go.variable(f"x{k}", "float64[n, m]") for k in range(elements)]
+    total = sum(T.exp(x) for x in inputs)
+    (launch,) = launched(inputs, total / (1 + T.sum(total, axis=1, keepdims=True)))
+    for instance in launch.instances:
+        if instance.body == "registers":
+            team, items, lanes = instance.constants
+            assert items % lanes == 0 and (items <= FEW or items * 2 * (len(launch.slots)) <= HELD)
+            assert team * items * 2 <= REGISTERS
 
 
 def test_a_row_in_shared_memory_has_room_for_all_that_is_held():
-    (launch,) = launched([X], T.exp(X) / (1 + T.sum(T.exp(X), axis=1, keepdims=True)))
-    instance = taken(launch, n=1, m=20_000)
-    assert instance.body == "shared" and evaluate(instance.shared, {"m": 20_000}) == 80_000
-    assert evaluate(taken(launch, n=1, m=50_000).shared, {"m": 50_000}) == 0
+    (launch,) = launched([X], EXPONENTIALS)
+    m = SHARED // 4
+    instance = taken(launch, n=1, m=m)
+    assert instance.body == "shared" and evaluate(instance.shared, {"m": m}) == SHARED
+    assert evaluate(taken(launch, n=1, m=m + 1).shared, {"m": m + 1}) == 0
 
 
 @pytest.mark.parametrize("form", ["rows", "columns"])
