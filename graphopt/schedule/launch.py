@@ -1,7 +1,8 @@
 """How a program's steps become launches on a device: which kernels, how many blocks, how many threads. Plain data.
 
 The numbers of blocks and threads are dimensions, so that one program serves every size. Which elements are combined in
-which order depends on sizes and alignment alone, never on the device, so that results repeat.
+which order depends on sizes, on alignment and on how much shared memory a device has, never on how many blocks it runs
+at a time, so that results repeat.
 
 Not for the text of kernels, which the templates write, nor for the best geometry of any one device.
 """

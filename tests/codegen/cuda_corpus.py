@@ -41,12 +41,18 @@ def chosen():
         "elements": x[x > 0],
         "rows": T.exp(x[v > 0]),
         "sums": T.sum(x[v > 0], axis=1) + v[v > 0],
-        "product": x[v > 0].T @ x[v > 0],
         "positions": T.argwhere(x > 0),
         "ones": T.ones_like(v[v > 1]),
         "slope": grad(T.sum(x[v > 0] ** 2) / (1 + T.sum(T.ones_like(v[v > 0]))), x),
     }
     return Case([x, v], outputs)
+
+
+@cache
+def chosen_product():
+    """A matrix product that is as deep as a mask has true ones."""
+    x, v = matrix(), go.variable("v", "float32[n]")
+    return Case([x, v], x[v > 0].T @ x[v > 0])
 
 
 @cache
@@ -191,7 +197,6 @@ def products(templates=()):
         "batch": p @ b,
         "pairs": p @ T.transpose(p, (0, 2, 1)),
         "computed": T.exp(a) @ (b * 2) + 1,
-        "vector": a @ T.sum(b, axis=1),
         "integer": i @ T.transpose(i),
         "truth": (i > 0) @ T.transpose(i < 0),
         "wide": cast(a, dtype="float64") @ cast(b, dtype="float64"),
@@ -218,6 +223,13 @@ def product_epilogues(dtype="float32", multiplies=()):
         "whole": cast(a @ b, dtype="int64") + 1,
     }
     return Case([a, b, c, r, p, y], outputs, multiplies=multiplies)
+
+
+@cache
+def products_with_vectors():
+    """Matrices by vectors, which are sums along rows."""
+    a, b = go.variable("a", "float32[n, k]"), go.variable("b", "float32[k, m]")
+    return Case([a, b], a @ T.sum(b, axis=1))
 
 
 @cache

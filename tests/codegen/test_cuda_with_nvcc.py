@@ -22,9 +22,11 @@ PROGRAMS = {
     "extremes": corpus.extremes,
     "moved": corpus.moved,
     "stacked": corpus.stacked,
+    "chosen_product": corpus.chosen_product,
     "products": corpus.products,
     "product_epilogues": corpus.product_epilogues,
     "product_epilogues_64": partial(corpus.product_epilogues, "float64"),
+    "products_with_vectors": corpus.products_with_vectors,
     "log_softmax": partial(corpus.log_softmax, "default"),
     "every_op": corpus.every_op,
 }

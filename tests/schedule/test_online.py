@@ -12,7 +12,6 @@ from graphopt.schedule.statements import Load, OnlineSum
 
 X = go.variable("x", "float32[n, m]")
 LARGEST, SMALLEST = T.max(X, axis=1, keepdims=True), T.min(X, axis=1, keepdims=True)
-ROOT = T.sqrt(LARGEST)  # of a maximum so far that is negative, it is not what counts in the end
 
 
 def stages_of(output, pipeline="default"):
@@ -49,16 +48,21 @@ def test_a_softmax_is_read_once_less(output):
         X - T.mean((X - LARGEST) ** 2, axis=1, keepdims=True),
         T.exp(2 * X - T.max(X, axis=1, keepdims=True))
         * T.sum(T.exp(2 * X - T.max(X, axis=1, keepdims=True)), axis=1)[0],
-        T.exp(X - ROOT) / T.sum(T.exp(X - ROOT), axis=1, keepdims=True),
     ],
-    ids=["no maximum", "a minimum", "no exponential", "the maximum of something else", "a root of the maximum"],
+    ids=["no maximum", "a minimum", "no exponential", "the maximum of something else"],
 )
 def test_nothing_else_is_merged(output):
     for kernel in go.lower([X], output, target="cuda", pipeline="lower,cse,fuse").program.kernels:
         assert online(kernel.stages) == kernel.stages
 
 
-def test_it_gives_what_the_formula_gives_wherever_the_maximum_comes(monkeypatch):
+@pytest.mark.parametrize(
+    ("outputs", "pipeline"),
+    [({"log": T.log_softmax(X, axis=1), "soft": T.softmax(X, axis=1)}, "default"),
+     ({"sum": T.sum(T.exp(X - LARGEST), axis=1)}, "lower,cse,fuse")],
+    ids=["log-softmax and softmax", "what is not prepared for infinities"],
+)  # fmt: skip
+def test_it_gives_what_the_formula_gives_wherever_the_maximum_comes(outputs, pipeline, monkeypatch):
     rng = np.random.default_rng(3)
     rows = rng.normal(size=(12, 2003)).astype("float32") * 20
     rows[0] = np.sort(rows[0])
@@ -68,12 +72,10 @@ def test_it_gives_what_the_formula_gives_wherever_the_maximum_comes(monkeypatch)
     rows[7, :1800] = -np.inf
     rows[8] = 3e38
     rows[9] -= 1e6
-    by_hand = T.exp(X - LARGEST) / T.sum(T.exp(X - LARGEST), axis=1, keepdims=True)
-    outputs = {"log": T.log_softmax(X, axis=1), "soft": T.softmax(X, axis=1), "by hand": by_hand}
-    f = go.function([X], outputs, target="cuda-emulated", pipeline="lower,cse,fuse")
-    usual = f(rows)
+    usual = go.function([X], outputs, target="cuda-emulated", pipeline=pipeline)(rows)
     monkeypatch.setattr(device, "choose", lambda instances, *_: instances[-1])
+    f = go.function([X], outputs, target="cuda-emulated", pipeline=pipeline)  # one that has chosen nothing yet
     long = f(rows)
-    assert f.source.count("go_beside_f32(") == 2  # beside a maximum, and beside one that is brought to be finite
+    assert "online" in f.source
     for name in usual:
         np.testing.assert_allclose(long[name], usual[name], rtol=3e-5, atol=1e-6)
