@@ -12,6 +12,7 @@ import numpy as np
 from cuda_support import assert_close
 
 from graphopt.codegen import cuda
+from graphopt.dimensions import evaluate
 from graphopt.graph.counts import settle
 from graphopt.interpret import bind_dimensions, interpret
 from graphopt.runtime import device
@@ -37,8 +38,8 @@ class Taking:
     turn: int = 0
     most: int = 1
 
-    def __call__(self, instances, sizes, addresses):
-        return self._of(may_be_taken(instances, sizes, addresses))
+    def __call__(self, instances, sizes, addresses, shared):
+        return self._of(may_be_taken(instances, sizes, addresses, shared))
 
     def route(self, routes, sizes, multiplies):
         """In place of `Routes.taken`: what a call takes by itself in the first turns, which are for the instances of
@@ -57,10 +58,15 @@ OF_MAPS = 3
 """Instances of a map, at most: wide, single, and counted in 64 bits."""
 
 
-def may_be_taken(instances, sizes, addresses):
+def may_be_taken(instances, sizes, addresses, shared):
     """The instances whose conditions hold. A part is only for those who do not do everything at once: where there is
     one part, there is no second launch."""
-    allowed = [i for i in instances if all(condition.holds(sizes, addresses) for condition in i.conditions)]
+    allowed = [
+        i
+        for i in instances
+        if all(condition.holds(sizes, addresses) for condition in i.conditions)
+        and evaluate(i.shared, sizes) + i.fixed <= shared
+    ]
     whole = [i for i in allowed if i.body != "parts"]
     return whole or allowed
 
@@ -162,9 +168,9 @@ class Daring(Taking):
         super().__init__()
         self.name, self.condition = name, condition
 
-    def __call__(self, instances, sizes, addresses):
+    def __call__(self, instances, sizes, addresses, shared):
         for instance in instances:
             if instance.name == self.name:
                 left = tuple(c for c in instance.conditions if c != self.condition)
-                return may_be_taken((replace(instance, conditions=left),), sizes, addresses)[0]
-        return may_be_taken(instances, sizes, addresses)[-1]
+                return may_be_taken((replace(instance, conditions=left),), sizes, addresses, shared)[0]
+        return may_be_taken(instances, sizes, addresses, shared)[-1]
