@@ -118,7 +118,11 @@ PROGRAMS = {
 }
 
 
-LENGTHY = ("reductions", "rows of doubles")  # whose every kernel runs in `test_cuda`, in the instance that a call takes
+LENGTHY = (
+    "reductions",
+    "rows of doubles",
+    "extremes",
+)  # whose every kernel runs in `test_cuda`, in the instance that a call takes
 
 
 @pytest.mark.parametrize("program", [pytest.param(p, marks=pytest.mark.long) if p in LENGTHY else p for p in PROGRAMS])
