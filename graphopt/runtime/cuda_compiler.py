@@ -110,9 +110,9 @@ def compile_with_nvrtc(nvrtc: Nvrtc, source: str, capability: int, cache: Cache 
             f"({nvrtc.path}) compiles for {nvrtc.capabilities[0] / 10} and later. Install an older one, such as "
             f"nvidia-cuda-nvrtc-cu12."
         )
-    options = (*OPTIONS, f"--gpu-architecture={'sm' if known else 'compute'}_{older[-1]}")
+    options = [*OPTIONS, f"--gpu-architecture={'sm' if known else 'compute'}_{older[-1]}"]
     if nvrtc.version >= INT128[1]:
-        options = (*options, INT128[0])
+        options.append(INT128[0])
     cache = cache or Cache()
     key = digest("nvrtc 1", _identity(nvrtc), *options, source)
     folder = cache.get(key)
