@@ -24,6 +24,7 @@ OPTIONS = (
     "--fmad=false",
     "--device-as-default-execution-space",  # generic lambdas in device functions would count as the host's
 )
+INT128 = ("--device-int128", 11050)  # for stores of 16 bytes; the option, and the version that has it first
 IMAGE = "kernel.image"
 INSTALL = (
     "pip install nvidia-cuda-nvrtc-cu12 (for a driver of CUDA 12; nvidia-cuda-nvrtc for a newer one), or install the "
@@ -109,7 +110,9 @@ def compile_with_nvrtc(nvrtc: Nvrtc, source: str, capability: int, cache: Cache 
             f"({nvrtc.path}) compiles for {nvrtc.capabilities[0] / 10} and later. Install an older one, such as "
             f"nvidia-cuda-nvrtc-cu12."
         )
-    options = (*OPTIONS, f"--gpu-architecture={'sm' if known else 'compute'}_{older[-1]}")
+    options = [*OPTIONS, f"--gpu-architecture={'sm' if known else 'compute'}_{older[-1]}"]
+    if nvrtc.version >= INT128[1]:
+        options.append(INT128[0])
     cache = cache or Cache()
     key = digest("nvrtc 1", _identity(nvrtc), *options, source)
     folder = cache.get(key)

@@ -1,10 +1,15 @@
 """Every generated kernel of the corpus compiles with nvcc: no warnings, no spills, within a budget of registers."""
 
+import re
+import subprocess
 from functools import partial
 
 import cuda_corpus as corpus
 import pytest
+from cuda_support import Case
 
+import graphopt as go
+import graphopt.tensor as T
 from graphopt.runtime.nvcc import compile_cubin, find_nvcc
 from graphopt.schedule.launch import Launch
 
@@ -52,3 +57,15 @@ def test_kernels_compile_without_warnings_or_spills(name, architecture):
     for kernel, used in compiled.registers.items():
         assert used <= (HOLDING if kernel in holding else EXCEPTIONS.get(name, REGISTERS)), kernel
     assert max(compiled.shared.values()) <= 16 * 1024
+
+
+def test_what_is_stored_together_is_stored_by_one_instruction(tmp_path):
+    x, b = go.variable("x", "float32[n, m]"), go.variable("b", "float32[m]")
+    source = Case([x, b], T.softmax(x * b, axis=1) * b).source
+    (tmp_path / "kernel.cu").write_text(source.flat)
+    command = [find_nvcc(), "-ptx", "-std=c++17", "--fmad=false", "-arch=sm_90", "kernel.cu", "-o", "kernel.ptx"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    entries = [part for part in (tmp_path / "kernel.ptx").read_text().split(".entry ")[1:] if "_wide(" in part[:80]]
+    assert {part.partition("(")[0].split("_")[-2] for part in entries} >= {"shared", "long"}
+    for part in entries:
+        assert set(re.findall(r"st\.global[.\w]*", part)) <= {"st.global.v4.f32", "st.global.v4.u32"}

@@ -80,7 +80,7 @@ def test_a_text_is_compiled_for_the_device_once(machine, tmp_path, monkeypatch):
     machine(13, "toolkit/lib64")
     compile, cache = find_compiler(13000), Cache(tmp_path / "cache")
     image = compile(EMPTY, 90, cache=cache)
-    assert image.code.decode() == f"{' '.join(OPTIONS)} --gpu-architecture=sm_90 {EMPTY}"
+    assert image.code.decode() == f"{' '.join(OPTIONS)} --gpu-architecture=sm_90 --device-int128 {EMPTY}"
     assert image.compiler == "NVRTC 13.4" and image.version == 13040
     monkeypatch.setattr(nvrtc.Nvrtc, "compile", None)
     assert compile(EMPTY, 90, cache=cache) == image
