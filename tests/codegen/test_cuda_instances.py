@@ -118,11 +118,8 @@ PROGRAMS = {
 }
 
 
-LENGTHY = (
-    "reductions",
-    "rows of doubles",
-    "extremes",
-)  # whose every kernel runs in `test_cuda`, in the instance that a call takes
+LENGTHY = ("reductions", "rows of doubles", "extremes")
+"""Those whose kernels `test_cuda` runs anyway, in the instances that calls take."""
 
 
 @pytest.mark.parametrize("program", [pytest.param(p, marks=pytest.mark.long) if p in LENGTHY else p for p in PROGRAMS])
