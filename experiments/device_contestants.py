@@ -19,6 +19,7 @@ from suite_contestants import dtype, listed, program
 from suite_device import INDUCTOR_NAME, DeviceCase
 
 import graphopt as go
+from graphopt.runtime.device_array import put
 
 __all__ = ["BUILDERS", "MODULES", "STEPS", "Contestant", "copy", "marks_of", "truth"]
 
@@ -75,24 +76,19 @@ def stateful(
 
 
 def by_graphopt(device_case: DeviceCase, arguments: Arrays, target: str = CUDA) -> Contestant:
-    """With shared variables for the state; on a GPU, arguments lie there and results stay there."""
+    """With shared variables for the state; arguments lie on the device, and results stay there."""
     case, state = device_case.case, device_case.state
     names = namespace(GRAPHOPT, dtype(arguments))
     shared = [go.shared(array, name=f"p{k}") for k, array in enumerate(arguments[:state])]
     variables = declared(arguments)[state:]
     outputs = listed(program(case, GRAPHOPT)(names, *shared, *variables))
     updates = dict(zip(shared, outputs[1:], strict=True)) if state else None
-    options = go.Options(device_outputs=True) if target == CUDA else go.Options()
     function: Any = go.function(
-        variables, outputs[:1] if state else outputs, updates, target=target, options=options,
-        name=program(case, GRAPHOPT).__name__, on_unused_input="ignore",
+        variables, outputs[:1] if state else outputs, updates, target=target,
+        options=go.Options(device_outputs=True), name=program(case, GRAPHOPT).__name__, on_unused_input="ignore",
     )  # fmt: skip
-    held, record = list(arguments[state:]), None
-    if target == CUDA:
-        from graphopt.runtime.device_array import put
-
-        device = function(*held)[0].device
-        held, record = [put(device, np.asarray(each, order="C")) for each in held], device.record
+    device = function(*arguments[state:])[0].device
+    held = [put(device, np.asarray(each, order="C")) for each in arguments[state:]]
 
     def check() -> list[Any]:
         if not state:
@@ -102,6 +98,7 @@ def by_graphopt(device_case: DeviceCase, arguments: Arrays, target: str = CUDA) 
         costs = [np.asarray(function(*held)[0]) for _ in range(STEPS)]
         return [*costs, *(variable.get_value() for variable in shared)]
 
+    record = device.record if device.times_mean_something else None
     return Contestant(lambda: function(*held), check, record)
 
 
