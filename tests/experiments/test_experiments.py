@@ -42,6 +42,7 @@ def measured(comparison: dict[str, Any], *names: str) -> None:
         assert rows[name]["median"] > 0
 
 
+@pytest.mark.long
 def test_log_softmax_stays_finite_and_accurate_where_the_naive_formula_does_not(tmp_path: Path) -> None:
     record = log_softmax.measure(True, rows=4, columns=12, scales=(1.0, 1000.0), shape=(64, 50), seconds=0.05)
     record = saved(log_softmax, record, tmp_path)
@@ -61,6 +62,7 @@ def test_log_softmax_stays_finite_and_accurate_where_the_naive_formula_does_not(
         assert (naive["verdict"] == "refused") == (name != "normal, σ = 1")
 
 
+@pytest.mark.long
 def test_black_scholes_is_within_its_stated_bound(tmp_path: Path) -> None:
     record = saved(black_scholes, black_scholes.measure(True, size=2000, sample=50, seconds=0.05), tmp_path)
     assert record["kernels"] == 1
@@ -71,6 +73,7 @@ def test_black_scholes_is_within_its_stated_bound(tmp_path: Path) -> None:
     measured(record["speed"], *record["accuracy"])
 
 
+@pytest.mark.long
 def test_the_pendulum_is_within_its_stated_bound_for_every_contestant(tmp_path: Path) -> None:
     record = saved(pendulum, pendulum.measure(True, links=(2,), count=50, sample=2, seconds=0.05), tmp_path)
     (model,) = record["models"]
@@ -95,6 +98,7 @@ def test_every_shape_of_expression_computes_what_numpy_does(shape: str, monkeypa
     assert set(scaling.OWN) == set(entry["seconds"])
 
 
+@pytest.mark.long
 def test_scaling_writes_slopes_and_names_what_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = scaling.one_apart("chain", 60, limit=600)
     monkeypatch.setattr(scaling, "one_apart", lambda shape, size, limit: first | {"operations": size})

@@ -61,6 +61,7 @@ def test_a_mixtures_gradient_is_that_by_hand_and_by_differences(tmp_path):
     assert 1 < entry["ratios"]["flops"] < 5
 
 
+@pytest.mark.long
 def test_blocks_and_colours_give_the_same_sparse_jacobian(tmp_path):
     record = bundle_adjustment.measure(True, sizes=((5, 12, 30),), peers=(), seconds=0.02, separate=False)
     record = saved(bundle_adjustment, record, tmp_path)
