@@ -17,7 +17,7 @@ from graphopt.bench.work import facts
 from graphopt.errors import InvalidArgument, TargetUnavailable
 from graphopt.runtime.nvcc import find_nvcc
 
-needs_nvcc = pytest.mark.skipif(find_nvcc() is None, reason="there is no nvcc")
+needs_nvcc = pytest.mark.skipif(find_nvcc() is None, reason="there is no nvcc; the CUDA toolkit has it")
 
 x = go.variable("x", "float32[n, m]")
 SOFTMAX = T.log(T.exp(x) / T.sum(T.exp(x), axis=1, keepdims=True))

@@ -2,13 +2,13 @@
 
 import gc
 import pickle
-import threading
 
 import numpy as np
 import pytest
 import steps_corpus as corpus
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from in_threads import at_once
 
 import graphopt as go
 import graphopt.tensor as T
@@ -359,25 +359,6 @@ def test_whatever_fails_at_whatever_point_leaves_everything_as_it_was(separates)
 
 
 # --- threads ----------------------------------------------------------------------------------------------------------
-
-
-def at_once(count, work):
-    gate, errors = threading.Barrier(count), []
-
-    def run(number):
-        gate.wait()
-        try:
-            work(number)
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
 
 
 def test_threads_have_an_arena_each_and_lose_no_update():

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from in_threads import at_once
 
 import graphopt as go
 import graphopt.tensor as T
@@ -18,26 +19,6 @@ def counter(**options):
     """A shared variable, and a function that adds its argument to it and returns the old value."""
     w = go.shared(np.zeros(3), name="w")
     return w, go.function([x], w, updates={w: w + x}, **options)
-
-
-def at_once(count, work):
-    """Run `work(number)` in as many threads, which begin together; raises what one of them raised."""
-    gate, errors = threading.Barrier(count), []
-
-    def run(number):
-        gate.wait()
-        try:
-            work(number)
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
 
 
 # --- memory -----------------------------------------------------------------------------------------------------------
